@@ -1,0 +1,1 @@
+"""Clover Ecommerce to Codat's commerce schema: extract, map, load, serve."""

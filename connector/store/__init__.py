@@ -1,0 +1,1 @@
+"""Talks SQL: versions of orders in DuckDB, publishing, views, and the control database."""

@@ -1,0 +1,1 @@
+"""Puts it together: windows, one connection from start to end, many companies, reconciliation."""

@@ -1,0 +1,1 @@
+"""What data looks like: Clover's records as they come, Codat's records as they are served."""

@@ -1,0 +1,1 @@
+"""Clover in, Codat out: pure functions, no network, no database, no clock."""

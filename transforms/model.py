@@ -1,0 +1,121 @@
+"""The values that enter and leave the mapping: a group of Clover records in, a mapped Codat order out."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from schemas.clover import Charge, Order, Refund
+    from schemas.commerce import Order as CodatOrder
+
+
+class Severity(StrEnum):
+    """How much a finding matters to someone who decides on the numbers."""
+
+    INFO = "info"  # an estimate was needed; totals are exact
+    WARNING = "warning"  # the source contradicts itself by an amount we name
+    ERROR = "error"  # a record could not be mapped; it is held back
+
+
+@dataclass(frozen=True, slots=True)
+class Merchant:
+    """Whose books these are.
+
+    country: ISO 3166 alpha-3, ``XXX`` when unknown. currency: ISO 4217 or None when unknown.
+    timezone: IANA name; the merchant's day, for local dates only.
+    """
+
+    merchant_id: str
+    merchant_name: str | None = None
+    country: str = "XXX"
+    currency: str | None = None
+    timezone: str = "UTC"
+
+
+@dataclass(frozen=True, slots=True)
+class PlatformLine:
+    """One line item as Clover's platform v3 knows it. Amounts in minor units.
+
+    ``tax_rates`` as v3 sends them (rate = fraction x 10^7). ``unit_qty`` in thousandths or None.
+    """
+
+    id: str
+    name: str | None
+    price: int
+    item_id: str | None = None
+    unit_qty: int | None = None
+    modifications: int = 0
+    refunded: bool = False
+    tax_rates: tuple[Mapping[str, object], ...] = ()
+    discounts: tuple[Mapping[str, object], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class OrderGroup:
+    """Everything Clover says about one order.
+
+    order: None for a charge that truly has no order. charges: every known charge of it, including
+    ``past_charges``, each once. refunds: every known refund of those charges, each once.
+    platform_lines / platform_modified: platform v3's view, where the token may read it.
+    """
+
+    order: "Order | None"
+    charges: "tuple[Charge, ...]" = ()
+    refunds: "tuple[Refund, ...]" = ()
+    platform_lines: tuple[PlatformLine, ...] = ()
+    platform_modified: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PreviousVersion:
+    """What was stored before: the newest version of this order.
+
+    payment_dates: payment id -> (fingerprint of the payment without modifiedDate, its modifiedDate).
+    """
+
+    source_modified_date: datetime
+    content_hash: str
+    payment_dates: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Issue:
+    """One thing that did not add up. ``code`` is from the table of invariants.
+
+    difference_minor: signed minor units where an amount is at stake, else None.
+    detail: plain words; never a name, e-mail or card number.
+    """
+
+    code: str
+    severity: Severity
+    detail: str
+    order_id: str
+    difference_minor: int | None = None
+    record_kind: str | None = None  # charge | order | refund
+    record_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MappedOrder:
+    """A finished Codat order, or the reason why there is none.
+
+    order: the Codat order without ``modifiedDate`` (set when it is loaded); None when held back.
+    content_hash: over the canonical order without modifiedDate; "" when held back.
+    source_modified_date: aware UTC, whole seconds. observed: no date of Clover explains the change.
+    held_back: None when published, else one of the codes in ``transforms.publication``.
+    open_reason: why the order must be polled again, None when it is settled.
+    created_local_date: the merchant's day of the sale. refund_local_dates: refund id -> merchant's day.
+    """
+
+    order_id: str
+    order: "CodatOrder | None"
+    content_hash: str
+    source_modified_date: datetime
+    observed: bool
+    created_local_date: date | None
+    refund_local_dates: Mapping[str, date] = field(default_factory=dict)
+    issues: tuple[Issue, ...] = ()
+    held_back: str | None = None
+    open_reason: str | None = None
