@@ -1,0 +1,17 @@
+"""config.yaml: read, filled in from the environment, checked. What the settings do is left to their users."""
+
+from connector.config.load import load_config, setting_paths
+from connector.config.settings import Alerts, Api, Company, Config, Connection, Limits, OAuth, Sync
+
+__all__ = [
+    "Alerts",
+    "Api",
+    "Company",
+    "Config",
+    "Connection",
+    "Limits",
+    "OAuth",
+    "Sync",
+    "load_config",
+    "setting_paths",
+]

@@ -1,0 +1,144 @@
+"""config.yaml as plain text values, each with the line it stands on.
+
+YAML's own guesses are left out on purpose: ``country: NO`` would be a boolean, ``platform: off`` too, and a
+merchant id of digits a number that has lost its leading zeros. Every plain scalar stays text here and the
+models in ``connector.config.settings`` decide what it is. Only an empty value, ``null`` and ``~`` are null.
+"""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import yaml
+
+from connector.errors import ConfigError
+
+Key = str | int
+KeyPath = tuple[Key, ...]
+Value = None | str | list["Value"] | dict[str, "Value"]
+
+_NULLS = frozenset({"", "~", "null", "Null", "NULL"})
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A parsed file: ``value`` nested dicts, lists and strings; ``lines`` the line of each key path, from 1."""
+
+    path: Path
+    value: dict[str, Value]
+    lines: dict[KeyPath, int] = field(default_factory=dict)
+
+    def line_of(self, key_path: KeyPath) -> int | None:
+        """The line of a key, or of the nearest thing around it that the file does contain."""
+        for length in range(len(key_path), -1, -1):
+            if (line := self.lines.get(key_path[:length])) is not None:
+                return line
+        return None
+
+
+def written(key_path: KeyPath) -> str:
+    """A key path as people write it: ``companies[0].connections[1].token``."""
+    text = ""
+    for key in key_path:
+        text += f"[{key}]" if isinstance(key, int) else f".{key}" if text else key
+    return text
+
+
+def read_document(path: Path) -> Document:
+    """Read and parse the file. Raises ConfigError when it is missing, not YAML or repeats a key."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise ConfigError(
+            f"There is no configuration at {path}.",
+            hint=f"Write one with: connector init --dir {path.parent}   (or name another file with --config)",
+        ) from None
+    except IsADirectoryError:
+        raise ConfigError(
+            f"{path} is a directory, not a file.", hint=f"Try --config {path / 'config.yaml'}"
+        ) from None
+    except UnicodeDecodeError:
+        raise ConfigError(f"{path} is not UTF-8 text.", hint="Save it as UTF-8.") from None
+    except OSError as error:
+        raise ConfigError(
+            f"{path} cannot be read: {error.strerror}.", hint="Check the file's owner and mode."
+        ) from None
+    return parse_document(text, path)
+
+
+def parse_document(text: str, path: Path) -> Document:
+    """Parse the text of ``path``. Raises ConfigError naming the line."""
+    try:
+        root = yaml.compose(text, Loader=yaml.SafeLoader)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        place = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+        raise ConfigError(
+            f"{path}{place} is not YAML: {error.problem or error.context}.",
+            hint="Indent with spaces, put a space after each colon, quote text that contains ': ' or ' #'.",
+        ) from None
+    except yaml.YAMLError:
+        # The reader's message quotes the byte it stopped at; the file may hold a secret there.
+        raise ConfigError(
+            f"{path} is not YAML: it contains characters YAML does not allow.", hint="Save it as plain UTF-8."
+        ) from None
+    if root is None:
+        raise ConfigError(
+            f"{path} is empty.", hint="Fill it from config.example.yaml, or: connector init --force"
+        )
+    if not isinstance(root, yaml.MappingNode):
+        raise ConfigError(
+            f"{path} must hold `key: value` lines, and starts with something else.",
+            hint="Begin with `store: ./data`; see config.example.yaml.",
+        )
+    document = Document(path, {}, {(): 1})
+    value = _plain(root, (), document, ())
+    assert isinstance(value, dict)
+    document.value.update(value)
+    return document
+
+
+def _plain(node: yaml.Node, key_path: KeyPath, document: Document, above: tuple[int, ...]) -> Value:
+    if id(node) in above:
+        raise ConfigError(
+            f"{document.path}, line {node.start_mark.line + 1}: {written(key_path)} contains itself.",
+            hint="Remove the alias (the word after *).",
+        )
+    above = (*above, id(node))
+    if isinstance(node, yaml.MappingNode):
+        return _plain_mapping(node, key_path, document, above)
+    if isinstance(node, yaml.SequenceNode):
+        for index, item in enumerate(node.value):
+            document.lines[(*key_path, index)] = item.start_mark.line + 1
+        return [_plain(item, (*key_path, i), document, above) for i, item in enumerate(node.value)]
+    assert isinstance(node, yaml.ScalarNode)
+    text = str(node.value)
+    return None if node.style is None and text in _NULLS else text
+
+
+def _plain_mapping(
+    node: yaml.MappingNode, key_path: KeyPath, document: Document, above: tuple[int, ...]
+) -> dict[str, Value]:
+    merged: dict[str, Value] = {}
+    own: dict[str, Value] = {}
+    for key_node, value_node in node.value:
+        line = key_node.start_mark.line + 1
+        if not isinstance(key_node, yaml.ScalarNode):
+            raise ConfigError(
+                f"{document.path}, line {line}: a key must be one word.", hint="Quote it or rename it."
+            )
+        key = str(key_node.value)
+        if key == "<<":  # YAML's merge key: defaults that the keys written here override
+            inherited = value_node.value if isinstance(value_node, yaml.SequenceNode) else [value_node]
+            for source in reversed(inherited):
+                value = _plain(source, key_path, document, above)
+                if isinstance(value, dict):
+                    merged.update(value)
+            continue
+        if key in own:
+            raise ConfigError(
+                f"{document.path}, line {line}: {written((*key_path, key))} is given twice.",
+                hint=f"Keep one of the two; the other is on line {document.lines[(*key_path, key)]}.",
+            )
+        document.lines[(*key_path, key)] = line
+        own[key] = _plain(value_node, (*key_path, key), document, above)
+    return {**merged, **own}

@@ -1,0 +1,278 @@
+"""What config.yaml may say: one model a section, each value checked where it is read.
+
+How the file is read and how mistakes are explained is in ``connector.config.load``.
+"""
+
+from collections.abc import Iterator
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
+
+from cronsim import CronSim, CronSimError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    StringConstraints,
+    ValidationInfo,
+    model_validator,
+)
+
+from connector.config import countries, ids
+
+# docs.clover.com, Ecommerce services APIs: one production host and one sandbox host.
+ECOMMERCE_HOSTS = {"production": "https://scl.clover.com", "sandbox": "https://scl-sandbox.dev.clover.com"}
+# docs.clover.com, API reference overview: the platform API of North America, and its sandbox.
+PLATFORM_HOSTS = {"production": "https://api.clover.com", "sandbox": "https://apisandbox.dev.clover.com"}
+
+
+def _web_address(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError("must be an address that begins with https:// (or http://)")
+    if parts.username or parts.password:
+        raise ValueError("must not carry a user name or password")
+    if parts.query or parts.fragment:
+        raise ValueError("must not have a ? or # part")
+    return value.rstrip("/")
+
+
+def _country(value: str) -> str:
+    code = value.strip().upper()
+    if code in countries.ALPHA_3:
+        raise ValueError(f"'{value}' has two letters; write the three-letter code {countries.ALPHA_3[code]}")
+    if code not in countries.KNOWN:
+        raise ValueError(
+            f"'{value}' is not an ISO 3166 alpha-3 code; write one such as USA or CAN, XXX if unknown"
+        )
+    return code
+
+
+def _time_zone(value: str) -> str:
+    try:
+        ZoneInfo(value)
+    except (KeyError, ValueError, OSError):
+        raise ValueError(f"'{value}' is not an IANA time zone; write one such as America/New_York") from None
+    return value
+
+
+def _cron(value: str) -> str:
+    try:
+        next(CronSim(value, datetime(2024, 1, 1)))  # noqa: DTZ001 - only whether it can be read
+    except CronSimError:
+        raise ValueError(
+            f"'{value}' is not a cron expression; write five fields such as \"*/30 * * * *\""
+        ) from None
+    except StopIteration:
+        raise ValueError(f"'{value}' never comes due; check the day and month") from None
+    return value
+
+
+def _filled(value: SecretStr) -> SecretStr:
+    text = value.get_secret_value()
+    if not text.strip():
+        raise ValueError("is empty")
+    if text != text.strip() or any(not 32 < ord(c) < 127 for c in text):
+        raise ValueError("contains a space, line break or other character that no token has; copy it again")
+    if text.lower().startswith("bearer"):
+        raise ValueError("must be the token alone, without the word Bearer")
+    return value
+
+
+def _none_as_empty(value: object) -> object:
+    return "" if value is None else value
+
+
+Id = Annotated[
+    str,
+    BeforeValidator(_none_as_empty),
+    StringConstraints(pattern=r"^([A-Za-z0-9][A-Za-z0-9._-]{0,63})?$"),
+]
+Name = Annotated[str, StringConstraints(min_length=1, max_length=200, strip_whitespace=True)]
+WebAddress = Annotated[str, AfterValidator(_web_address)]
+Secret = Annotated[SecretStr, AfterValidator(_filled)]
+Port = Annotated[int, Field(ge=0, le=65535)]
+
+
+class Section(BaseModel):
+    """A part of config.yaml: unknown keys are mistakes, and nothing changes after loading."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+
+class OAuth(Section):
+    """An app's OAuth v2 credentials for one merchant (docs.clover.com, Use OAuth).
+
+    refresh_token: the first one; Clover makes each refresh token good for one use, so the newest pair is kept
+    encrypted in the store. May be left out until ``connector authorize`` has fetched one.
+    """
+
+    client_id: Name
+    client_secret: Secret | None = None
+    refresh_token: Secret | None = None
+    token_url: WebAddress | None = None
+    refresh_url: WebAddress | None = None
+    authorize_url: WebAddress | None = None
+
+
+class Connection(Section):
+    """One Clover merchant whose sales are read."""
+
+    id: Id = ""
+    source: Literal["clover-ecommerce"] = "clover-ecommerce"
+    environment: Literal["production", "sandbox"] = "production"
+    base_url: WebAddress | None = None
+    merchant_id: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
+    merchant_name: Annotated[str, BeforeValidator(_none_as_empty)] = ""
+    country: Annotated[str, AfterValidator(_country)]
+    currency: Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")] | None = None
+    timezone: Annotated[str, AfterValidator(_time_zone)]
+    token: Secret | None = None
+    oauth: OAuth | None = None
+    start_date: date
+    schedule: Annotated[str, AfterValidator(_cron)] | None = None
+    platform: Literal["auto", "off"] = "off"
+    platform_base_url: WebAddress | None = None
+
+    @model_validator(mode="after")
+    def _made_whole(self, info: ValidationInfo) -> Self:
+        secrets_needed = not (info.context or {}).get("secrets_may_be_missing", False)
+        if self.token is not None and self.oauth is not None:
+            raise ValueError("has both token and oauth; keep the one you use")
+        if self.token is None and self.oauth is None and secrets_needed:
+            raise ValueError("has no token; write token: ${CLOVER_TOKEN}, or an oauth section")
+        if not self.id:
+            _fill(self, "id", ids.connection_id(self.environment, self.merchant_id))
+        return self
+
+    @property
+    def ecommerce_url(self) -> str:
+        """Where Clover's Ecommerce API is read, without a trailing slash."""
+        return self.base_url or ECOMMERCE_HOSTS[self.environment]
+
+    @property
+    def platform_url(self) -> str:
+        """Where Clover's platform API v3 is read; beside ``base_url`` when only that is given."""
+        return self.platform_base_url or self.base_url or PLATFORM_HOSTS[self.environment]
+
+
+class Company(Section):
+    """A business with one or more Clover merchants."""
+
+    id: Id = ""
+    name: Name
+    connections: Annotated[list[Connection], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _made_whole(self) -> Self:
+        if not self.id:
+            _fill(self, "id", ids.company_id(self.connections[0].id))
+        for connection in self.connections:
+            if not connection.merchant_name:
+                _fill(connection, "merchant_name", self.name)
+        return self
+
+
+class Sync(Section):
+    """How much is read again, and which orders are published.
+
+    overlap_hours: each run begins this long before the stored cursor, because Clover lists by creation time
+    and may show a record late. window_days: the longest span asked for at once.
+    """
+
+    overlap_hours: Annotated[int, Field(ge=0, le=24 * 31)] = 24
+    window_days: Annotated[int, Field(ge=1, le=89)] = 7
+    unpaid_orders: Literal["exclude", "include"] = "exclude"
+
+    @property
+    def overlap(self) -> timedelta:
+        return timedelta(hours=self.overlap_hours)
+
+
+class Limits(Section):
+    """How fast Clover is asked.
+
+    Clover allows 16 requests a second and 5 at a time for a token, 50 and 10 for an app (docs.clover.com, API
+    usage and rate limits); the defaults stay below.
+    """
+
+    requests_per_second: Annotated[float, Field(gt=0, le=10_000)] = 15
+    concurrent_requests: Annotated[int, Field(ge=1, le=1000)] = 5
+    app_requests_per_second: Annotated[float, Field(gt=0, le=10_000)] = 45
+    app_concurrent_requests: Annotated[int, Field(ge=1, le=1000)] = 9
+
+
+class Api(Section):
+    """Where the read API listens."""
+
+    host: Name = "127.0.0.1"
+    port: Port = 8080
+
+
+class Alerts(Section):
+    """Who is told when a run fails."""
+
+    webhook_url: WebAddress | None = None
+
+
+class Config(Section):
+    """All of config.yaml. ``store``: an absolute directory after loading, or a ``ducklake:`` URL as written.
+
+    key_file: holds the key that encrypts OAuth tokens at rest; absolute after loading, made when needed.
+    raw_retention_days: how long Clover's own words are kept for mapping again; None keeps them for ever.
+    """
+
+    store: Name
+    companies: Annotated[list[Company], Field(min_length=1)]
+    sync: Sync = Sync()
+    limits: Limits = Limits()
+    api: Api = Api()
+    alerts: Alerts = Alerts()
+    key_file: Path | None = None
+    raw_retention_days: Annotated[int, Field(ge=1)] | None = None
+
+    @model_validator(mode="after")
+    def _ids_are_unique(self) -> Self:
+        companies: dict[str, str] = {}
+        connections: dict[str, str] = {}
+        for company in self.companies:
+            if (other := companies.setdefault(company.id, company.name)) is not company.name:
+                raise ValueError(f"companies '{other}' and '{company.name}' have the same id {company.id}")
+        for company, connection in self.pairs():
+            here = f"'{company.name}' (merchant {connection.merchant_id}, {connection.environment})"
+            if connection.id in connections:
+                raise ValueError(
+                    f"connections of {connections[connection.id]} and {here} have the same id {connection.id}"
+                )
+            connections[connection.id] = here
+        return self
+
+    def pairs(self) -> Iterator[tuple[Company, Connection]]:
+        """Every connection with the company it belongs to, in the order of the file."""
+        for company in self.companies:
+            for connection in company.connections:
+                yield company, connection
+
+    @property
+    def store_directory(self) -> Path:
+        """The store as a directory. Only where ``store`` is one."""
+        return Path(self.store)
+
+    def secrets(self) -> list[str]:
+        """Every secret the file held, for the log's redaction. Keep it out of anything that is shown."""
+        found: list[SecretStr | None] = []
+        for _company, connection in self.pairs():
+            found.append(connection.token)
+            if oauth := connection.oauth:
+                found += [oauth.client_secret, oauth.refresh_token]
+        return [secret.get_secret_value() for secret in found if secret is not None]
+
+
+def _fill(section: Section, name: str, value: object) -> None:
+    """Complete a section while it is being made, before anybody has seen it; afterwards it is frozen."""
+    object.__setattr__(section, name, value)
