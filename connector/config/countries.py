@@ -1,4 +1,4 @@
-"""Country codes of ISO 3166-1. Orders carry alpha-3, people type alpha-2: the error then names the right one."""
+"""Country codes of ISO 3166-1: orders carry alpha-3, people type alpha-2, the error names the right one."""
 
 _CODES = """
 AF AFG AX ALA AL ALB DZ DZA AS ASM AD AND AO AGO AI AIA AQ ATA AG ATG AR ARG AM ARM AW ABW

@@ -21,7 +21,7 @@ _NULLS = frozenset({"", "~", "null", "Null", "NULL"})
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A parsed file: ``value`` nested dicts, lists and strings; ``lines`` the line of each key path, from 1."""
+    """A parsed file. value: nested dicts, lists and strings. lines: key path -> line, counted from 1."""
 
     path: Path
     value: dict[str, Value]

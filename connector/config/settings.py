@@ -241,8 +241,11 @@ class Config(Section):
         companies: dict[str, str] = {}
         connections: dict[str, str] = {}
         for company in self.companies:
-            if (other := companies.setdefault(company.id, company.name)) is not company.name:
-                raise ValueError(f"companies '{other}' and '{company.name}' have the same id {company.id}")
+            if company.id in companies:
+                raise ValueError(
+                    f"companies '{companies[company.id]}' and '{company.name}' have the same id {company.id}"
+                )
+            companies[company.id] = company.name
         for company, connection in self.pairs():
             here = f"'{company.name}' (merchant {connection.merchant_id}, {connection.environment})"
             if connection.id in connections:

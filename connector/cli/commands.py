@@ -1,0 +1,27 @@
+"""The commands there are. A command's module is imported when it is called, so that start-up stays fast."""
+
+COMMANDS: dict[str, tuple[str, str, str]] = {
+    # name: (module, attribute, the line in `connector --help`)
+    "demo": ("connector.cli.demo", "demo", "Try everything against the bundled sandbox; no account needed."),
+    "init": ("connector.cli.init", "init", "Write a commented config.yaml to start from."),
+    "check": ("connector.cli.check", "check", "Check config, store, clock, disk, tokens and permissions."),
+    "sync": ("connector.cli.sync", "sync", "Read what is new or changed at Clover into the store."),
+    "resync": ("connector.cli.resync", "resync", "Read a span of time again; the cursor does not move."),
+    "rebuild": (
+        "connector.cli.rebuild",
+        "rebuild",
+        "Map again from the kept raw payloads, without calling Clover.",
+    ),
+    "reconcile": (
+        "connector.cli.reconcile",
+        "reconcile",
+        "Compare the store with Clover, to the minor unit.",
+    ),
+    "status": (
+        "connector.cli.status",
+        "status",
+        "When each stream was last read, how far, and what went wrong.",
+    ),
+    "query": ("connector.cli.query", "query", "Read-only SQL on the published file."),
+    "sandbox": ("connector.cli.sandbox", "sandbox", "Run the stand-in Clover by itself."),
+}

@@ -1,0 +1,156 @@
+"""Where ``connector`` begins and ends: finds the command, turns every failure into words and an exit code."""
+
+import importlib
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from typing import NoReturn
+
+import click
+
+from connector.cli.commands import COMMANDS
+from connector.cli.invocation import Invocation, global_options
+from connector.errors import ConnectorError
+
+EXIT_CODES = """\b
+Exit codes:
+  0  done
+  1  failed
+  2  the configuration or the call is wrong
+  3  partly done: some companies failed, or some records are held back
+  4  another run holds the lock"""
+
+
+class CommandTable(click.Group):
+    """A group whose commands are imported only when they are called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        if cmd_name not in COMMANDS:
+            return None
+        module, attribute, _help = COMMANDS[cmd_name]
+        command: click.Command = getattr(importlib.import_module(module), attribute)
+        names = {parameter.name for parameter in command.params}
+        command.params += [option for option in global_options() if option.name not in names]
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_module, _attribute, line) in COMMANDS.items()])
+
+
+def _version(context: click.Context, _parameter: click.Parameter, value: bool) -> None:
+    if not value or context.resilient_parsing:
+        return
+    from importlib.metadata import version
+
+    click.echo(f"connector {version('clover-codat-connector')}")
+    context.exit()
+
+
+@click.command(
+    cls=CommandTable,
+    params=[
+        *global_options(),
+        click.Option(
+            ["--version"],
+            is_flag=True,
+            is_eager=True,
+            expose_value=False,
+            callback=_version,
+            help="Print the version.",
+        ),
+    ],
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+    epilog=EXIT_CODES,
+)
+@click.pass_obj
+def root(invocation: Invocation) -> None:
+    """Clover Ecommerce sales in Codat's commerce schema, in DuckDB.
+
+    Reads charges, orders and refunds from Clover, maps them to Codat orders, and publishes a read-only DuckDB
+    file that analysts open and lenders read through a Codat-compatible API.
+
+    \b
+    New here?        connector demo
+    Your own shop:   connector init, then fill in config.yaml, then
+                     connector check && connector sync && connector status
+
+    `connector COMMAND --help` explains a command, with examples.
+    """
+    invocation.start_logging()
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """The console script: run, and leave with the exit code."""
+    sys.exit(run(arguments))
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run one call and return its exit code; nothing but the code leaves here."""
+    invocation = Invocation()
+    try:
+        result = root.main(
+            args=None if arguments is None else list(arguments),
+            prog_name="connector",
+            standalone_mode=False,
+            obj=invocation,
+        )
+        sys.stdout.flush()
+    except ConnectorError as error:
+        _report(invocation, error.kind, error.message, error.hint)
+        return error.exit_code
+    except click.ClickException as error:
+        error.show()
+        return 2
+    except (KeyboardInterrupt, click.Abort):
+        _report(invocation, "stopped", "Stopped. What was published before is as it was.", None, trace=False)
+        return 130
+    except BrokenPipeError:
+        # The reader (`| head`) has seen enough. Without this Python would complain once more at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except OSError as error:
+        where = f" ({error.filename})" if error.filename else ""
+        _report(
+            invocation, "system", f"The system refused: {error.strerror or error}{where}.", _advice(error)
+        )
+        return 1
+    except Exception as error:
+        _report(
+            invocation,
+            "bug",
+            f"This should not happen: {type(error).__name__}: {error}",
+            "Run it again with --verbose and report what it prints. What was published before is as it was.",
+        )
+        return 1
+    return result if isinstance(result, int) else 0
+
+
+def _advice(error: OSError) -> str | None:
+    import errno
+
+    return {
+        errno.ENOSPC: "Free some space on the disk that holds the store, then run the same command again.",
+        errno.EACCES: "Check who owns the file or directory; run as the user who owns the store.",
+        errno.EPERM: "Check who owns the file or directory; run as the user who owns the store.",
+        errno.EROFS: "The file system is read-only; move the store, or remount it.",
+    }.get(error.errno or 0)
+
+
+def _report(invocation: Invocation, kind: str, message: str, hint: str | None, *, trace: bool = True) -> None:
+    from connector.redaction import redact
+
+    message, hint = redact(message), redact(hint) if hint else None
+    if invocation.verbose and trace:
+        click.echo(redact(traceback.format_exc()), err=True)
+    click.echo(f"Error: {message}", err=True)
+    if hint:
+        click.echo(f"Next:  {hint}", err=True)
+    if invocation.json:
+        from connector.cli.output import json_text
+
+        click.echo(json_text({"error": {"kind": kind, "message": message, "hint": hint}}))

@@ -1,0 +1,104 @@
+"""What one call of ``connector`` was given: the global options, and the config and store they lead to."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from connector.config import Config
+    from connector.logs import LogFormat
+    from connector.store import Store
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+@dataclass(slots=True)
+class Invocation:
+    """The global options. ``json``: standard output holds one JSON document and nothing else."""
+
+    config_path: Path = Path("config.yaml")
+    log_format: "LogFormat | None" = None
+    verbose: bool = False
+    json: bool = False
+
+    def config(self, *, secrets_may_be_missing: bool = False) -> "Config":
+        """The checked configuration; its secrets are hidden in logs and messages from here on."""
+        from connector.config import load_config
+        from connector.redaction import remember_secrets
+
+        config = load_config(self.config_path, secrets_may_be_missing=secrets_may_be_missing)
+        remember_secrets(config.secrets())
+        return config
+
+    def store(self, config: "Config") -> "Store":
+        """The store the configuration names."""
+        from connector.store import open_store
+
+        return open_store(config.store)
+
+    def start_logging(self) -> None:
+        """Set logging up as the options given so far say."""
+        from connector.logs import configure_logging
+
+        configure_logging(self.log_format, verbose=self.verbose)
+
+
+pass_invocation = click.make_pass_decorator(Invocation, ensure=True)
+
+
+def json_option(command: F) -> F:
+    """``--json`` for commands that can answer with one JSON document."""
+
+    def chosen(context: click.Context, _parameter: click.Parameter, value: bool) -> bool:
+        context.ensure_object(Invocation).json = value
+        return value
+
+    return click.option(
+        "--json", "as_json", is_flag=True, callback=chosen, help="Print one JSON document and nothing else."
+    )(command)
+
+
+def global_options() -> list[click.Option]:
+    """``--config``, ``--log-format`` and ``--verbose``; they may stand before or after the command's name."""
+
+    def remember(context: click.Context, parameter: click.Parameter, value: object) -> None:
+        # Before and after the command are two parses: only what was really given may overwrite.
+        source = context.get_parameter_source(parameter.name or "")
+        invocation = context.ensure_object(Invocation)
+        given = source in (click.core.ParameterSource.COMMANDLINE, click.core.ParameterSource.ENVIRONMENT)
+        on_command = context.parent is not None
+        if not given or (on_command and source is click.core.ParameterSource.ENVIRONMENT):
+            return
+        setattr(invocation, parameter.name or "", value)
+        if on_command:
+            invocation.start_logging()
+
+    return [
+        click.Option(
+            ["--config", "config_path"],
+            type=click.Path(path_type=Path),
+            envvar="CONNECTOR_CONFIG",
+            metavar="PATH",
+            help="The configuration; default ./config.yaml, or CONNECTOR_CONFIG.",
+            expose_value=False,
+            callback=remember,
+        ),
+        click.Option(
+            ["--log-format"],
+            type=click.Choice(["console", "json"]),
+            help="Log lines on standard error; default console on a terminal, json elsewhere.",
+            expose_value=False,
+            callback=remember,
+        ),
+        click.Option(
+            ["--verbose"],
+            is_flag=True,
+            default=None,
+            help="More log lines, and tracebacks.",
+            expose_value=False,
+            callback=remember,
+        ),
+    ]
