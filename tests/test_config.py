@@ -73,7 +73,7 @@ def test_the_example_shows_the_defaults(load):
     for section in ("sync", "limits", "api", "alerts", "key_file", "raw_retention_days"):
         assert getattr(example, section) == getattr(minimal, section), section
     shown, left_out = example.companies[0].connections[0], minimal.companies[0].connections[0]
-    for name in ("source", "environment", "base_url", "platform", "platform_base_url", "id"):
+    for name in ("source", "environment", "base_url", "platform", "region", "id"):
         assert getattr(shown, name) == getattr(left_out, name), name
 
 
@@ -98,17 +98,8 @@ def test_the_short_form_takes_the_spec_defaults(load):
     assert (limits.app_requests_per_second, limits.app_concurrent_requests) == (45, 9)
     assert (config.api.host, config.api.port) == ("127.0.0.1", 8080)
     connection = config.companies[0].connections[0]
-    assert connection.ecommerce_url == "https://scl.clover.com"
+    assert (connection.environment, connection.region, connection.platform) == ("production", "na", "off")
     assert connection.merchant_name == "Juniper Goods"
-
-
-def test_the_sandbox_environment_and_base_url_choose_the_host(load):
-    assert (
-        load(with_connection("environment: sandbox")).companies[0].connections[0].ecommerce_url
-        == "https://scl-sandbox.dev.clover.com"
-    )
-    overridden = load(with_connection("base_url: http://127.0.0.1:9000/")).companies[0].connections[0]
-    assert overridden.ecommerce_url == overridden.platform_url == "http://127.0.0.1:9000"
 
 
 def test_relative_paths_are_taken_from_the_files_directory(load, tmp_path, monkeypatch):

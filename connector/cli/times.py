@@ -33,7 +33,7 @@ def parse_time(text: str, *, now: datetime) -> datetime:
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
-class Moment(click.ParamType):  # type: ignore[type-arg] # not generic before click 8.4
+class Moment(click.ParamType):  # type: ignore[type-arg] # not generic in every click 8
     """``--since`` and ``--until``."""
 
     name = "time"
@@ -51,7 +51,7 @@ class Moment(click.ParamType):  # type: ignore[type-arg] # not generic before cl
             )
 
 
-class Duration(click.ParamType):  # type: ignore[type-arg] # not generic before click 8.4
+class Duration(click.ParamType):  # type: ignore[type-arg] # not generic in every click 8
     """``--max-age``."""
 
     name = "duration"

@@ -25,11 +25,6 @@ from pydantic import (
 
 from connector.config import countries, ids
 
-# docs.clover.com, Ecommerce services APIs: one production host and one sandbox host.
-ECOMMERCE_HOSTS = {"production": "https://scl.clover.com", "sandbox": "https://scl-sandbox.dev.clover.com"}
-# docs.clover.com, API reference overview: the platform API of North America, and its sandbox.
-PLATFORM_HOSTS = {"production": "https://api.clover.com", "sandbox": "https://apisandbox.dev.clover.com"}
-
 
 def _web_address(value: str) -> str:
     parts = urlsplit(value)
@@ -137,7 +132,7 @@ class Connection(Section):
     start_date: date
     schedule: Annotated[str, AfterValidator(_cron)] | None = None
     platform: Literal["auto", "off"] = "off"
-    platform_base_url: WebAddress | None = None
+    region: Literal["na", "eu", "la"] = "na"
 
     @model_validator(mode="after")
     def _made_whole(self, info: ValidationInfo) -> Self:
@@ -149,16 +144,6 @@ class Connection(Section):
         if not self.id:
             _fill(self, "id", ids.connection_id(self.environment, self.merchant_id))
         return self
-
-    @property
-    def ecommerce_url(self) -> str:
-        """Where Clover's Ecommerce API is read, without a trailing slash."""
-        return self.base_url or ECOMMERCE_HOSTS[self.environment]
-
-    @property
-    def platform_url(self) -> str:
-        """Where Clover's platform API v3 is read; beside ``base_url`` when only that is given."""
-        return self.platform_base_url or self.base_url or PLATFORM_HOSTS[self.environment]
 
 
 class Company(Section):

@@ -1,0 +1,44 @@
+"""What ``sync``, ``resync`` and ``rebuild`` share: run, print the summary, leave with the exit code."""
+
+from typing import TYPE_CHECKING
+
+import click
+
+from connector.cli.invocation import Invocation
+from connector.cli.output import json_text
+from connector.cli.progress import watching
+from connector.cli.selection import selected
+from connector.cli.summary import print_changes, print_summary
+
+if TYPE_CHECKING:
+    from connector.sync.modes import SyncMode
+
+
+def run_sync(
+    invocation: Invocation, mode: "SyncMode", *, company: str | None, connection: str | None, as_json: bool
+) -> int:
+    """Run what was asked for and say what it did. Returns the exit code."""
+    from connector.sync.runner import sync_all
+
+    config = invocation.config(secrets_may_be_missing=mode.kind == "rebuild")
+    company_id, connection_id = selected(config, company, connection)
+    store = invocation.store(config)
+    with watching(log_format=invocation.log_format, verbose=invocation.verbose) as progress:
+        report = sync_all(
+            config, store, company=company_id, connection=connection_id, mode=mode, progress=progress
+        )
+    if as_json:
+        click.echo(json_text(report.as_json()))
+    elif mode.dry_run:
+        print_changes(report)
+    else:
+        print_summary(report, store=config.store, config_path=invocation.config_path)
+    return report.exit_code
+
+
+def check_span(since: object, until: object) -> None:
+    """Refuse a span that ends before it begins."""
+    from datetime import datetime
+
+    if isinstance(since, datetime) and isinstance(until, datetime) and since >= until:
+        raise click.UsageError("--since must be before --until.")
