@@ -1,1 +1,41 @@
 """Talks HTTP to Clover: listing, reading by id, retries, pacing, tokens, the raw archive."""
+
+from connector.clover.archive import ArchivedPage, RawArchive, read_archive
+from connector.clover.client import CloverClient, Limits, RequestMeter
+from connector.clover.hosts import Hosts, hosts_for
+from connector.clover.hydrate import Read, read_many, read_one, refunds_of_charge
+from connector.clover.pacing import AppPacer, Pacer
+from connector.clover.pages import Page, walk
+from connector.clover.retry import RetryPolicy
+from connector.clover.streams import CHARGES, ORDERS, REFUNDS, STREAMS, Stream, is_sparse
+from connector.clover.tokens import StaticToken, TokenSource
+from connector.clover.window import Window
+
+__all__ = [
+    "CHARGES",
+    "ORDERS",
+    "REFUNDS",
+    "STREAMS",
+    "AppPacer",
+    "ArchivedPage",
+    "CloverClient",
+    "Hosts",
+    "Limits",
+    "Pacer",
+    "Page",
+    "RawArchive",
+    "Read",
+    "RequestMeter",
+    "RetryPolicy",
+    "StaticToken",
+    "Stream",
+    "TokenSource",
+    "Window",
+    "hosts_for",
+    "is_sparse",
+    "read_archive",
+    "read_many",
+    "read_one",
+    "refunds_of_charge",
+    "walk",
+]
