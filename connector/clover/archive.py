@@ -15,11 +15,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import orjson
-import structlog
 
 from connector.errors import StoreError
+from connector.logs import get_logger
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 _SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _CHUNK = 1 << 16

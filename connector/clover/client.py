@@ -14,7 +14,6 @@ from typing import Protocol
 
 import httpcore
 import httpx
-import structlog
 
 from connector.clover.pacing import AppPacer, Pacer
 from connector.clover.responses import (
@@ -28,8 +27,9 @@ from connector.clover.retry import RetryPolicy, wait_seconds, with_retries
 from connector.clover.tokens import TokenSource
 from connector.clover.transport import DeadlineTransport, deadline
 from connector.errors import CloverError, CloverUnavailable, Deauthorized, Throttled
+from connector.logs import get_logger
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 Params = Mapping[str, str | int] | Sequence[tuple[str, str | int]]
 
@@ -185,11 +185,11 @@ class CloverClient:
             if not may_refresh:
                 raise Deauthorized(refused.message, path=path, status=401) from None
         try:
-            renewed = self._token.refresh(token)
-            return self._send(path, params, permission, renewed, waited)
+            token = self._token.refresh(token)
+            return self._send(path, params, permission, token, waited)
         except (Unauthorized, Deauthorized) as refused:
             # A missing permission may also come as 401: then the token still opens another stream.
-            if self._opens_another_stream(path, waited):
+            if self._opens_another_stream(path, token, waited):
                 raise permission_missing(path, permission) from None
             raise Deauthorized(
                 f"Clover refuses the merchant's token at GET {path}, and no other token can be had.",
@@ -198,14 +198,14 @@ class CloverClient:
                 hint=refused.hint or "The merchant must connect again: connector authorize --connection ID",
             ) from None
 
-    def _opens_another_stream(self, path: str, waited: list[float]) -> bool:
+    def _opens_another_stream(self, path: str, token: str, waited: list[float]) -> bool:
         if not path.startswith(_PROBED_PATHS):
             return False
         for other in _PROBED_PATHS:
             if path.startswith(other):
                 continue
             try:
-                self._send(other, [(k, str(v)) for k, v in _PROBE.items()], "", self._token.current(), waited)
+                self._send(other, [(k, str(v)) for k, v in _PROBE.items()], "", token, waited)
             except (Throttled, CloverUnavailable):
                 raise
             except CloverError:

@@ -15,7 +15,6 @@ from datetime import timedelta
 from enum import Enum, auto
 
 import orjson
-import structlog
 
 from connector.clover.client import CloverClient
 from connector.clover.envelope import Envelope, unwrap
@@ -23,8 +22,9 @@ from connector.clover.responses import BadRequest, BodyTooLarge, NotFound
 from connector.clover.streams import Stream
 from connector.clover.window import EARLIEST, EPOCH, MILLISECOND, Window
 from connector.errors import CloverError, PagingStuck
+from connector.logs import get_logger
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 LARGEST_PAGE = 100  # 101 is a 400: docs.clover.com, Paginate requests
 LONGEST_WINDOW_DAYS = 89.0  # one less than the limit of Clover's backend: docs.clover.com, 90-day limits
@@ -66,8 +66,8 @@ def walk(
         first = listing.unreadable[0]
         raise PagingStuck(
             f"Clover's list of {stream.kind}s cannot be read to its end in {len(listing.unreadable)} "
-            f"place(s), the first between {first.since.isoformat()} and {first.until.isoformat()}. Everything else of "
-            f"{window.since.isoformat()} to {window.until.isoformat()} was read.",
+            f"place(s), the first between {first.since.isoformat()} and {first.until.isoformat()}. "
+            f"Everything else of {window.since.isoformat()} to {window.until.isoformat()} was read.",
             path=stream.path,
             hint="Sync again later. If it stays so, report the path and these times to Clover.",
         )
