@@ -45,9 +45,12 @@ class CommandTable(click.Group):
 def _version(context: click.Context, _parameter: click.Parameter, value: bool) -> None:
     if not value or context.resilient_parsing:
         return
-    from importlib.metadata import version
+    from importlib.metadata import PackageNotFoundError, version
 
-    click.echo(f"connector {version('clover-codat-connector')}")
+    try:
+        click.echo(f"connector {version('clover-codat-connector')}")
+    except PackageNotFoundError:
+        click.echo("connector, not installed: running from a checkout")
     context.exit()
 
 

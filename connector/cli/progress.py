@@ -22,16 +22,17 @@ class Bar:
     def __init__(self, display: RichProgress, label: str = "") -> None:
         self._display = display
         self._label = label
-        self._task = None if not label else display.add_task(label, total=None)
+        self._task = display.add_task(label, total=None) if label else None
 
     def of(self, label: str) -> Progress:
         return Bar(self._display, label)
 
     def stage(self, name: Stage, *, total: int | None = None) -> None:
-        if self._task is None:
-            self._task = self._display.add_task("", total=None)
+        # A new bar, because a bar that once had a total cannot lose it.
+        if self._task is not None:
+            self._display.remove_task(self._task)
         text = f"{self._label}: {STAGES[name]}" if self._label else STAGES[name]
-        self._display.reset(self._task, total=total, description=text)
+        self._task = self._display.add_task(text, total=total)
 
     def advance(self, n: int = 1) -> None:
         if self._task is not None:

@@ -16,6 +16,9 @@ from connector.errors import StoreError
 if TYPE_CHECKING:
     from connector.sync.report import Report
 
+NEXT = ('query "SELECT * FROM monthly_sales"', "reconcile", "status")
+"""The commands a summary ends with."""
+
 _MONEY = ("gross sales", "discounts", "refunds", "net sales", "tax", "tips")
 
 
@@ -39,7 +42,8 @@ _SALES = """
 """
 
 _HELD_BACK = """
-    SELECT reason, count(*) FROM ledger.held_back WHERE resolved_run IS NULL GROUP BY reason ORDER BY 2 DESC, 1
+    SELECT reason, count(*) FROM ledger.held_back
+    WHERE resolved_run IS NULL GROUP BY reason ORDER BY 2 DESC, 1
 """
 
 _OPEN_ISSUES = """
@@ -65,13 +69,7 @@ def print_summary(report: "Report", *, store: str, config_path: Path) -> None:
     """The run's work, the sales in the store, what is held back or did not add up, and what to try next."""
     print_runs(report)
     print_store(store)
-    print_next(
-        [
-            f'query "SELECT * FROM monthly_sales"{_config(config_path)}',
-            f"reconcile{_config(config_path)}",
-            f"status{_config(config_path)}",
-        ]
-    )
+    print_next(NEXT, config_path)
 
 
 def print_runs(report: "Report") -> None:
@@ -155,15 +153,12 @@ def print_changes(report: "Report") -> None:
     click.echo(f"{len(rows):,} orders would change. Nothing was written.")
 
 
-def print_next(commands: Sequence[str]) -> None:
+def print_next(commands: Sequence[str], config_path: Path) -> None:
     """The next commands to try, as they can be typed here."""
+    where = "" if config_path == Path("config.yaml") else f" --config {config_path}"
     click.echo("Next:")
     for command in commands:
-        click.echo(f"  {program()} {command}")
-
-
-def _config(path: Path) -> str:
-    return "" if path == Path("config.yaml") else f" --config {path}"
+        click.echo(f"  {program()}{where} {command}")
 
 
 def _amount(amount: Decimal | None, currency: str) -> Any:

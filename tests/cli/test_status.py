@@ -1,0 +1,56 @@
+"""`connector status`: what was read when, and whether that is recent enough."""
+
+import json
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+
+import duckdb
+
+from connector.cli.freshness import freshness
+from connector.config import load_config
+
+NOW = datetime(2026, 11, 20, 6, 10, tzinfo=UTC)
+
+
+def test_a_connection_tells_success_cursor_rows_and_next_run(published):
+    config = load_config(published / "config.yaml", {})
+    with closing(duckdb.connect(str(published / "data" / "commerce.duckdb"), read_only=True)) as opened:
+        one, other = freshness(config, opened, now=NOW)
+    assert one.last_success == datetime(2026, 11, 20, 4, 1, tzinfo=UTC)
+    assert (one.status, one.error) == ("failed", "Clover did not answer.")
+    assert one.next_run == datetime(2026, 11, 20, 6, 30, tzinfo=UTC)
+    charges, orders, _refunds = one.streams
+    assert (charges.rows, charges.cursor) == (1, datetime(2026, 11, 20, 3, 55, tzinfo=UTC))
+    assert (orders.rows, orders.cursor) == (0, None)
+    assert (one.orders, one.held_back, one.open_issues) == (2, 1, 1)
+    assert one.is_stale(NOW, timedelta(hours=2))
+    assert not one.is_stale(NOW, timedelta(hours=3))
+    assert (other.status, other.last_success, other.next_run) == ("never synced", None, None)
+    assert other.is_stale(NOW, timedelta(days=1000))
+
+
+def test_max_age_makes_it_a_health_check(connector, published):
+    assert connector("status")[0] == 0
+    code, _out, err = connector("status", "--max-age", "1h")
+    assert code == 1
+    assert "Stale: Kite Wholesale (merchant MHT4QK2Z9WX62) has never succeeded." in err
+
+
+def test_json_is_one_document_with_every_connection(connector, published):
+    code, out, _err = connector("status", "--json", "--max-age", "1h")
+    document = json.loads(out)
+    assert code == 1
+    assert document["stale"] is True
+    assert [one["merchantId"] for one in document["connections"]] == ["MHT4QK2Z9WX61", "MHT4QK2Z9WX62"]
+    assert document["connections"][0]["lastRun"]["error"] == {
+        "kind": "clover",
+        "message": "Clover did not answer.",
+    }
+    assert document["connections"][0]["streams"][0]["cursor"] == "2026-11-20T03:55:00Z"
+
+
+def test_before_the_first_sync_everything_is_never(connector, shop):
+    code, out, _err = connector("status")
+    assert code == 0
+    assert "never synced" in out
+    assert connector("status", "--max-age", "1d")[0] == 1
