@@ -1,0 +1,81 @@
+"""The run's summary: exact sums, reasons, and commands that can be typed as they stand."""
+
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+
+from connector.cli.summary import print_changes, print_summary, read_sales
+from connector.sync.report import Change, Report, RunReport
+
+START = datetime(2026, 11, 20, 4, tzinfo=UTC)
+
+
+def run_report(**changes):
+    report = RunReport("r1", "c1", "Juniper Goods", "n1", "sync", START, START + timedelta(seconds=4.2))
+    report.rows_read = {"charges": 5, "orders": 4}
+    report.orders_inserted, report.requests = 3, 1234
+    for name, value in changes.items():
+        setattr(report, name, value)
+    return report
+
+
+def test_sales_are_summed_a_company_and_currency_exactly(published):
+    jpy, usd = read_sales(str(published / "data"))
+    assert (usd.company, usd.currency, usd.orders) == ("Juniper Goods", "USD", 3)
+    assert [str(amount) for amount in usd.amounts] == [
+        "1234568.0000",
+        "10.0000",
+        "-4.5000",
+        "1234563.5000",
+        "100.0000",
+        "3.0000",
+    ]
+    assert (jpy.currency, jpy.orders) == ("JPY", 1)
+
+
+def test_the_summary_tells_work_sales_reasons_file_and_what_next(published, capsys):
+    print_summary(Report([run_report()]), store=str(published / "data"), config_path=Path("config.yaml"))
+    out = capsys.readouterr().out
+    for fact in (
+        "1,234",
+        "4.2 s",
+        "1,234,568.00",
+        "-4.50",
+        "open_cart 1",
+        "source_total (warning) 1",
+        str(published / "data" / "commerce.duckdb"),
+        "connector reconcile",
+    ):
+        assert fact in out, fact
+
+
+def test_the_next_commands_name_the_config_where_it_is_not_the_default(published, capsys):
+    print_summary(Report([run_report()]), store=str(published / "data"), config_path=Path("demo/config.yaml"))
+    out = capsys.readouterr().out
+    assert 'connector --config demo/config.yaml query "SELECT * FROM monthly_sales"' in out
+
+
+def test_a_failure_is_told_with_what_to_do(published, capsys):
+    failed = run_report(
+        status="failed", error="Clover refuses the token.", hint="Make a new one.", exit_code=1
+    )
+    print_summary(Report([failed]), store=str(published / "data"), config_path=Path("config.yaml"))
+    out = capsys.readouterr().out
+    assert "Juniper Goods: Clover refuses the token." in out
+    assert "Next: Make a new one." in out
+
+
+def test_a_first_run_that_published_nothing_still_has_a_summary(shop, capsys):
+    print_summary(Report([run_report()]), store=str(shop / "data"), config_path=Path("config.yaml"))
+    assert "Nothing has been published" in capsys.readouterr().out
+
+
+def test_a_dry_run_lists_the_orders_that_would_change(capsys):
+    change = Change("O1", "USD", None, Decimal("12.5000"), None, Decimal("0.0000"))
+    print_changes(Report([run_report(changes=[change], held_back=Counter(open_cart=2))]))
+    out = capsys.readouterr().out
+    assert "O1" in out
+    assert "12.50" in out
+    assert "open_cart 2" in out
+    assert "1 orders would change. Nothing was written." in out
