@@ -60,7 +60,7 @@ def walk(
     """
     listing = _Listing(client, stream, limit=max(2, min(limit, LARGEST_PAGE)))
     for piece in window.split(min(window_days, LONGEST_WINDOW_DAYS)):
-        listing.cursor_is_ignored = False
+        listing.cursor_works = listing.cursor_is_ignored = False
         yield from listing.read(piece)
     if listing.unreadable:
         first = listing.unreadable[0]
@@ -87,7 +87,7 @@ def list_filtered(
         try:
             rows += next(chain).rows
         except StopIteration as end:
-            if end.value is _End.STUCK:
+            if end.value is not _End.REACHED:
                 named = ", ".join(filters)
                 raise PagingStuck(
                     f"Clover's list of {stream.kind}s by {named} cannot be read to its end.", path=stream.path
@@ -97,6 +97,7 @@ def list_filtered(
 
 class _End(Enum):
     REACHED = auto()
+    DOUBTFUL = auto()  # likely the end, but old rows came where none should: worth reading in halves
     STUCK = auto()
 
 
@@ -112,6 +113,7 @@ class _Listing:
     broken: set[bytes] = field(default_factory=set)
     largest_page: int = 0
     clamped_to: int | None = None
+    cursor_works: bool = False
     cursor_is_ignored: bool = False
     flag_is_false_friend: bool | None = None
     cuts: int = 0
@@ -124,11 +126,12 @@ class _Listing:
         end = yield from self.follow(window)
         if end is _End.REACHED:
             return
-        halves = window.halves()
-        self.cuts += 1
-        if halves is None or self.cuts > _MOST_CUTS:
-            self.unreadable.append(window)
+        halves = window.halves() if self.cuts < _MOST_CUTS else None
+        if halves is None:
+            if end is _End.STUCK:
+                self.unreadable.append(window)
             return
+        self.cuts += 1
         if self.cuts == 1:
             log.warning("clover.paging_stuck", path=self.stream.path, since=window.since, until=window.until)
         for half in halves:
@@ -158,7 +161,7 @@ class _Listing:
                     raise
                 self.limit //= 2
                 continue
-            page, ids, last_row = self._sort_out(envelope.rows, window)
+            page, by_id, ids = self._sort_out(envelope.rows, window)
             if page.rows or page.broken:
                 yield page
             size = len(envelope.rows)
@@ -169,14 +172,17 @@ class _Listing:
             if fresh:
                 if cursor is None:
                     first_ids = ids
-                elif previous_size < self.limit:
-                    # More came after a page that was not full: the server cuts pages shorter than asked.
-                    self.clamped_to = max(self.clamped_to or 0, previous_size)
+                else:
+                    self.cursor_works = True
+                    if previous_size < self.limit:
+                        # More came after a page that was not full: the server cuts pages shorter than asked.
+                        self.clamped_to = max(self.clamped_to or 0, previous_size)
                 if more is False and not self._is_full(size):
                     return _End.REACHED
                 if self.cursor_is_ignored:
                     return self._judge_without_cursor(more, size)
-                cursor, cursor_row, previous_size, asked_again = ids[-1], last_row, size, False
+                # The last new row: a server that mixes old rows in would be sent back by them.
+                cursor, cursor_row, previous_size, asked_again = fresh[-1], by_id[fresh[-1]], size, False
                 continue
             # Nothing new. An inclusive cursor repeats its own row at the end of the list; other rows are odd,
             # and behind a full page that ends in rows without an id there may be more.
@@ -192,9 +198,9 @@ class _Listing:
                     continue
                 if self._flag_always_says_more(cursor_row):
                     return _End.REACHED
-            elif cursor is not None and ids and ids == first_ids:
+            elif ids == first_ids and not self.cursor_works:
                 self.cursor_is_ignored = True
-            return _End.STUCK
+            return self._doubt(more, size)
         return _End.STUCK
 
     def _is_full(self, size: int) -> bool:
@@ -203,7 +209,12 @@ class _Listing:
 
     def _judge_without_cursor(self, more: bool | None, size: int) -> _End:
         """The server answers every cursor with its first page: only a short page is a whole list."""
-        return _End.REACHED if more is None and size < self.largest_page else _End.STUCK
+        if more is None and size < self.largest_page:
+            return _End.REACHED
+        return self._doubt(more, size)
+
+    def _doubt(self, more: bool | None, size: int) -> _End:
+        return _End.STUCK if more or (more is None and self._is_full(size)) else _End.DOUBTFUL
 
     def _ask(self, window: Window | None, cursor: str | None, limit: int | None = None) -> Envelope:
         params: dict[str, str | int] = {**self.filters}
@@ -218,12 +229,12 @@ class _Listing:
 
     def _sort_out(
         self, rows: list[object], window: Window | None
-    ) -> tuple[Page, list[str], dict[str, object] | None]:
-        """The page to hand out, the ids of all its rows in their order, and the last row that has one."""
+    ) -> tuple[Page, dict[str, dict[str, object]], list[str]]:
+        """The page to hand out, all its rows that have an id, and these ids in their order."""
         new: list[dict[str, object]] = []
         broken: list[object] = []
         ids: list[str] = []
-        last: dict[str, object] | None = None
+        by_id: dict[str, dict[str, object]] = {}
         outside = repeated = dated = 0
         for row in rows:
             row_id = _id_of(row)
@@ -234,7 +245,7 @@ class _Listing:
                     broken.append(row)
                 continue
             ids.append(row_id)
-            last = row
+            by_id[row_id] = row
             place = _is_inside(row, window)
             dated += place is not None
             if place is False:
@@ -245,7 +256,7 @@ class _Listing:
                 self.given.add(row_id)
                 new.append(row)
         self._insist_on_filter(outside, dated)
-        return Page(new, broken, window, outside, repeated), ids, last
+        return Page(new, broken, window, outside, repeated), by_id, ids
 
     def _insist_on_filter(self, outside: int, dated: int) -> None:
         self.outside += outside
