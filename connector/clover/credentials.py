@@ -83,7 +83,7 @@ class EncryptedCredentials:
             self._path(connection_id).with_suffix(suffix).unlink(missing_ok=True)
 
     def rotate(self) -> int:
-        """Encrypts everything anew with the first key, after which the others may go. Returns how many files."""
+        """Encrypts everything anew with the first key; then the others may go. Returns how many files."""
         names = sorted(path.stem for path in self._directory.glob("*.fernet"))
         for name in names:
             with self.lock(name):

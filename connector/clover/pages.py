@@ -180,7 +180,11 @@ class _Listing:
                 if more is False and not self._is_full(size):
                     return _End.REACHED
                 if self.cursor_is_ignored:
-                    return self._judge_without_cursor(more, size)
+                    # Every cursor is answered with the first page: only a short page is a whole list.
+                    if more and self._flag_always_says_more(by_id[fresh[-1]]):
+                        more = None
+                    is_whole = more is None and size < self.largest_page
+                    return _End.REACHED if is_whole else self._doubt(more, size)
                 # The last new row: a server that mixes old rows in would be sent back by them.
                 cursor, cursor_row, previous_size, asked_again = fresh[-1], by_id[fresh[-1]], size, False
                 continue
@@ -188,17 +192,16 @@ class _Listing:
             # and behind a full page that ends in rows without an id there may be more.
             hides_more = size > len(ids) and self._is_full(size)
             repeats_only_cursor = all(i == cursor for i in ids) and not hides_more
-            if more is False and (repeats_only_cursor or not self._is_full(size)):
+            if more and repeats_only_cursor and not asked_again:
+                asked_again = True
+                continue
+            if more and self._flag_always_says_more(cursor_row):
+                more = None
+            if not more and repeats_only_cursor:
                 return _End.REACHED
-            if more is None and repeats_only_cursor:
+            if more is False and not self._is_full(size):
                 return _End.REACHED
-            if repeats_only_cursor:
-                if not asked_again:
-                    asked_again = True
-                    continue
-                if self._flag_always_says_more(cursor_row):
-                    return _End.REACHED
-            elif ids == first_ids and not self.cursor_works:
+            if ids == first_ids and not self.cursor_works:
                 self.cursor_is_ignored = True
             return self._doubt(more, size)
         return _End.STUCK
@@ -206,12 +209,6 @@ class _Listing:
     def _is_full(self, size: int) -> bool:
         """Whether a page is as long as pages get, so that "no more" deserves a second look."""
         return size >= (self.clamped_to or self.limit)
-
-    def _judge_without_cursor(self, more: bool | None, size: int) -> _End:
-        """The server answers every cursor with its first page: only a short page is a whole list."""
-        if more is None and size < self.largest_page:
-            return _End.REACHED
-        return self._doubt(more, size)
 
     def _doubt(self, more: bool | None, size: int) -> _End:
         return _End.STUCK if more or (more is None and self._is_full(size)) else _End.DOUBTFUL

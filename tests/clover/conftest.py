@@ -1,4 +1,4 @@
-"""A merchant's list as Clover may serve it, with every freedom its documentation leaves; and a client for it."""
+"""A list as Clover may serve it, with every freedom its documentation leaves; and a client for it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -38,8 +38,8 @@ class FakeClock:
 class ListServer:
     """Serves ``rows`` newest first, or as they are when ``is_sorted`` is off.
 
-    flag: honest, missing, always (says more for ever), never (denies it), after_full (true after every full page).
-    hole: (since, until) in ms; a page that would hold a row of it is empty but promises more.
+    flag: honest, missing, always (says more for ever), never (denies it), after_full (true after every full
+    page). hole: (since, until) in ms; a page that would hold a row of it is empty but promises more.
     """
 
     rows: list[dict[str, Any]]
