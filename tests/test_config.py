@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from connector.clover.hosts import hosts_for
 from connector.config import Config, load_config, setting_paths
 from connector.config.ids import company_id, connection_id
 from connector.errors import ConfigError
@@ -102,11 +103,24 @@ def test_the_short_form_takes_the_spec_defaults(load):
     assert connection.merchant_name == "Juniper Goods"
 
 
+@pytest.mark.parametrize("environment", ["production", "sandbox"])
+def test_the_environment_chooses_the_host_and_base_url_overrides_it(load, environment):
+    connection = load(with_connection(f"environment: {environment}")).companies[0].connections[0]
+    assert connection.ecommerce_url == hosts_for(environment).scl
+    overridden = load(with_connection("base_url: http://127.0.0.1:9000/")).companies[0].connections[0]
+    assert overridden.ecommerce_url == "http://127.0.0.1:9000"
+
+
 def test_relative_paths_are_taken_from_the_files_directory(load, tmp_path, monkeypatch):
     monkeypatch.chdir("/")
     config = load(MINIMAL + "key_file: keys/k\n")
     assert config.store == str(tmp_path / "data")
     assert config.key_file == tmp_path / "keys" / "k"
+
+
+@pytest.mark.parametrize("written", ["./x", "x", "duckdb:x", "duckdb://x"])
+def test_the_store_is_a_directory_however_it_is_written(load, tmp_path, written):
+    assert load(replaced("./data", written)).store == str(tmp_path / "x")
 
 
 def test_a_lake_stays_as_written(load):

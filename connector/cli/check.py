@@ -57,7 +57,7 @@ def _examine(invocation: Invocation, config: Config) -> Iterator[Finding]:
     first = config.companies[0].connections[0]
     yield examine_clock(lambda: host_date(first), lambda: datetime.now(UTC))
     for company, connection in config.pairs():
-        yield from examine_connection(company, connection, probing_client)
+        yield from examine_connection(company, connection, lambda one: probing_client(config, one))
 
 
 def _print(finding: Finding) -> None:

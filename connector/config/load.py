@@ -2,6 +2,7 @@
 
 import difflib
 import os
+import re
 import types
 import typing
 from collections.abc import Iterator, Mapping
@@ -57,7 +58,7 @@ def _drop_unfilled_oauth(values: dict[str, Value]) -> None:
 def _resolved(config: Config, directory: Path) -> Config:
     changes: dict[str, object] = {}
     if not config.store.startswith("ducklake:"):
-        changes["store"] = str(_absolute(config.store, directory))
+        changes["store"] = str(_absolute(re.sub(r"^duckdb:(//)?", "", config.store), directory))
     if config.key_file is not None:
         changes["key_file"] = _absolute(str(config.key_file), directory)
     return config.model_copy(update=changes)

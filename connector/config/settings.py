@@ -26,6 +26,10 @@ from pydantic import (
 from connector.config import countries, ids
 
 
+# docs.clover.com, Ecommerce services APIs: one production host and one sandbox host.
+_ECOMMERCE_HOSTS = {"production": "https://scl.clover.com", "sandbox": "https://scl-sandbox.dev.clover.com"}
+
+
 def _web_address(value: str) -> str:
     parts = urlsplit(value)
     if parts.scheme not in ("http", "https") or not parts.hostname:
@@ -144,6 +148,11 @@ class Connection(Section):
         if not self.id:
             _fill(self, "id", ids.connection_id(self.environment, self.merchant_id))
         return self
+
+    @property
+    def ecommerce_url(self) -> str:
+        """Where Clover's Ecommerce API is read, without a trailing slash."""
+        return self.base_url or _ECOMMERCE_HOSTS[self.environment]
 
 
 class Company(Section):

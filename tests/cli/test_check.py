@@ -115,12 +115,14 @@ def test_a_store_below_a_file_cannot_be_written(tmp_path):
 
 def test_the_command_says_ready_or_what_to_do(connector, shop, monkeypatch):
     monkeypatch.setattr(reaching, "host_date", lambda _connection: None)
-    monkeypatch.setattr(reaching, "probing_client", lambda _connection: FakeClient())
+    monkeypatch.setattr(reaching, "probing_client", lambda _config, _connection: FakeClient())
     code, out, _err = connector("check")
     assert code == 0
     assert "Ready. Next: connector sync" in out
     monkeypatch.setattr(
-        reaching, "probing_client", lambda _connection: FakeClient({"/v1/orders": Deauthorized("refused")})
+        reaching,
+        "probing_client",
+        lambda _config, _connection: FakeClient({"/v1/orders": Deauthorized("refused")}),
     )
     code, out, _err = connector("check", "--json")
     assert code == 1
