@@ -25,7 +25,6 @@ from pydantic import (
 
 from connector.config import countries, ids
 
-
 # docs.clover.com, Ecommerce services APIs: one production host and one sandbox host.
 _ECOMMERCE_HOSTS = {"production": "https://scl.clover.com", "sandbox": "https://scl-sandbox.dev.clover.com"}
 
