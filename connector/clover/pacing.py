@@ -52,13 +52,14 @@ class Budget:
 
     def ready_at(self) -> float:
         """When the next request may start, as far as time decides it."""
-        earliest = max(self.paused_until, self._due - self._interval)  # one late start may be made up for
+        earliest = max(self.paused_until, self._due)
         if len(self._starts) == self._starts.maxlen:
             earliest = max(earliest, self._starts[0] + self._period)
         return earliest
 
     def start(self, now: float) -> None:
-        self._due = max(self._due, now) + self._interval
+        # A start that came late, since threads wake late, moves the next ones only if it was very late.
+        self._due = max(self._due, now - self._interval / 2) + self._interval
         self._starts.append(now)
         self.in_flight += 1
 
