@@ -58,8 +58,9 @@ class Budget:
         return earliest
 
     def start(self, now: float) -> None:
-        # A start that came late, since threads wake late, moves the next ones only if it was very late.
-        self._due = max(self._due, now - self._interval / 2) + self._interval
+        # Threads wake a little late; that does not move the starts after this one.
+        planned = self._due if now - self._due <= self._interval / 2 else now
+        self._due = planned + self._interval
         self._starts.append(now)
         self.in_flight += 1
 

@@ -73,8 +73,7 @@ def test_a_rate_below_one_a_second_holds_too():
 def test_starts_are_spread_and_do_not_come_in_bursts():
     times = [at for at, _ in simulate([Budget(15, 5)], Budget(45, 9), latency=lambda _: 0.05, seconds=10)]
     gaps = [later - earlier for earlier, later in zip(times, times[1:], strict=False)]
-    assert min(gaps) > 0.45 / 15
-    assert sum(gap < 0.9 / 15 for gap in gaps) <= 1
+    assert min(gaps) > 0.99 / 15
 
 
 def test_a_late_start_does_not_delay_the_next():
