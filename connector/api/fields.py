@@ -1,8 +1,8 @@
 """What can be asked of each data type: the allow-list behind ``query`` and ``orderBy``.
 
 A name a client sends only ever selects an entry of these tables; it is never put into SQL itself. Types and
-names follow Codat's data models (docs.codat.io, Commerce API reference). Values that have a column of their own
-are read from it; the rest is taken out of the stored document.
+names follow the data models of Codat (docs.codat.io, Commerce API reference). Values with a column of their
+own are read from it; the rest is taken out of the stored document.
 """
 
 from collections.abc import Mapping

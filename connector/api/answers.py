@@ -1,0 +1,92 @@
+"""Answers that are already JSON text: entity tags, compression, and nothing parsed on the way out."""
+
+import gzip
+import hashlib
+import zlib
+from collections.abc import Iterable, Iterator
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+import orjson
+from pydantic import BaseModel
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+
+JSON = "application/json"
+NDJSON = "application/x-ndjson"
+try:  # part of tags: a new version may write the same data differently
+    VERSION = version("clover-codat-connector")
+except PackageNotFoundError:  # run from a checkout that was never installed
+    VERSION = "0"
+_WORTH_COMPRESSING = 1024  # bytes
+_LEVEL = 1  # the fastest: a page is sent once and thrown away
+
+
+def entity_tag(*parts: object) -> str:
+    """A weak tag: the same content may travel compressed or not."""
+    digest = hashlib.blake2b("\x1f".join(map(str, parts)).encode(), digest_size=12).hexdigest()
+    return f'W/"{digest}"'
+
+
+def unchanged(request: Request, tag: str) -> Response | None:
+    """304 when the client already holds this."""
+    held = [part.strip() for part in request.headers.get("if-none-match", "").split(",")]
+    if tag in held or "*" in held or tag.removeprefix("W/") in held:
+        return Response(status_code=304, headers={"ETag": tag, "Vary": "Accept, Accept-Encoding"})
+    return None
+
+
+def json_answer(request: Request, body: bytes, *, tag: str | None = None, status: int = 200) -> Response:
+    """``body`` as it is, compressed when the client reads that; 304 when it holds it already."""
+    tag = tag or entity_tag(hashlib.blake2b(body, digest_size=12).hexdigest())
+    if status == 200 and request.method == "GET" and (same := unchanged(request, tag)) is not None:
+        return same
+    headers = {"Vary": "Accept, Accept-Encoding"}
+    if request.method == "GET":
+        headers["ETag"] = tag
+    if len(body) >= _WORTH_COMPRESSING and _reads_gzip(request):
+        body = gzip.compress(body, _LEVEL, mtime=0)
+        headers["Content-Encoding"] = "gzip"
+    return Response(body, status_code=status, media_type=JSON, headers=headers)
+
+
+def dump(value: object) -> bytes:
+    """JSON of models and plain values; members that are None are left out, as Codat leaves them out."""
+    return orjson.dumps(value, default=_plain)
+
+
+def wants_lines(request: Request) -> bool:
+    """Whether the client asks for the whole list as lines."""
+    return NDJSON in request.headers.get("accept", "")
+
+
+def lines_answer(request: Request, chunks: Iterator[str]) -> Response:
+    """A whole list, one JSON document a line, sent while it is read."""
+    headers = {"Vary": "Accept, Accept-Encoding"}
+    pieces: Iterable[bytes] = (chunk.encode() for chunk in chunks)
+    if _reads_gzip(request):
+        headers["Content-Encoding"] = "gzip"
+        pieces = _compressed(pieces)
+    return StreamingResponse(pieces, media_type=NDJSON, headers=headers)
+
+
+def _compressed(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    packer = zlib.compressobj(_LEVEL, zlib.DEFLATED, 31)
+    for piece in pieces:
+        if packed := packer.compress(piece) + packer.flush(zlib.Z_SYNC_FLUSH):
+            yield packed
+    yield packer.flush()
+
+
+def _reads_gzip(request: Request) -> bool:
+    for part in request.headers.get("accept-encoding", "").lower().split(","):
+        name, _, quality = part.strip().partition(";")
+        if name == "gzip" and quality.replace(" ", "") not in ("q=0", "q=0.0"):
+            return True
+    return False
+
+
+def _plain(value: object) -> Any:
+    if isinstance(value, BaseModel):
+        return value.model_dump(mode="json", by_alias=True, exclude_none=True)
+    raise TypeError(f"{type(value).__name__} is not JSON")

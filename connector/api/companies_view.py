@@ -1,0 +1,136 @@
+"""Companies and connections as Codat shows them: the control file's rows with what syncs found out.
+
+The status: what a sync knows (Linked, Deauthorized) over what was set here, except that Unlinked and
+PendingAuth set here stand: the one was our decision, the other has not synced yet.
+"""
+
+import uuid
+from collections import defaultdict
+from collections.abc import Mapping
+from urllib.parse import urlencode
+
+from connector.api.state import Call
+from connector.store import api_companies
+from connector.store.api_companies import CompanyRow, ConnectionRow
+from connector.store.api_published import NothingPublishedError
+from connector.store.api_reads import wire_time
+from connector.store.api_runs import UNKNOWN, Facts, connection_facts
+from schemas.platform import (
+    Company,
+    Connection,
+    ConnectionStatus,
+    DataConnectionError,
+    SourceType,
+)
+
+PLATFORM_KEY = "fqly"  # Codat's key of Clover
+PLATFORM_NAME = "Clover"
+_NAMESPACE = uuid.UUID("3b1f8c58-8f0e-4b7a-9d2e-6a2c1f0d9e77")
+INTEGRATION_ID = str(uuid.uuid5(_NAMESPACE, "integration/clover"))
+SOURCE_ID = str(uuid.uuid5(_NAMESPACE, "source/clover-ecommerce"))
+
+
+def facts_of_all(call: Call) -> Mapping[str, Facts]:
+    """Facts by connection id; none before the first publication."""
+    try:
+        with call.publication() as publication:
+            return connection_facts(publication)
+    except NothingPublishedError:
+        return {}
+
+
+def status_of(row: ConnectionRow, facts: Facts) -> ConnectionStatus:
+    """See the module."""
+    if row.status == ConnectionStatus.UNLINKED or facts.status is None:
+        return ConnectionStatus(row.status)
+    if row.status == ConnectionStatus.PENDING_AUTH and not facts.synced:
+        return ConnectionStatus.PENDING_AUTH
+    try:
+        return ConnectionStatus(facts.status)
+    except ValueError:
+        return ConnectionStatus.LINKED
+
+
+def connection_view(call: Call, row: ConnectionRow, facts: Facts) -> Connection:
+    """One connection."""
+    query = urlencode({"companyId": row.company_id, "connectionId": row.connection_id})
+    return Connection(
+        id=row.connection_id,
+        integration_id=INTEGRATION_ID,
+        integration_key=PLATFORM_KEY,
+        source_id=SOURCE_ID,
+        source_type=SourceType.COMMERCE,
+        platform_name=PLATFORM_NAME,
+        link_url=f"{call.state.settings.public_url}/?{query}",
+        status=status_of(row, facts),
+        created=row.created,
+        last_sync=last_sync(facts),
+        data_connection_errors=_errors(facts) or None,
+    )
+
+
+def company_view(
+    call: Call, row: CompanyRow, connections: list[ConnectionRow], facts: Mapping[str, Facts]
+) -> Company:
+    """One company with its connections."""
+    views = [connection_view(call, c, facts.get(c.connection_id, UNKNOWN)) for c in connections]
+    return Company(
+        id=row.company_id,
+        name=row.name,
+        description=row.description,
+        redirect=f"{call.state.settings.public_url}/?{urlencode({'companyId': row.company_id})}",
+        last_sync=max((v.last_sync for v in views if v.last_sync), default=None),
+        created=row.created,
+        created_by_user_name=row.created_by,
+        data_connections=views,
+        tags=dict(row.tags),
+    )
+
+
+def visible_companies(call: Call) -> list[Company]:
+    """Every company the key may see, by id; the others leave no trace."""
+    facts = facts_of_all(call)
+    of_company: dict[str, list[ConnectionRow]] = defaultdict(list)
+    for connection in api_companies.list_connections(call.state.control):
+        of_company[connection.company_id].append(connection)
+    return [
+        company_view(call, row, of_company[row.company_id], facts)
+        for row in api_companies.list_companies(call.state.control)
+        if call.reader.may_see(row.company_id)
+    ]
+
+
+def one_company(call: Call, company_id: str) -> Company:
+    """Raises ApiError 404."""
+    row = call.company(company_id)
+    connections = api_companies.list_connections(call.state.control, company_id)
+    return company_view(call, row, connections, facts_of_all(call))
+
+
+def last_sync(facts: Facts) -> str | None:
+    """When the newest successful run ended."""
+    return None if facts.last_success is None else wire_time(facts.last_success.finished_at)
+
+
+def _errors(facts: Facts) -> list[DataConnectionError]:
+    run = facts.last_run
+    if run is None or run.status != "failed":
+        return []
+    if run.error_kind == "authorisation":
+        code, words = (
+            "401",
+            "Access to Clover was lost or lacks a permission; the merchant must connect again.",
+        )
+    elif run.error_kind == "clover":
+        code, words = "502", "Clover could not be read; the next sync tries again."
+    else:
+        code, words = "500", "The last sync failed on our side; the next one tries again."
+    return [
+        DataConnectionError(
+            status_code=code,
+            status_text={"401": "Unauthorized", "502": "Bad Gateway", "500": "Internal Server Error"}[code],
+            error_message=words,
+            errored_on_utc=wire_time(run.finished_at or run.started_at),
+            status="Active",
+        )
+    ]

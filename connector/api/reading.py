@@ -1,0 +1,82 @@
+"""What a data route needs before it reads: the connection, the publication, and the snapshot to read as of.
+
+Never-synced data is a 409 until the first success and never after (docs.codat.io, "Errors").
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from connector.api import query_values
+from connector.api.errors import ApiError, never_synced
+from connector.api.state import Call
+from connector.store.api_published import NothingPublishedError, Publication
+from connector.store.api_reads import Scope
+from connector.store.api_runs import UNKNOWN, Facts, connection_facts, snapshot_at, snapshot_up_to
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """An open publication and whose records to read from it. ``snapshot``: as of which they are read."""
+
+    publication: Publication
+    facts: Facts
+    company_id: str
+    connection_id: str
+    snapshot: int
+
+    @property
+    def newest(self) -> bool:
+        return self.snapshot == (self.facts.newest_snapshot or 0)
+
+    @property
+    def scope(self) -> Scope:
+        return Scope(self.company_id, self.connection_id, None if self.newest else self.snapshot)
+
+    def at(self, snapshot: int) -> "Reading":
+        """The same, as of another snapshot."""
+        return Reading(self.publication, self.facts, self.company_id, self.connection_id, snapshot)
+
+
+@contextmanager
+def reading(
+    call: Call, company_id: str, connection_id: str, as_of: str | None = None, *, watched: bool = True
+) -> Iterator[Reading]:
+    """Raises ApiError 404, 409 before the first sync, 400 for an ``asOf`` that cannot be.
+
+    watched: False for a stream, which is watched chunk by chunk.
+    """
+    call.connection(company_id, connection_id)
+    try:
+        with call.publication(watched=watched) as publication:
+            facts = connection_facts(publication).get(connection_id, UNKNOWN)
+            if not facts.synced:
+                raise never_synced()
+            snapshot = _snapshot(publication, facts, connection_id, as_of)
+            call.snapshot_id = snapshot
+            yield Reading(publication, facts, company_id, connection_id, snapshot)
+    except NothingPublishedError as exc:
+        raise never_synced() from exc
+
+
+def _snapshot(publication: Publication, facts: Facts, connection_id: str, as_of: str | None) -> int:
+    newest = facts.newest_snapshot or 0
+    if as_of is None:
+        return newest
+    words = as_of.strip()
+    if words.isascii() and words.isdigit() and len(words) < 18:
+        asked = int(words)
+        if asked > newest:
+            raise ApiError(
+                400, f"asOf: snapshot {asked} is not one of this connection; its newest is {newest}."
+            )
+        found = snapshot_up_to(publication, connection_id, asked)
+    else:
+        try:
+            moment = query_values.instant(words)
+        except ValueError as exc:
+            raise ApiError(400, f"asOf: neither a snapshot id nor a time: {exc}.") from exc
+        found = snapshot_at(publication, connection_id, moment)
+    if found is None:
+        raise never_synced()  # at that moment nothing had been loaded yet
+    return found

@@ -1,0 +1,179 @@
+"""What every request shares, and what one request gathers on its way for the access log."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+import duckdb
+from starlette.requests import Request
+
+from connector.api.errors import ApiError, forbidden, no_company, no_connection
+from connector.api.limits import FailedAttempts, RequestQuota
+from connector.api.paging import Pins
+from connector.store import api_access_log, api_companies, api_keys, api_refreshes, api_webhooks
+from connector.store.api_access_log import AccessLog
+from connector.store.api_companies import CompanyRow, ConnectionRow
+from connector.store.api_control import ControlFile
+from connector.store.api_keys import ApiKey
+from connector.store.api_published import Publication, Published
+
+TABLES = (
+    api_companies.TABLES,
+    api_keys.TABLES,
+    api_access_log.TABLES,
+    api_refreshes.TABLES,
+    api_webhooks.TABLES,
+)
+
+
+def utc_now() -> datetime:
+    """The wall clock, aware UTC."""
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class ApiSettings:
+    """``directory``: the store. ``public_url``: how clients reach this server, for the links of companies.
+
+    time_limit: seconds one question to the store may take. most_body: bytes. most_at_once: requests in
+    flight.
+    """
+
+    directory: Path
+    public_url: str = "http://127.0.0.1:8080"
+    requests_per_minute: int = 60_000
+    time_limit: float = 20.0
+    most_body: int = 64 * 1024
+    most_at_once: int = 256
+    threads: int = 2
+    memory_limit: str = "2GB"
+    clock: Callable[[], datetime] = utc_now
+
+
+class Watchdog:
+    """Stops questions to the store that take too long; one thread for all of them."""
+
+    def __init__(self, limit: float) -> None:
+        self._limit = limit
+        self._lock = threading.Lock()
+        self._running: dict[int, tuple[float, duckdb.DuckDBPyConnection]] = {}
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="api-watchdog", daemon=True)
+        self._thread.start()
+
+    @contextmanager
+    def over(self, cursor: duckdb.DuckDBPyConnection) -> Iterator[None]:
+        """Interrupt ``cursor`` when this takes longer than the limit; the caller gets a 400 that says so."""
+        token = id(cursor)
+        with self._lock:
+            self._running[token] = (time.monotonic() + self._limit, cursor)
+        try:
+            yield
+        except duckdb.InterruptException as exc:
+            raise ApiError(
+                400,
+                f"Error processing request - it took longer than {self._limit:g} seconds;"
+                " ask for less at once or narrow the query.",
+            ) from exc
+        finally:
+            with self._lock:
+                self._running.pop(token, None)
+
+    def close(self) -> None:
+        self._stop.set()
+        self._thread.join(timeout=2)
+
+    def _watch(self) -> None:
+        while not self._stop.wait(min(0.5, self._limit / 4)):
+            now = time.monotonic()
+            with self._lock:
+                for deadline, cursor in self._running.values():
+                    if now > deadline:
+                        cursor.interrupt()
+
+
+class ApiState:
+    """The store's two files and the counters of this process."""
+
+    def __init__(self, settings: ApiSettings) -> None:
+        self.settings = settings
+        self.control = ControlFile(settings.directory, *TABLES)
+        self.published = Published(
+            settings.directory, threads=settings.threads, memory_limit=settings.memory_limit
+        )
+        self.pins = Pins()
+        self.quota = RequestQuota(settings.requests_per_minute, clock=settings.clock)
+        self.failures = FailedAttempts()
+        self.access_log = AccessLog(self.control)
+        self.watchdog = Watchdog(settings.time_limit)
+
+    def close(self) -> None:
+        self.access_log.close()
+        self.watchdog.close()
+        self.published.close()
+        self.control.close()
+
+
+@dataclass(slots=True)
+class Call:
+    """One request: who asks, and what the access log will say about the answer."""
+
+    state: ApiState
+    correlation_id: str
+    key: ApiKey | None = None
+    company_id: str | None = None
+    connection_id: str | None = None
+    rows: int | None = None
+    snapshot_id: int | None = None
+    headers: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def reader(self) -> ApiKey:
+        """The key; only behind the door that asks for one."""
+        assert self.key is not None
+        return self.key
+
+    def now(self) -> datetime:
+        return self.state.settings.clock()
+
+    def require(self, scope: str) -> None:
+        """403 unless the key carries the scope; asked before anything is looked up, so it tells nothing."""
+        if scope not in self.reader.scopes:
+            raise forbidden(scope)
+
+    def company(self, company_id: str) -> CompanyRow:
+        """The company, or a 404 that is the same for one that is absent and one that may not be seen."""
+        self.company_id = company_id
+        row = api_companies.get_company(self.state.control, company_id)
+        if row is None or not self.reader.may_see(company_id):
+            raise no_company(company_id)
+        return row
+
+    def connection(self, company_id: str, connection_id: str) -> ConnectionRow:
+        """The connection of a company the key may see, or a 404."""
+        self.company(company_id)
+        self.connection_id = connection_id
+        row = api_companies.get_connection(self.state.control, company_id, connection_id)
+        if row is None:
+            raise no_connection(connection_id)
+        return row
+
+    @contextmanager
+    def publication(self, *, watched: bool = True) -> Iterator[Publication]:
+        """The newest published file, watched over. Raises NothingPublishedError before the first sync."""
+        with self.state.published.open() as publication, self._watched(publication, watched):
+            yield publication
+
+    def _watched(self, publication: Publication, watched: bool) -> AbstractContextManager[None]:
+        return self.state.watchdog.over(publication.cursor) if watched else nullcontext()
+
+
+def call_of(request: Request) -> Call:
+    """The call a request belongs to."""
+    call = request.scope["call"]
+    assert isinstance(call, Call)
+    return call

@@ -1,0 +1,195 @@
+"""Sends events: signed by Standard Webhooks, tried again for two days, given up after five days of failure.
+
+What there is to tell is read from the published file: each finished run is told once (``read.completed``),
+each change of a connection's status too. So nothing has to be called by a sync, and any number of processes
+may look.
+"""
+
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from urllib.parse import urlsplit
+
+import httpx
+from standardwebhooks.webhooks import Webhook as Signer
+
+from connector.api.companies import reference
+from connector.api.companies_view import company_view, status_of
+from connector.api.state import ApiState, Call
+from connector.api.status import READ_TYPES
+from connector.api.webhooks import is_here, is_private
+from connector.errors import ConnectorError
+from connector.logs import get_logger
+from connector.store import api_companies, api_webhooks
+from connector.store.api_keys import ApiKey
+from connector.store.api_published import NothingPublishedError
+from connector.store.api_runs import Run, connection_facts, runs_of
+from connector.store.api_webhooks import Delivery, Webhook, event_id, note_event
+from schemas.platform import Company, Connection, ConnectionStatus
+
+ANSWER_WITHIN = 15.0  # seconds, docs.codat.io "Webhooks"
+CLAIM = timedelta(seconds=60)  # a process that dies while sending is overtaken after this
+_OPERATOR = ApiKey("-", "operator", None, frozenset(), "")
+log = get_logger(__name__)
+
+
+def signed_headers(secret: str, message_id: str, timestamp: int, body: bytes) -> dict[str, str]:
+    """The three headers of Standard Webhooks over the raw body. ``timestamp``: Unix seconds."""
+    signature = Signer(secret).sign(message_id, datetime.fromtimestamp(timestamp, UTC), body.decode())
+    return {
+        "webhook-id": message_id,
+        "webhook-timestamp": str(timestamp),
+        "webhook-signature": signature,
+        "content-type": "application/json",
+    }
+
+
+def notice(state: ApiState) -> int:
+    """Note what the published file tells that was not told yet; how many events were new."""
+    call = Call(state, "dispatcher", key=_OPERATOR)
+    told = 0
+    try:
+        with call.publication() as publication:
+            facts = connection_facts(publication)
+            for company in api_companies.list_companies(state.control):
+                connections = api_companies.list_connections(state.control, company.company_id)
+                view = company_view(call, company, connections, facts)
+                about: dict[str, object] = {"referenceCompany": reference(view)}
+                shown = {connection.id: connection for connection in view.data_connections}
+                runs = [
+                    r for r in runs_of(publication, company.company_id, most=50) if r.connection_id in shown
+                ]
+                for run in reversed(runs):
+                    if run.finished_at is not None:
+                        told += _tell_run(state, view, shown[run.connection_id], run)
+                for row in connections:
+                    known = facts.get(row.connection_id)
+                    if known is None or known.last_run is None:
+                        continue
+                    status = status_of(row, known)
+                    if status is ConnectionStatus.PENDING_AUTH:
+                        continue
+                    told += api_webhooks.note_status_event(
+                        state.control,
+                        row.connection_id,
+                        status is ConnectionStatus.LINKED,
+                        {**about, "connection": _wire(shown[row.connection_id])},
+                        now=state.settings.clock(),
+                        company_id=company.company_id,
+                        tags=view.tags,
+                    )
+    except NothingPublishedError:
+        return 0
+    return told
+
+
+def _tell_run(state: ApiState, company: Company, connection: Connection, run: Run) -> int:
+    about: dict[str, object] = {"referenceCompany": reference(company)}
+    initial = event_id("initial", run.connection_id)
+
+    def note(identity: str, event_type: str, payload: dict[str, object]) -> int:
+        return note_event(
+            state.control,
+            identity,
+            event_type,
+            {**about, **payload},
+            now=state.settings.clock(),
+            company_id=run.company_id,
+            tags=company.tags,
+        )
+
+    if run.status == "failed":
+        failed = event_id("failed", run.run_id, run.connection_id)
+        return note(failed, "connection.failed", {"connection": _wire(connection)})
+    read: dict[str, object] = {
+        "dataTypes": [
+            {
+                "connectionId": run.connection_id,
+                "dataType": data_type,
+                "recordsModified": bool(run.changed),
+                "status": "Complete",
+                "issues": [],
+            }
+            for data_type in READ_TYPES
+        ],
+    }
+    told = note(event_id("run", run.run_id, run.connection_id), "read.completed", read)
+    return told and told + note(initial, "read.completed.initial", read)
+
+
+def _wire(connection: Connection) -> dict[str, object]:
+    return connection.model_dump(mode="json", by_alias=True, exclude_none=True)
+
+
+def deliver(state: ApiState, client: httpx.Client) -> int:
+    """Send what is due; how many deliveries were tried."""
+    now = state.settings.clock()
+    tried = 0
+    for delivery, hook in api_webhooks.due_deliveries(state.control, now=now):
+        if api_webhooks.claim_delivery(state.control, delivery, until=now + CLAIM):
+            status, error = send(client, hook, delivery, timestamp=int(now.timestamp()))
+            api_webhooks.record_attempt(
+                state.control, delivery, status=status, error=error, now=state.settings.clock()
+            )
+            tried += 1
+    return tried
+
+
+def send(
+    client: httpx.Client, hook: Webhook, delivery: Delivery, *, timestamp: int
+) -> tuple[int | None, str | None]:
+    """One attempt: the status code, or what went wrong. Redirects are not followed."""
+    host = urlsplit(hook.url).hostname or ""
+    if is_private(host) and not is_here(host):
+        return None, "points into a private network"
+    body = delivery.body.encode()
+    headers = signed_headers(hook.secret, delivery.event_id, timestamp, body)
+    try:
+        answer = client.post(hook.url, content=body, headers=headers, timeout=ANSWER_WITHIN)
+    except httpx.HTTPError as exc:
+        return None, type(exc).__name__
+    good = 200 <= answer.status_code < 300
+    return answer.status_code, None if good else f"answered {answer.status_code}"
+
+
+class Dispatcher:
+    """Looks for news and sends, every few seconds, in a thread of the server."""
+
+    def __init__(self, state: ApiState, *, every: float = 2.0, client: httpx.Client | None = None) -> None:
+        self._state = state
+        self._every = every
+        self._client = client or httpx.Client(follow_redirects=False)
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="webhooks", daemon=True)
+        self._newest: object = None
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stop.set()
+        self._thread.join(timeout=ANSWER_WITHIN + 2)
+        self._client.close()
+
+    def once(self) -> None:
+        """One look: read the file only when it is another than last time, then send what is due."""
+        self._guarded(self._notice_if_new)
+        self._guarded(lambda: deliver(self._state, self._client))
+
+    def _notice_if_new(self) -> int:
+        if not self._state.published.exists:
+            return 0
+        newest = self._state.published.newest()
+        told = notice(self._state) if newest != self._newest else 0
+        self._newest = newest
+        return told
+
+    def _guarded(self, work: Callable[[], int]) -> None:
+        try:
+            work()
+        except (ConnectorError, OSError) as exc:
+            log.warning("webhooks.failed", error=str(exc))
+
+    def _run(self) -> None:
+        while not self._stop.wait(self._every):
+            self.once()

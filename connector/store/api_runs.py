@@ -1,0 +1,121 @@
+"""What the published file knows about connections, runs and snapshots; remembered for each publication."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, cast
+
+from connector.store.api_published import Publication
+
+SUCCEEDED = ("succeeded", "partly_done")
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One run of one connection. Times are UTC without zone. ``error_kind``: a ConnectorError's kind."""
+
+    run_id: str
+    company_id: str
+    connection_id: str
+    kind: str
+    started_at: datetime
+    finished_at: datetime | None
+    status: str
+    error_kind: str | None
+    snapshot_id: int | None
+    changed: int
+    held_back: int
+
+    @property
+    def succeeded(self) -> bool:
+        return self.status in SUCCEEDED
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What is known of a connection: ``newest_snapshot`` None when nothing was ever loaded."""
+
+    status: str | None
+    currency: str | None
+    last_run: Run | None
+    last_success: Run | None
+    newest_snapshot: int | None
+
+    @property
+    def synced(self) -> bool:
+        """Whether a first sync has succeeded; from then on its data is served, for good."""
+        return self.last_success is not None
+
+
+UNKNOWN = Facts(None, None, None, None, None)
+_COLUMNS = """run_id, company_id, connection_id, kind, started_at, finished_at, status, error_kind, snapshot_id,
+  coalesce(orders_inserted, 0) + coalesce(orders_updated, 0), coalesce(orders_held_back, 0)"""
+
+
+def connection_facts(publication: Publication) -> Mapping[str, Facts]:
+    """Facts by connection id, for all connections of the publication."""
+    known = publication.cache.get("connection_facts")
+    if known is None:
+        known = publication.cache["connection_facts"] = _read_facts(publication)
+    return cast("Mapping[str, Facts]", known)
+
+
+def runs_of(publication: Publication, company_id: str, *, most: int = 1000) -> list[Run]:
+    """The newest runs of one company, newest first."""
+    rows = publication.cursor.execute(
+        f"SELECT {_COLUMNS} FROM ledger.sync_runs WHERE company_id = ?"  # noqa: S608
+        " ORDER BY started_at DESC, run_id LIMIT ?",
+        [company_id, most],
+    ).fetchall()
+    return [Run(*row) for row in rows]
+
+
+def snapshot_at(publication: Publication, connection_id: str, moment: datetime) -> int | None:
+    """The newest snapshot of the connection loaded at or before ``moment`` (UTC without zone)."""
+    row = publication.cursor.execute(
+        "SELECT max(snapshot_id) FROM ledger.snapshots WHERE connection_id = ? AND loaded_at <= ?",
+        [connection_id, moment],
+    ).fetchone()
+    return None if row is None else row[0]
+
+
+def snapshot_up_to(publication: Publication, connection_id: str, snapshot_id: int) -> int | None:
+    """The newest snapshot of the connection that is not newer than ``snapshot_id``."""
+    row = publication.cursor.execute(
+        "SELECT max(snapshot_id) FROM ledger.snapshots WHERE connection_id = ? AND snapshot_id <= ?",
+        [connection_id, snapshot_id],
+    ).fetchone()
+    return None if row is None else row[0]
+
+
+def _read_facts(publication: Publication) -> dict[str, Facts]:
+    run = publication.cursor.cursor()
+    statuses: dict[str, tuple[Any, ...]] = {
+        row[0]: row
+        for row in run.execute(
+            "SELECT connection_id, any_value(status), any_value(currency) FROM ledger.connections GROUP BY 1"
+        ).fetchall()
+    }
+    newest: dict[str, int] = dict(
+        run.execute("SELECT connection_id, max(snapshot_id) FROM ledger.snapshots GROUP BY 1").fetchall()
+    )
+
+    def last(condition: str) -> dict[str, Run]:
+        rows = run.execute(
+            f"SELECT {_COLUMNS} FROM ledger.sync_runs WHERE {condition}"  # noqa: S608
+            " QUALIFY row_number() OVER (PARTITION BY connection_id ORDER BY started_at DESC, run_id DESC) = 1"
+        ).fetchall()
+        return {row[2]: Run(*row) for row in rows}
+
+    runs, successes = last("TRUE"), last("status IN ('succeeded', 'partly_done') AND finished_at IS NOT NULL")
+    run.close()
+    return {
+        connection_id: Facts(
+            status=statuses[connection_id][1] if connection_id in statuses else None,
+            currency=statuses[connection_id][2] if connection_id in statuses else None,
+            last_run=runs.get(connection_id),
+            last_success=successes.get(connection_id),
+            newest_snapshot=newest.get(connection_id),
+        )
+        for connection_id in statuses.keys() | newest.keys() | runs.keys()
+    }

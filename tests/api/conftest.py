@@ -1,0 +1,492 @@
+"""A published store of two invented companies, written row by row, and a server over it in this process."""
+
+import base64
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+from starlette.testclient import TestClient
+
+from connector.api.app import create_app
+from connector.api.state import ApiSettings, ApiState
+from connector.store import api_companies, api_keys
+
+JUNIPER, RIVAL = "8a210b68-6988-11ed-a1eb-0242ac120002", "11111111-aaaa-4bbb-8ccc-0242ac120009"
+JUNIPER_SHOP, JUNIPER_NEW, RIVAL_SHOP = "2e9d2c44-f675-40ba-8049-353bfcb5e171", "n-new", "n-rival"
+NOW = datetime(2026, 11, 20, 4, 30, tzinfo=UTC)
+MIGRATION = Path(__file__).parents[2] / "connector/store/migrations/0001_ledger.sql"
+
+
+def wire(moment: datetime) -> str:
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def number(value: Decimal) -> Any:
+    return int(value) if value == value.to_integral() else float(value)
+
+
+def money(value: str | int | Decimal) -> Decimal:
+    return Decimal(value).quantize(Decimal("0.0001"))
+
+
+def line(line_id: str, quantity: int, price: str, *, tax: str = "0", product: str = "P1") -> dict[str, Any]:
+    total = quantity * Decimal(price) + Decimal(tax)
+    return {
+        "id": line_id,
+        "quantity": Decimal(quantity),
+        "unit_price": money(price),
+        "tax_percentage": Decimal(0),
+        "total_tax_amount": money(tax),
+        "total_amount": money(total),
+        "product_id": product,
+        "product_name": f"Product {product}",
+        "variant_id": None,
+        "variant_name": None,
+        "refund_id": None,
+        "refund_local_date": None,
+        "discount_allocations": [],
+    }
+
+
+def payment(payment_id: str, amount: str, at: datetime, status: str = "Paid") -> dict[str, Any]:
+    return {
+        "id": payment_id,
+        "amount": money(amount),
+        "currency": "USD",
+        "type": "OnlineCard",
+        "status": status,
+        "provider": "clover",
+        "created_date": at,
+        "modified_date": None,
+        "source_modified_date": at,
+        "local_date": at.date(),
+        "is_refund": Decimal(amount) < 0,
+    }
+
+
+@dataclass
+class Shop:
+    """One order as a test says it; the rest follows."""
+
+    order_id: str
+    created: datetime
+    lines: list[dict[str, Any]]
+    payments: list[dict[str, Any]]
+    gratuity: str = "0"
+    customer: str | None = None
+    modified: datetime | None = None
+    snapshot: int = 1
+    replaced_by: int | None = None
+    deleted: bool = False
+    closed: datetime | None = None
+    company: str = JUNIPER
+    connection: str = JUNIPER_SHOP
+    currency: str = "USD"
+    loaded: datetime = datetime(2026, 11, 18, 4, 0)  # noqa: DTZ001
+
+    def row(self) -> dict[str, Any]:
+        modified = self.modified or self.created
+        total = sum((entry["total_amount"] for entry in self.lines), Decimal(0))
+        refund = sum((e["total_amount"] for e in self.lines if e["quantity"] < 0), Decimal(0))
+        tax = sum((e["total_tax_amount"] for e in self.lines), Decimal(0))
+        document: dict[str, Any] = {
+            "id": self.order_id,
+            "orderNumber": f"no-{self.order_id}",
+            "country": "USA",
+            "currency": self.currency,
+            "createdDate": wire(self.created),
+            **({"closedDate": wire(self.closed)} if self.closed else {}),
+            "totalAmount": number(total),
+            "totalRefund": number(refund),
+            "totalTaxAmount": number(tax),
+            "totalDiscount": 0,
+            "totalGratuity": number(Decimal(self.gratuity)),
+            "orderLineItems": [
+                {
+                    "id": e["id"],
+                    "quantity": number(e["quantity"]),
+                    "taxPercentage": 0,
+                    "totalAmount": number(e["total_amount"]),
+                    "totalTaxAmount": number(e["total_tax_amount"]),
+                    "unitPrice": number(e["unit_price"]),
+                    "taxes": [],
+                    "productRef": {"id": e["product_id"], "name": e["product_name"]},
+                    "discountAllocations": [],
+                }
+                for e in self.lines
+            ],
+            "payments": [
+                {
+                    "id": p["id"],
+                    "amount": number(p["amount"]),
+                    "currency": "USD",
+                    "type": p["type"],
+                    "status": p["status"],
+                    "paymentProvider": p["provider"],
+                    "createdDate": wire(p["created_date"]),
+                    "modifiedDate": wire(self.loaded),
+                    "sourceModifiedDate": wire(p["source_modified_date"]),
+                }
+                for p in self.payments
+            ],
+            "serviceCharges": [],
+            "locationRef": {"id": "MHT", "name": "Juniper, Main St"},
+            **(
+                {"customerRef": {"id": self.customer, "name": f"Name {self.customer}"}}
+                if self.customer
+                else {}
+            ),
+            "modifiedDate": wire(self.loaded),
+            "sourceModifiedDate": wire(modified),
+        }
+        return {
+            "company_id": self.company,
+            "connection_id": self.connection,
+            "order_id": self.order_id,
+            "source_modified_date": modified,
+            "content_hash": f"hash-{self.order_id}-{self.snapshot}",
+            "snapshot_id": self.snapshot,
+            "replaced_by": self.replaced_by,
+            "is_deleted": self.deleted,
+            "observed": False,
+            "order_number": document["orderNumber"],
+            "country": "USA",
+            "currency": self.currency,
+            "created_date": self.created,
+            "closed_date": self.closed,
+            "created_local_date": self.created.date(),
+            "total_amount": money(total),
+            "total_refund": money(refund),
+            "total_tax_amount": money(tax),
+            "total_discount": money(0),
+            "total_gratuity": money(self.gratuity),
+            "location_id": "MHT",
+            "location_name": "Juniper, Main St",
+            "customer_id": self.customer,
+            "customer_name": f"Name {self.customer}" if self.customer else None,
+            "modified_date": self.loaded,
+            "order_line_items": self.lines,
+            "payments": [{**p, "modified_date": self.loaded} for p in self.payments],
+            "service_charges": [],
+            "doc": json.dumps(document, separators=(",", ":")),
+        }
+
+
+@dataclass
+class Books:
+    """Rows to be published as one file."""
+
+    directory: Path
+    orders: list[Shop] = field(default_factory=list)
+    records: list[dict[str, Any]] = field(default_factory=list)
+    sources: list[dict[str, Any]] = field(default_factory=list)
+    runs: list[tuple[Any, ...]] = field(default_factory=list)
+    snapshots: list[tuple[Any, ...]] = field(default_factory=list)
+    connections: list[tuple[Any, ...]] = field(default_factory=list)
+    issues: list[tuple[Any, ...]] = field(default_factory=list)
+    reconciliations: list[tuple[Any, ...]] = field(default_factory=list)
+    published: int = 0
+
+    def run(
+        self, run_id: str, company: str, connection: str, at: datetime, status: str = "succeeded", **more: Any
+    ) -> None:
+        self.runs.append(
+            (run_id, company, connection, "sync", at, at + timedelta(seconds=20), status, more.get("kind"))
+        )
+
+    def snapshot(self, snapshot_id: int, run_id: str, company: str, connection: str, at: datetime) -> None:
+        self.snapshots.append((snapshot_id, run_id, company, connection, at))
+
+    def record(
+        self,
+        data_type: str,
+        record_id: str,
+        document: dict[str, Any],
+        *,
+        name: str | None = None,
+        **more: Any,
+    ) -> None:
+        at = datetime(2026, 11, 1)  # noqa: DTZ001
+        self.records.append(
+            {
+                "company_id": more.get("company", JUNIPER),
+                "connection_id": more.get("connection", JUNIPER_SHOP),
+                "data_type": data_type,
+                "record_id": record_id,
+                "source_modified_date": at,
+                "content_hash": "h",
+                "snapshot_id": more.get("snapshot", 1),
+                "replaced_by": None,
+                "is_deleted": False,
+                "name": name,
+                "created_date": at,
+                "modified_date": at,
+                "doc": json.dumps({"id": record_id, **document}, separators=(",", ":")),
+            }
+        )
+
+    def publish(self) -> Path:
+        """A new file beside the old ones, and the link swapped to it."""
+        self.published += 1
+        path = self.directory / f"serve-{self.published:09d}.duckdb"
+        with duckdb.connect(str(path)) as con:
+            con.execute("CREATE SCHEMA ledger")
+            con.execute(MIGRATION.read_text())
+            for table, rows in (
+                ("order_versions", [order.row() for order in self.orders]),
+                ("record_versions", self.records),
+                ("source_records", self.sources),
+            ):
+                for row in rows:
+                    names, marks = ", ".join(row), ", ".join("?" * len(row))
+                    con.execute(f"INSERT INTO ledger.{table} ({names}) VALUES ({marks})", list(row.values()))
+            for run in self.runs:
+                con.execute(
+                    "INSERT INTO ledger.sync_runs (run_id, company_id, connection_id, kind, started_at, finished_at,"
+                    " status, error_kind, orders_inserted) VALUES (?, ?, ?, ?, ?, ?, ?, ?, 3)",
+                    list(run),
+                )
+            for snapshot in self.snapshots:
+                con.execute(
+                    "INSERT INTO ledger.snapshots VALUES (?, ?, ?, ?, ?, NULL, NULL, 1, 0, 0, 0, 0, 0, 0)",
+                    list(snapshot),
+                )
+            for connection in self.connections:
+                con.execute(
+                    "INSERT INTO ledger.connections (company_id, connection_id, status, currency) VALUES (?, ?, ?, ?)",
+                    list(connection),
+                )
+            for issue in self.issues:
+                con.execute(
+                    "INSERT INTO ledger.data_issues (company_id, connection_id, order_id, code, severity, detail,"
+                    " first_seen_snapshot, first_seen_at) VALUES (?, ?, ?, ?, ?, ?, 1, TIMESTAMP '2026-11-18')",
+                    list(issue),
+                )
+            for day in self.reconciliations:
+                con.execute(
+                    "INSERT INTO ledger.reconciliations (run_id, company_id, connection_id, reconciled_at, day, stream,"
+                    " currency, clover_count, clover_amount, stored_count, stored_amount, explained, unexplained)"
+                    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                    list(day),
+                )
+        link = self.directory / "commerce.duckdb.new"
+        link.unlink(missing_ok=True)
+        link.symlink_to(path.name)
+        link.rename(self.directory / "commerce.duckdb")
+        return path
+
+
+def day(number_of_day: int, hour: int = 12) -> datetime:
+    return datetime(2026, 10, 1, hour) + timedelta(days=number_of_day)  # noqa: DTZ001
+
+
+def juniper_books(directory: Path) -> Books:
+    """30 orders of Juniper in two loads, one of them refunded later, one deleted; 5 of a rival between the loads."""
+    books = Books(directory)
+    second = datetime(2026, 11, 19, 4)  # noqa: DTZ001
+    for i in range(30):
+        price = f"{10 + i}.{(i * 25) % 100:02d}"
+        created = day(i)
+        shop = Shop(
+            f"{i * 7 % 30:02d}ORDER",
+            created,
+            [line("L1", 1 + i % 3, price, tax="1.50")],
+            [payment(f"CH{i:02d}", str((1 + i % 3) * Decimal(price) + Decimal("1.50") + i % 2), created)],
+            gratuity=str(i % 2),
+            customer=None if i % 5 == 4 else f"C{i % 4}",
+            closed=created + timedelta(days=1) if i % 4 == 0 else None,
+        )
+        books.orders.append(shop)
+    first = books.orders[0]
+    first.replaced_by = 3
+    books.orders.append(
+        Shop(
+            first.order_id,
+            first.created,
+            [*first.lines, line("refund_L1", -1, "10.00", tax="-1.50")],
+            [*first.payments, payment("RF00", "-11.50", day(5))],
+            customer=first.customer,
+            closed=first.closed,
+            modified=day(5),
+            snapshot=3,
+            loaded=second,
+        )
+    )
+    gone = books.orders[1]
+    gone.replaced_by = 3
+    books.orders.append(
+        Shop(
+            gone.order_id, gone.created, gone.lines, gone.payments, modified=day(6), snapshot=3, deleted=True
+        )
+    )
+    books.orders.append(
+        Shop(
+            "99FAILED",
+            day(20),
+            [line("L1", 1, "5.00")],
+            [payment("CHF", "5.00", day(20), "Failed")],
+            snapshot=3,
+            loaded=second,
+        )
+    )
+    for i in range(5):
+        books.orders.append(
+            Shop(
+                f"RIVAL{i}",
+                day(i),
+                [line("L1", 1, "777.77")],
+                [payment(f"RCH{i}", "777.77", day(i))],
+                customer="RC1",
+                snapshot=2,
+                company=RIVAL,
+                connection=RIVAL_SHOP,
+            )
+        )
+    for i in range(4):
+        books.record(
+            "customers",
+            f"C{i}",
+            {
+                "customerName": f"Name {'DBAC'[i]}",
+                "emailAddress": f"c{i}@example.com",
+                "addresses": [],
+                "createdDate": "2026-11-01T00:00:00Z",
+            },
+            name=f"Name {'DBAC'[i]}",
+        )
+    books.record(
+        "customers",
+        "RC1",
+        {"customerName": "Rival Buyer", "addresses": []},
+        name="Rival Buyer",
+        company=RIVAL,
+        connection=RIVAL_SHOP,
+        snapshot=2,
+    )
+    books.record(
+        "products",
+        "P1",
+        {"name": "Product P1", "isGiftCard": False, "variants": [], "productCategoryRefs": []},
+        name="Product P1",
+    )
+    books.record(
+        "locations",
+        "MHT",
+        {"name": "Juniper, Main St", "address": {"type": "Inventory", "city": "Albany"}},
+        name="Juniper, Main St",
+    )
+    books.record("paymentMethods", "card", {"name": "Card", "status": "Active"}, name="Card")
+    books.record(
+        "taxComponents", "T8", {"name": "Sales tax", "rate": 0.08875, "isCompound": False}, name="Sales tax"
+    )
+    books.record(
+        "companyInfo", "info", {"companyName": "Juniper Goods", "baseCurrency": "USD"}, name="Juniper Goods"
+    )
+    books.sources.append(
+        {
+            "company_id": JUNIPER,
+            "connection_id": JUNIPER_SHOP,
+            "kind": "charge",
+            "record_id": "CH00",
+            "order_id": first.order_id,
+            "created_at": first.created,
+            "content_hash": "x",
+            "snapshot_id": 1,
+            "replaced_by": None,
+            "is_deleted": False,
+            "payload": '{"id":"CH00","amount":1150}',
+        }
+    )
+    books.run("r1", JUNIPER, JUNIPER_SHOP, datetime(2026, 11, 18, 4))  # noqa: DTZ001
+    books.run("r2", RIVAL, RIVAL_SHOP, datetime(2026, 11, 18, 5))  # noqa: DTZ001
+    books.run("r3", JUNIPER, JUNIPER_SHOP, second)
+    books.snapshot(1, "r1", JUNIPER, JUNIPER_SHOP, datetime(2026, 11, 18, 4))  # noqa: DTZ001
+    books.snapshot(2, "r2", RIVAL, RIVAL_SHOP, datetime(2026, 11, 18, 5))  # noqa: DTZ001
+    books.snapshot(3, "r3", JUNIPER, JUNIPER_SHOP, second)
+    books.connections += [
+        (JUNIPER, JUNIPER_SHOP, "Linked", "USD"),
+        (RIVAL, RIVAL_SHOP, "Deauthorized", "USD"),
+    ]
+    books.issues.append((JUNIPER, JUNIPER_SHOP, first.order_id, "tax_once", "info", "estimated"))
+    books.reconciliations.append(
+        (
+            "rc1",
+            JUNIPER,
+            JUNIPER_SHOP,
+            second,
+            day(0).date(),
+            "charges",
+            "USD",
+            1,
+            money("11.50"),
+            1,
+            money("11.50"),
+            money(0),
+            money(0),
+        )
+    )
+    return books
+
+
+@dataclass
+class Server:
+    """The application in this process, with keys."""
+
+    state: ApiState
+    client: TestClient
+    books: Books
+
+    def key(self, *scopes: str, companies: list[str] | None = None, **more: Any) -> dict[str, str]:
+        """The headers of a new key."""
+        _key, secret = api_keys.create_key(
+            self.state.control, "lender", now=NOW, companies=companies, scopes=scopes or ("read",), **more
+        )
+        return {"Authorization": "Basic " + base64.b64encode(secret.encode()).decode()}
+
+
+DATA = f"/companies/{JUNIPER}/connections/{JUNIPER_SHOP}/data"
+
+
+@pytest.fixture
+def books(tmp_path: Path) -> Books:
+    made = juniper_books(tmp_path)
+    made.publish()
+    return made
+
+
+def serve(books: Books, **more: Any) -> Iterator[Server]:
+    settings = ApiSettings(directory=books.directory, **{"clock": lambda: NOW, "threads": 1, **more})
+    app = create_app(settings)
+    state: ApiState = app.state.api
+    api_companies.take_from_config(
+        state.control,
+        [(JUNIPER, "Juniper Goods", [JUNIPER_SHOP, JUNIPER_NEW]), (RIVAL, "Rival Traders", [RIVAL_SHOP])],
+        now=NOW,
+    )
+    with TestClient(app, raise_server_exceptions=False) as client:
+        yield Server(state, client, books)
+
+
+@pytest.fixture
+def server(books: Books) -> Iterator[Server]:
+    yield from serve(books)
+
+
+@pytest.fixture
+def reader(server: Server) -> dict[str, str]:
+    """Headers of a key that may read everything of Juniper, and nothing else."""
+    return server.key("read", companies=[JUNIPER])
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """One server for tests that only read."""
+    made = juniper_books(tmp_path_factory.mktemp("store"))
+    made.publish()
+    yield from serve(made)
