@@ -2,8 +2,10 @@
 
 from connector.clover.archive import ArchivedPage, RawArchive, read_archive
 from connector.clover.client import CloverClient, Limits, RequestMeter
+from connector.clover.credentials import EncryptedCredentials, ensure_key_file, load_keys
 from connector.clover.hosts import Hosts, hosts_for
 from connector.clover.hydrate import Read, read_many, read_one, refunds_of_charge
+from connector.clover.oauth import OAuthToken
 from connector.clover.pacing import AppPacer, Pacer
 from connector.clover.pages import Page, walk
 from connector.clover.retry import RetryPolicy
@@ -19,8 +21,10 @@ __all__ = [
     "AppPacer",
     "ArchivedPage",
     "CloverClient",
+    "EncryptedCredentials",
     "Hosts",
     "Limits",
+    "OAuthToken",
     "Pacer",
     "Page",
     "RawArchive",
@@ -31,8 +35,10 @@ __all__ = [
     "Stream",
     "TokenSource",
     "Window",
+    "ensure_key_file",
     "hosts_for",
     "is_sparse",
+    "load_keys",
     "read_archive",
     "read_many",
     "read_one",

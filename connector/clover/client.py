@@ -25,7 +25,7 @@ from connector.clover.responses import (
 )
 from connector.clover.retry import RetryPolicy, wait_seconds, with_retries
 from connector.clover.tokens import TokenSource
-from connector.clover.transport import DeadlineTransport, deadline
+from connector.clover.transport import SOCKET_ERRORS, DeadlineTransport, deadline
 from connector.errors import CloverError, CloverUnavailable, Deauthorized, Throttled
 from connector.logs import get_logger
 
@@ -260,7 +260,7 @@ class CloverClient:
                 return response.status_code, response.headers, bytes(body)
         except (httpx.TimeoutException, httpcore.TimeoutException):
             raise CloverUnavailable(f"Clover did not answer GET {path} in time.", path=path) from None
-        except (httpx.HTTPError, httpcore.NetworkError, httpcore.ProtocolError, httpcore.ProxyError) as error:
+        except (httpx.HTTPError, *SOCKET_ERRORS) as error:
             # The class says enough; the text of a protocol error may quote the answer.
             raise CloverUnavailable(
                 f"The connection to Clover broke at GET {path} ({type(error).__name__}).", path=path

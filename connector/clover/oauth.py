@@ -17,6 +17,7 @@ import orjson
 from connector.clover.credentials import EncryptedCredentials
 from connector.clover.responses import retry_after
 from connector.clover.retry import RetryPolicy, with_retries
+from connector.clover.transport import SOCKET_ERRORS, DeadlineTransport, deadline
 from connector.errors import CloverError, CloverUnavailable, Deauthorized, Throttled
 from connector.logs import get_logger
 from connector.redaction import remember_secrets
@@ -61,10 +62,14 @@ def exchange_code(
     """
 
     def attempt() -> TokenPair:
-        with httpx.Client(transport=transport, timeout=timeout, follow_redirects=False) as http:
+        sockets = transport or DeadlineTransport(url)
+        with (
+            httpx.Client(transport=sockets, timeout=timeout, follow_redirects=False) as http,
+            deadline(timeout),
+        ):
             try:
                 response = http.post(url, json=dict(body), headers={"Accept": "application/json"})
-            except httpx.HTTPError as error:
+            except (httpx.HTTPError, *SOCKET_ERRORS) as error:
                 raise CloverUnavailable(
                     f"Clover's OAuth address could not be reached ({type(error).__name__}).",
                     method="POST",

@@ -19,6 +19,7 @@ import orjson
 from connector.clover.client import CloverClient
 from connector.clover.envelope import Envelope, unwrap
 from connector.clover.responses import BadRequest, BodyTooLarge, NotFound
+from connector.clover.rows import created_ms, id_of, is_inside
 from connector.clover.streams import Stream
 from connector.clover.window import EARLIEST, EPOCH, MILLISECOND, Window
 from connector.errors import CloverError, PagingStuck
@@ -30,8 +31,6 @@ LARGEST_PAGE = 100  # 101 is a 400: docs.clover.com, Paginate requests
 LONGEST_WINDOW_DAYS = 89.0  # one less than the limit of Clover's backend: docs.clover.com, 90-day limits
 _MOST_PAGES = 20_000  # of one window; two million rows
 _MOST_CUTS = 2_000  # windows read again in halves during one walk
-# Clover rounds ``created`` to whole seconds when it is read back, so a row may look up to a second misplaced.
-_ROUNDING_MS = 1_000
 _KNOWN_EMPTY = Window(EARLIEST, EARLIEST + timedelta(seconds=1))
 
 
@@ -234,7 +233,7 @@ class _Listing:
         by_id: dict[str, dict[str, object]] = {}
         outside = repeated = dated = 0
         for row in rows:
-            row_id = _id_of(row)
+            row_id = id_of(row)
             if row_id is None or not isinstance(row, dict):
                 print_of_row = orjson.dumps(row, option=orjson.OPT_SORT_KEYS)
                 if print_of_row not in self.broken:
@@ -243,7 +242,7 @@ class _Listing:
                 continue
             ids.append(row_id)
             by_id[row_id] = row
-            place = _is_inside(row, window)
+            place = is_inside(row, window)
             dated += place is not None
             if place is False:
                 outside += 1
@@ -281,7 +280,7 @@ class _Listing:
         return self.flag_is_false_friend
 
     def _flag_says_more_after(self, row: dict[str, object]) -> bool:
-        created = _created_ms(row)
+        created = created_ms(row)
         if created is None:
             return False
         at = EPOCH + created // 1_000 * 1_000 * MILLISECOND
@@ -290,7 +289,7 @@ class _Listing:
         cursor = None
         for _ in range(5):
             envelope = self._ask(second, cursor)
-            ids = [i for i in map(_id_of, envelope.rows) if i is not None]
+            ids = [i for i in map(id_of, envelope.rows) if i is not None]
             if cursor is not None and set(ids) <= met:
                 return envelope.has_more is True and len(met) < max(self.largest_page, 2)
             if not ids:
@@ -298,28 +297,3 @@ class _Listing:
             met.update(ids)
             cursor = ids[-1]
         return False
-
-
-def _id_of(row: object) -> str | None:
-    value = row.get("id") if isinstance(row, dict) else None
-    return value if isinstance(value, str) and value.strip() else None
-
-
-def _created_ms(row: dict[str, object]) -> int | None:
-    """``created`` in milliseconds; None when it is missing or no number. Digits in a string count, as do
-    seconds.
-    """
-    value = row.get("created")
-    if isinstance(value, str) and value.isascii() and value.isdigit():
-        value = int(value)
-    if not isinstance(value, int) or isinstance(value, bool):
-        return None
-    return value * 1_000 if 0 < value < 10**11 else value
-
-
-def _is_inside(row: dict[str, object], window: Window | None) -> bool | None:
-    """None when the row does not say; its window then rests on the server's filter."""
-    created = _created_ms(row)
-    if created is None or window is None:
-        return None
-    return window.since_ms - _ROUNDING_MS <= created < window.until_ms + _ROUNDING_MS

@@ -16,6 +16,14 @@ from urllib.parse import urlsplit
 import httpcore
 import httpx
 
+# What a DeadlineTransport raises. These are httpcore's own: httpx translates only inside its own transport.
+SOCKET_ERRORS = (
+    httpcore.TimeoutException,
+    httpcore.NetworkError,
+    httpcore.ProtocolError,
+    httpcore.ProxyError,
+)
+
 _deadline: ContextVar[float] = ContextVar("deadline", default=float("inf"))
 
 
@@ -90,7 +98,7 @@ class DeadlineTransport(httpx.BaseTransport):
     """Connections to one host, through the proxy of the environment (HTTPS_PROXY, NO_PROXY) where there is
     one.
 
-    Raises httpcore's errors: TimeoutException, NetworkError, ProtocolError, ProxyError.
+    Raises SOCKET_ERRORS.
     """
 
     def __init__(self, base_url: str, *, connections: int = 10) -> None:

@@ -3,6 +3,7 @@
 import heapq
 import threading
 import time
+from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
@@ -72,7 +73,7 @@ def test_a_rate_below_one_a_second_holds_too():
 
 def test_starts_are_spread_and_do_not_come_in_bursts():
     times = [at for at, _ in simulate([Budget(15, 5)], Budget(45, 9), latency=lambda _: 0.05, seconds=10)]
-    gaps = [later - earlier for earlier, later in zip(times, times[1:], strict=False)]
+    gaps = [later - earlier for earlier, later in pairwise(times)]
     assert min(gaps) > 0.99 / 15
 
 
