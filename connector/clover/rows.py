@@ -13,15 +13,17 @@ def id_of(row: object) -> str | None:
 
 
 def created_ms(row: dict[str, object]) -> int | None:
-    """``created`` in milliseconds; None when it is missing or no number. Digits in a string count, as do
-    seconds.
+    """``created`` in milliseconds, also from seconds or digits in a string; None when it is no time after
+    2001.
     """
     value = row.get("created")
     if isinstance(value, str) and value.isascii() and value.isdigit():
         value = int(value)
     if not isinstance(value, int) or isinstance(value, bool):
         return None
-    return value * 1_000 if 0 < value < 10**11 else value
+    if 0 < value < 10**11:
+        value *= 1_000
+    return value if 10**12 <= value < 10**14 else None
 
 
 def is_inside(row: dict[str, object], window: Window | None) -> bool | None:

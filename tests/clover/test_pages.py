@@ -251,3 +251,12 @@ def test_a_page_that_is_too_large_is_asked_for_in_smaller_pieces(client_for, lis
     client = client_for(server, limits=Limits(body_bytes=40_000))
     assert len(ids(walk(client, CHARGES, week))) == 200
     assert {params["limit"] for params in server.asked} == {"100", "50", "25"}
+
+
+@pytest.mark.parametrize(
+    "created", [0, -1, 10**30, 1791158400.5, "soon", "", None, True, "1791158401000", 1791158401]
+)
+def test_a_row_is_not_lost_for_an_odd_creation_time(client_for, answer, week, created):
+    """What cannot be read as a time proves nothing about the window; the server's filter decides."""
+    body = {"has_more": False, "data": [{"id": "C1", "created": created}]}
+    assert ids(walk(client_for(lambda _r: answer(200, body)), CHARGES, week)) == ["C1"]
