@@ -254,7 +254,7 @@ def test_a_page_that_is_too_large_is_asked_for_in_smaller_pieces(client_for, lis
 
 
 @pytest.mark.parametrize(
-    "created", [0, -1, 10**30, 1791158400.5, "soon", "", None, True, "1791158401000", 1791158401]
+    "created", [0, -1, 10**18, 1791158400.5, "soon", "", None, True, "1791158401000", 1791158401]
 )
 def test_a_row_is_not_lost_for_an_odd_creation_time(client_for, answer, week, created):
     """What cannot be read as a time proves nothing about the window; the server's filter decides."""
