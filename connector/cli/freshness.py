@@ -73,13 +73,13 @@ def _next_run(connection: Connection, now: datetime) -> datetime | None:
 def _read_runs(published: "duckdb.DuckDBPyConnection", by_id: dict[str, Freshness]) -> None:
     for connection_id, success in published.execute(
         "SELECT connection_id, max(finished_at) FROM ledger.sync_runs"
-        " WHERE status IN ('succeeded', 'partly_done') GROUP BY ALL"
+        " WHERE kind = 'sync' AND status IN ('succeeded', 'partly_done') GROUP BY ALL"
     ).fetchall():
         if one := by_id.get(connection_id):
             one.last_success = _utc(success)
     for row in published.execute(
         "SELECT connection_id, run_id, kind, status, started_at, finished_at, error_kind, error"
-        " FROM ledger.sync_runs"
+        " FROM ledger.sync_runs WHERE kind IN ('sync', 'resync', 'rebuild')"
         " QUALIFY row_number() OVER (PARTITION BY connection_id ORDER BY started_at DESC, run_id DESC) = 1"
     ).fetchall():
         connection_id, run_id, kind, status, started, finished, error_kind, error = row

@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,27 +18,6 @@ if TYPE_CHECKING:
 NEXT = ('query "SELECT * FROM monthly_sales"', "reconcile", "status")
 """The commands a summary ends with."""
 
-_MONEY = ("gross sales", "discounts", "refunds", "net sales", "tax", "tips")
-
-
-@dataclass(frozen=True, slots=True)
-class Sales:
-    """All published orders of one company in one currency; major units, signs as in ``daily_sales``."""
-
-    company: str
-    currency: str
-    orders: int
-    amounts: tuple[Decimal, ...]
-
-
-_SALES = """
-    SELECT coalesce(any_value(c.company_name), s.company_id), s.currency, sum(s.orders)::BIGINT,
-           sum(s.gross_sales), sum(s.discounts), sum(s.refunds), sum(s.net_sales), sum(s.tax), sum(s.gratuity)
-    FROM daily_sales s
-    LEFT JOIN (SELECT DISTINCT company_id, company_name FROM ledger.connections) c USING (company_id)
-    GROUP BY s.company_id, s.currency
-    ORDER BY 1, 2
-"""
 
 _HELD_BACK = """
     SELECT reason, count(*) FROM ledger.held_back
@@ -52,13 +30,6 @@ _OPEN_ISSUES = """
 """
 
 
-def read_sales(store: str) -> list[Sales]:
-    """Sums over ``daily_sales``, one row a company and currency; amounts in the order the summary shows."""
-    with open_published(store) as published:
-        rows = published.execute(_SALES).fetchall()
-    return [Sales(company, currency, orders, tuple(amounts)) for company, currency, orders, *amounts in rows]
-
-
 def read_counts(store: str, sql: str) -> list[tuple[str, int]]:
     """Rows of (name, how many), most first."""
     with open_published(store) as published:
@@ -68,7 +39,7 @@ def read_counts(store: str, sql: str) -> list[tuple[str, int]]:
 def print_summary(report: "Report", *, store: str, config_path: Path) -> None:
     """The run's work, the sales in the store, what is held back or did not add up, and what to try next."""
     print_runs(report)
-    print_store(store)
+    print_store(report, store)
     print_next(NEXT, config_path)
 
 
@@ -99,27 +70,33 @@ def print_runs(report: "Report") -> None:
             click.echo(f"{run.company_name}: could not be read, held back: {record}")
 
 
-def print_store(store: str) -> None:
+def print_store(report: "Report", store: str) -> None:
     """What the published file holds: sales, held-back records, open issues, and where it is."""
-    out = console()
+    names = {run.company_id: run.company_name for run in report.runs}
     try:
-        sales = read_sales(store)
+        held_back, issues = read_counts(store, _HELD_BACK), read_counts(store, _OPEN_ISSUES)
     except StoreError as error:
         click.echo(error.message)
         return
-    out.print(
-        table(
-            "In the store",
-            ("company", "currency", "orders", *_MONEY),
-            [
-                (one.company, one.currency, f"{one.orders:,}", *(money(a, one.currency) for a in one.amounts))
-                for one in sales
-            ],
-            numbers=frozenset({"orders", *_MONEY}),
-        )
+    rows = []
+    for one in report.totals:
+        amounts = (one.gross_sales, one.discounts, one.refunds, one.net_sales, one.tax, one.gratuity)
+        shown = (money(amount, one.currency) for amount in amounts)
+        rows.append((names.get(one.company_id, one.company_id), one.currency, f"{one.orders:,}", *shown))
+    columns = (
+        "company",
+        "currency",
+        "orders",
+        "gross sales",
+        "discounts",
+        "refunds",
+        "net sales",
+        "tax",
+        "tips",
     )
-    _print_counts("Held back, not published", read_counts(store, _HELD_BACK))
-    _print_counts("Did not add up (view data_issues)", read_counts(store, _OPEN_ISSUES))
+    console().print(table("In the store", columns, rows, numbers=frozenset(columns[2:])))
+    _print_counts("Held back, not published", held_back)
+    _print_counts("Did not add up (view data_issues)", issues)
     click.echo(f"DuckDB file: {Path(store) / FILE_NAME}")
 
 

@@ -1,10 +1,12 @@
 """A configuration and a published file that the commands can read, without a sync."""
 
 import shutil
+from pathlib import Path
 
 import duckdb
 import pytest
 
+import connector.store
 from connector.cli.entry import run
 
 COMPANY = "8a210b68-6988-11ed-a1eb-0242ac120002"
@@ -27,43 +29,33 @@ companies:
          token: other-token-value, start_date: 2024-01-01}}
 """
 
-LEDGER = f"""
-CREATE SCHEMA ledger;
-CREATE TABLE ledger.connections(company_id VARCHAR, company_name VARCHAR, connection_id VARCHAR);
-INSERT INTO ledger.connections VALUES
-  ('{COMPANY}', 'Juniper Goods', '{CONNECTION}'), ('{OTHER_COMPANY}', 'Kite Wholesale', '{OTHER_CONNECTION}');
-CREATE TABLE ledger.sync_runs(run_id VARCHAR, company_id VARCHAR, connection_id VARCHAR, kind VARCHAR,
-  started_at TIMESTAMP, finished_at TIMESTAMP, status VARCHAR, error_kind VARCHAR, error VARCHAR);
-INSERT INTO ledger.sync_runs VALUES
-  ('r1', '{COMPANY}', '{CONNECTION}', 'sync',
-   '2026-11-20 04:00:00', '2026-11-20 04:01:00', 'partly_done', NULL, NULL),
-  ('r2', '{COMPANY}', '{CONNECTION}', 'sync',
-   '2026-11-20 05:00:00', '2026-11-20 05:00:09', 'failed', 'clover', 'Clover did not answer.');
-CREATE TABLE ledger.sync_state(company_id VARCHAR, connection_id VARCHAR, stream VARCHAR, cursor TIMESTAMP);
-INSERT INTO ledger.sync_state VALUES ('{COMPANY}', '{CONNECTION}', 'charges', '2026-11-20 03:55:00');
-CREATE TABLE ledger.source_records(connection_id VARCHAR, kind VARCHAR, replaced_by BIGINT,
-  is_deleted BOOLEAN);
-INSERT INTO ledger.source_records VALUES
-  ('{CONNECTION}', 'charge', NULL, false), ('{CONNECTION}', 'charge', 2, false),
-  ('{CONNECTION}', 'order', NULL, true);
-CREATE TABLE ledger.held_back(connection_id VARCHAR, reason VARCHAR, resolved_run VARCHAR);
-INSERT INTO ledger.held_back VALUES ('{CONNECTION}', 'open_cart', NULL), ('{CONNECTION}', 'open_cart', 'r1');
-CREATE TABLE ledger.data_issues(connection_id VARCHAR, code VARCHAR, severity VARCHAR,
-  resolved_snapshot BIGINT);
-INSERT INTO ledger.data_issues VALUES ('{CONNECTION}', 'source_total', 'warning', NULL);
+MIGRATION = Path(connector.store.__file__).parent / "migrations" / "0001_ledger.sql"
+
+WHOSE = f"'{COMPANY}' AS company_id, '{CONNECTION}' AS connection_id"
+
+ROWS = f"""
+INSERT INTO ledger.sync_runs BY NAME SELECT {WHOSE}, * FROM (VALUES
+  ('r1', 'sync', TIMESTAMP '2026-11-20 04:00:00', TIMESTAMP '2026-11-20 04:01:00', 'partly_done', NULL, NULL),
+  ('r2', 'sync', '2026-11-20 05:00:00', '2026-11-20 05:00:09', 'failed', 'clover', 'Clover did not answer.'),
+  ('r3', 'reconcile', '2026-11-20 06:00:00', '2026-11-20 06:00:09', 'succeeded', NULL, NULL)
+) AS t(run_id, kind, started_at, finished_at, status, error_kind, error);
+INSERT INTO ledger.sync_state BY NAME SELECT {WHOSE}, 'charges' AS stream,
+  TIMESTAMP '2026-11-20 03:55:00' AS "cursor", TIMESTAMP '2026-11-20 04:01:00' AS updated_at;
+INSERT INTO ledger.source_records BY NAME SELECT {WHOSE}, * FROM (VALUES
+  ('charge', 'C1', 'h', 1, NULL, false), ('charge', 'C1', 'g', 1, 2, false), ('order', 'O9', 'h', 1, NULL, true)
+) AS t(kind, record_id, content_hash, snapshot_id, replaced_by, is_deleted);
+INSERT INTO ledger.held_back BY NAME SELECT {WHOSE}, 'order' AS record_kind, 'open_cart' AS reason,
+  'r1' AS first_seen_run, 'r1' AS last_seen_run, * FROM (VALUES ('O3', NULL), ('O4', 'r1'))
+  AS t(record_id, resolved_run);
+INSERT INTO ledger.data_issues BY NAME SELECT {WHOSE}, 'source_total' AS code, 'warning' AS severity,
+  1 AS first_seen_snapshot, TIMESTAMP '2026-11-20 04:01:00' AS first_seen_at;
 CREATE VIEW data_issues AS FROM ledger.data_issues;
-CREATE TABLE orders(connection_id VARCHAR, order_id VARCHAR, total_amount DECIMAL(18,4),
-  created_date TIMESTAMP);
+CREATE TABLE orders(
+  connection_id VARCHAR, order_id VARCHAR, total_amount DECIMAL(18,4), created_date TIMESTAMP
+);
 INSERT INTO orders VALUES ('{CONNECTION}', 'O1', 12.5000, '2026-11-20 04:00:00'),
                           ('{CONNECTION}', 'O2', 900719925474.0993, '2026-11-20 04:00:01');
-CREATE TABLE daily_sales(company_id VARCHAR, currency VARCHAR, orders BIGINT, gross_sales DECIMAL(18,4),
-  discounts DECIMAL(18,4), refunds DECIMAL(18,4), net_sales DECIMAL(18,4), tax DECIMAL(18,4),
-  gratuity DECIMAL(18,4));
-INSERT INTO daily_sales VALUES
-  ('{COMPANY}', 'USD', 2, 1234567.8900, 10.0000, -4.5000, 1234563.3900, 99.9900, 3.0000),
-  ('{COMPANY}', 'USD', 1, 0.1100, 0.0000, 0.0000, 0.1100, 0.0100, 0.0000),
-  ('{COMPANY}', 'JPY', 1, 500.0000, 0.0000, 0.0000, 500.0000, 0.0000, 0.0000);
-CREATE VIEW monthly_sales AS FROM daily_sales;
+CREATE VIEW monthly_sales AS SELECT 'Juniper Goods' AS company;
 """
 
 
@@ -71,7 +63,9 @@ CREATE VIEW monthly_sales AS FROM daily_sales;
 def ledger_file(tmp_path_factory):
     path = tmp_path_factory.mktemp("ledger") / "serve.duckdb"
     with duckdb.connect(str(path)) as connection:
-        connection.execute(LEDGER)
+        connection.execute("CREATE SCHEMA ledger")
+        connection.execute(MIGRATION.read_text())
+        connection.execute(ROWS)
     return path
 
 

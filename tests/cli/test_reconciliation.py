@@ -1,0 +1,70 @@
+"""A reconciliation on the screen: both sides, the verdict, and what to do about a difference."""
+
+from datetime import UTC, date, datetime
+from decimal import Decimal
+
+import pytest
+
+from connector.cli.reconciliation import print_reconciliation
+from connector.sync.reconcile_report import (
+    ConnectionReconciliation,
+    ReconciledLine,
+    ReconciledRecord,
+    ReconcileReport,
+)
+
+DAY = date(2026, 11, 20)
+SPAN = (datetime(2026, 11, 1, tzinfo=UTC), datetime(2026, 11, 21, tzinfo=UTC))
+
+
+@pytest.fixture
+def shown(capsys):
+    def show(*lines, differences=(), **changes):
+        found = ConnectionReconciliation(
+            "r1", "c1", "Juniper Goods", "n1", *SPAN, list(lines), list(differences)
+        )
+        for name, value in changes.items():
+            setattr(found, name, value)
+        print_reconciliation(ReconcileReport([found]))
+        return capsys.readouterr().out
+
+    return show
+
+
+def line(clover="12.5000", stored="12.5000", unexplained="0", records=0, reasons=None):
+    return ReconciledLine(
+        DAY,
+        "charges",
+        "USD",
+        2,
+        Decimal(clover),
+        2,
+        Decimal(stored),
+        Decimal(),
+        Decimal(unexplained),
+        records,
+        reasons or {},
+    )
+
+
+def test_agreement_is_said_and_sums_are_exact(shown):
+    out = shown(line(), line(clover="0.0100", stored="0.0100", reasons={"held_back": 2}))
+    assert "12.51" in out
+    assert "agrees to the minor unit. Explained: held_back 2." in out
+
+
+def test_an_unexplained_cent_is_named_with_its_day_record_and_what_to_do(shown):
+    record = ReconciledRecord("charges", "CH1", DAY, "USD", Decimal("0.0100"), "missing", "")
+    out = shown(
+        line(clover="12.5100", unexplained="0.0100", records=1, reasons={"missing": 1}), differences=[record]
+    )
+    assert "does not agree" in out
+    assert "2026-11-20 charges: 0.01 USD in 1 record(s)" in out
+    assert "charges CH1: 0.01 USD, missing" in out
+    assert "connector resync" in out
+
+
+def test_a_clover_that_could_not_be_read_is_no_agreement(shown):
+    out = shown(error="Clover refuses the token.", hint="Make a new one.", exit_code=1)
+    assert "Clover refuses the token." in out
+    assert "agrees" not in out
