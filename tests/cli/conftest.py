@@ -42,7 +42,8 @@ INSERT INTO ledger.sync_runs BY NAME SELECT {WHOSE}, * FROM (VALUES
 INSERT INTO ledger.sync_state BY NAME SELECT {WHOSE}, 'charges' AS stream,
   TIMESTAMP '2026-11-20 03:55:00' AS "cursor", TIMESTAMP '2026-11-20 04:01:00' AS updated_at;
 INSERT INTO ledger.source_records BY NAME SELECT {WHOSE}, * FROM (VALUES
-  ('charge', 'C1', 'h', 1, NULL, false), ('charge', 'C1', 'g', 1, 2, false), ('order', 'O9', 'h', 1, NULL, true)
+  ('charge', 'C1', 'h', 1, NULL, false), ('charge', 'C1', 'g', 1, 2, false),
+  ('order', 'O9', 'h', 1, NULL, true)
 ) AS t(kind, record_id, content_hash, snapshot_id, replaced_by, is_deleted);
 INSERT INTO ledger.held_back BY NAME SELECT {WHOSE}, 'order' AS record_kind, 'open_cart' AS reason,
   'r1' AS first_seen_run, 'r1' AS last_seen_run, * FROM (VALUES ('O3', NULL), ('O4', 'r1'))
