@@ -1,0 +1,40 @@
+"""How one connection reaches Clover: its token, its pace, its archive, and the reads that a run needs."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+from connector.clover.client import CloverClient
+from connector.clover.hydrate import Read, read_many, refunds_of_charge
+from connector.clover.pages import Page, walk
+from connector.clover.streams import CHARGES, ORDERS, REFUNDS, Stream
+from connector.clover.window import Window
+
+_STREAM_OF: Mapping[str, Stream] = {stream.kind: stream for stream in (CHARGES, ORDERS, REFUNDS)}
+
+
+@dataclass(frozen=True, slots=True)
+class CloverAccess:
+    """One merchant's Clover for the length of one run. workers: threads that may ask at the same time."""
+
+    client: CloverClient
+    workers: int
+    window_days: int = 7
+
+    def walk(self, stream: Stream, window: Window) -> Iterator[Page]:
+        """Every page of a list window."""
+        return walk(self.client, stream, window, window_days=self.window_days)
+
+    def read_many(self, kind: str, ids: Iterable[str]) -> Iterator[Read]:
+        """Records by id; a record that Clover no longer has comes with ``row=None``."""
+        return read_many(self.client, _STREAM_OF[kind], ids, workers=self.workers)
+
+    def refunds_of_charges(self, charge_ids: Iterable[str]) -> Iterator[tuple[str, list[dict[str, Any]]]]:
+        """(charge id, all its refunds), several charges at a time, in the order asked for."""
+        todo = list(charge_ids)
+        if not todo:
+            return
+        with ThreadPoolExecutor(max_workers=self.workers, thread_name_prefix="refunds") as pool:
+            found = pool.map(lambda charge_id: refunds_of_charge(self.client, charge_id), todo)
+            yield from zip(todo, found, strict=True)

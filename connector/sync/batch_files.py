@@ -1,0 +1,136 @@
+"""The files a run hands to the store: one NDJSON file a table, written as the mapping goes."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from connector.store.batch import NdjsonWriter, Table
+from connector.sync.intake import BrokenRow
+from connector.sync.lineage import digest, without_personal_data
+from connector.sync.mapping import MappedBatch
+from connector.sync.polling import next_poll
+from connector.sync.rows import timestamp
+from connector.sync.staging import Staging
+
+FailedRead = tuple[str, str, str | None, str]
+
+
+class BatchFiles:
+    """NDJSON files in one directory. held_back, issues, unreadable: what was written, for the report."""
+
+    def __init__(self, directory: Path, company_id: str, connection_id: str) -> None:
+        self._writer = NdjsonWriter(directory)
+        self._ids = {"company_id": company_id, "connection_id": connection_id}
+        self.tombstones: list[str] = []
+        self.held_back: Counter[str] = Counter()
+        self.unreadable: list[str] = []
+        self.issues: Counter[str] = Counter()
+
+    def write_rows(self, table: Table, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Append rows to the file of a table."""
+        self._writer.write(table, rows)
+
+    def write(self, batch: MappedBatch, at: datetime, open_since: Mapping[str, datetime]) -> None:
+        """Append everything one mapped batch brings but the side records.
+
+        at: start of the run. open_since: order id -> since when it has been unsettled, where it was before.
+        """
+        self.write_rows("order_versions", batch.rows)
+        self.write_rows("seen_orders", ({"order_id": order_id} for order_id in batch.seen))
+        self.tombstones += batch.tombstones
+        self.write_rows("data_issues", self._issue_rows(batch))
+        for held in batch.held_back:
+            self._hold_back(
+                held.record_kind, held.record_id or held.order_id, held.order_id, held.reason, held.detail,
+                unreadable=held.unreadable,
+            )  # fmt: skip
+        self.write_rows("open_orders", _open_rows(batch, at, open_since))
+
+    def hold_back_broken(
+        self, broken: Iterable[BrokenRow], failed: Iterable[FailedRead], incomplete: Mapping[str, str]
+    ) -> None:
+        """Append rows that could not be used and records that could not be read; their orders stay as stored."""
+        for number, row in enumerate(broken):
+            self._hold_back(row.kind, row.record_id or f"(no id {number})", None, "unreadable", row.detail, unreadable=True)
+        for kind, record_id, order_id, detail in failed:
+            self._hold_back(kind, record_id, order_id, "unreadable", detail, unreadable=True)
+        self.write_rows("seen_orders", ({"order_id": order_id} for order_id in incomplete))
+
+    def write_source_records(self, staging: Staging, gone: Iterable[Mapping[str, Any]]) -> None:
+        """Append what Clover said, without card and personal data: the lineage behind every order of the run.
+
+        gone: stored records that Clover no longer has, as rows to be marked deleted.
+        """
+        self.write_rows("source_records", self._source_rows(staging))
+        self.write_rows("source_records", ({**self._ids, **row, "is_deleted": True} for row in gone))
+
+    def finish(self) -> dict[str, Path]:
+        """Close every file; table name -> path."""
+        return self._writer.close()
+
+    def _issue_rows(self, batch: MappedBatch) -> Iterator[dict[str, Any]]:
+        for issue, currency in batch.issues:
+            self.issues[issue.code] += 1
+            yield {
+                **self._ids,
+                "order_id": issue.order_id,
+                "code": issue.code,
+                "severity": issue.severity.value,
+                "detail": issue.detail,
+                "difference_minor": issue.difference_minor,
+                "currency": currency,
+            }
+
+    def _hold_back(
+        self, kind: str, record_id: str, order_id: str | None, reason: str, detail: str, *, unreadable: bool
+    ) -> None:
+        self.held_back[reason] += 1
+        if unreadable:
+            self.unreadable.append(f"{kind} {record_id}: {detail}")
+        row = {
+            **self._ids,
+            "record_kind": kind,
+            "record_id": record_id,
+            "order_id": order_id,
+            "reason": reason,
+            "detail": detail,
+        }
+        self.write_rows("held_back", [row])
+
+    def _source_rows(self, staging: Staging) -> Iterator[dict[str, Any]]:
+        for record in staging.all_records():
+            kept = without_personal_data(record.payload)
+            yield {
+                **self._ids,
+                "kind": record.kind,
+                "record_id": record.id,
+                "order_id": record.order_id,
+                "charge_id": record.charge_id,
+                "created_at": _created(record.created_ms),
+                "list_hash": record.list_hash,
+                "content_hash": digest(kept),
+                "is_deleted": False,
+                "payload": orjson.dumps(kept, option=orjson.OPT_SORT_KEYS).decode(),
+            }
+
+
+def _open_rows(batch: MappedBatch, at: datetime, open_since: Mapping[str, datetime]) -> Iterator[dict[str, Any]]:
+    for order_id, reason in sorted(batch.open_reasons.items()):
+        yield {
+            "order_id": order_id,
+            "reason": reason,
+            "polled_at": timestamp(at),
+            "next_poll": timestamp(next_poll(open_since.get(order_id, at), at, reason)),
+        }
+
+
+def _created(milliseconds: int | None) -> str | None:
+    if milliseconds is None:
+        return None
+    # Some documented samples are in seconds; eleven digits and fewer cannot be milliseconds of this century.
+    seconds = milliseconds / 1000 if milliseconds >= 10**11 else milliseconds
+    return datetime.fromtimestamp(seconds, tz=UTC).strftime("%Y-%m-%d %H:%M:%S")

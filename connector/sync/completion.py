@@ -1,0 +1,174 @@
+"""Completes every order that changed: the order itself, all its charges, all refunds of those charges.
+
+What this run has listed in full is not asked for again. The rest is read by id, several at a time. An order that
+Clover no longer has (404) becomes a tombstone; a charge that vanished counts as voided. A record that cannot be
+read holds its order back, and is asked for again by the next run.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+
+from connector.clover.hydrate import Read
+from connector.progress import Progress
+from connector.sync.intake import embedded, milliseconds, stage_embedded_refunds, staged
+from connector.sync.lineage import digest
+from connector.sync.staging import CHARGE, ORDER, REFUND, StagedRecord, Staging
+
+_BATCH = 500
+
+
+class CloverReads(Protocol):
+    """The reads by id that completion needs; several at once, answers in the order asked for."""
+
+    def read_many(self, kind: str, ids: Iterable[str]) -> Iterator[Read]:
+        """Records by id."""
+
+    def refunds_of_charges(self, charge_ids: Iterable[str]) -> Iterator[tuple[str, list[dict[str, Any]]]]:
+        """(charge id, all its refunds)."""
+
+
+class KnownRecords(Protocol):
+    """What earlier runs stored."""
+
+    def records_of_orders(self, order_ids: list[str]) -> Mapping[str, list[tuple[str, str]]]:
+        """order id -> (kind, record id) of its stored charges and refunds."""
+
+    def order_of_charges(self, charge_ids: list[str]) -> Mapping[str, str]:
+        """charge id -> order id, where stored."""
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """Completes the dirty orders of one staging notebook.
+
+    listed_since: start of this run's refund feed; refunds of charges made earlier are asked for by charge, because
+    that feed need not show them all.
+    """
+
+    staging: Staging
+    clover: CloverReads
+    known: KnownRecords
+    listed_since: datetime
+    progress: Progress
+
+    def run(self) -> None:
+        """Read whatever is missing, round by round, until every dirty order is whole."""
+        self.progress.stage("hydrate")
+        for kind in (ORDER, CHARGE, REFUND):
+            self._read(kind, dict.fromkeys(self.staging.pointers(kind)))
+        self._lead_refunds_to_orders()
+        self.staging.dirty_from_records()
+        self._for_each_batch(self._orders)
+        self._for_each_batch(self._charges)
+        self._for_each_batch(self._refunds)
+        self.staging.dirty_from_records()
+
+    def _for_each_batch(self, step: Callable[[list[str]], None]) -> None:
+        after = ""
+        while batch := self.staging.dirty_orders(after, _BATCH):
+            step(batch)
+            after = batch[-1]
+
+    def _orders(self, batch: list[str]) -> None:
+        groups = self.staging.records_of(batch)
+        self._read(
+            ORDER,
+            {
+                order_id: order_id
+                for order_id, records in groups.items()
+                if not any(r.kind == ORDER for r in records) and not _is_orderless(order_id, records)
+            },
+        )
+
+    def _charges(self, batch: list[str]) -> None:
+        known = self.known.records_of_orders(batch)
+        wanted: dict[str, str | None] = {}
+        for order_id, records in self.staging.records_of(batch).items():
+            have = {r.id for r in records if r.kind == CHARGE}
+            named = {record_id for kind, record_id in known.get(order_id, ()) if kind == CHARGE}
+            for record in records:
+                if record.kind == ORDER:
+                    named |= _charges_named_by(record.payload)
+            wanted |= dict.fromkeys(sorted(named - have), order_id)
+        self._read(CHARGE, wanted)
+
+    def _refunds(self, batch: list[str]) -> None:
+        known = self.known.records_of_orders(batch)
+        groups = self.staging.records_of(batch)
+        ask = [
+            charge.id
+            for order_id, records in groups.items()
+            for charge in self._charges_to_ask_about(records, {r for k, r in known.get(order_id, ()) if k == REFUND})
+        ]
+        for charge_id, found in self.clover.refunds_of_charges(ask):
+            self.staging.add(self._kept_refund(charge_id, row) for row in found if row.get("id"))
+            self.progress.advance()
+        self.staging.join_refunds_to_orders()
+
+    def _charges_to_ask_about(self, records: list[StagedRecord], known_refunds: set[str]) -> list[StagedRecord]:
+        """The charges of one order whose refunds this run has not, or may not have, listed completely."""
+        refunds = [r for r in records if r.kind == REFUND]
+        unseen = not known_refunds <= {r.id for r in refunds} or _order_says_more(records, refunds)
+        ask = []
+        for charge in (r for r in records if r.kind == CHARGE and r.payload.get("status") != "failed"):
+            counted = sum(_counted(r.payload) for r in refunds if r.charge_id == charge.id)
+            claimed = milliseconds(charge.payload.get("amount_refunded")) or 0
+            older = charge.created_ms is None or charge.created_ms < self.listed_since.timestamp() * 1000
+            if unseen or older or claimed != counted:
+                ask.append(charge)
+        return ask
+
+    def _kept_refund(self, charge_id: str, row: Mapping[str, Any]) -> StagedRecord:
+        whole = {**row, "charge": row.get("charge") or charge_id}
+        return staged(REFUND, whole, self._list_hash(REFUND, str(row["id"]), whole))
+
+    def _read(self, kind: str, wanted: Mapping[str, str | None]) -> None:
+        """Read records by id. wanted: id -> the order that needs it, where known."""
+        for read in self.clover.read_many(kind, list(wanted)):
+            self.progress.advance()
+            if read.error is not None:
+                self.staging.note_failed(kind, read.id, wanted[read.id], read.error.message)
+            elif read.row is None:
+                self.staging.mark_gone(kind, read.id)
+            else:
+                found = staged(kind, read.row, self._list_hash(kind, read.id, read.row))
+                self.staging.add([found])
+                if kind == CHARGE:
+                    stage_embedded_refunds([found], self.staging)
+
+    def _list_hash(self, kind: str, record_id: str, record: Mapping[str, Any]) -> str:
+        # A record read by id keeps the fingerprint of its list row, so that the next listing recognises it.
+        return self.staging.list_hash(kind, record_id) or digest(record)
+
+    def _lead_refunds_to_orders(self) -> None:
+        """Lead every refund to its order: by its charge in this run, by the store, or by asking for the charge."""
+        charges = sorted({charge for _, charge in self.staging.join_refunds_to_orders() if charge})
+        stored = self.known.order_of_charges(charges)
+        self._read(CHARGE, dict.fromkeys(charge for charge in charges if charge not in stored))
+        for record_id, charge_id in self.staging.join_refunds_to_orders():
+            if charge_id is not None:
+                # A refund of a charge that nobody knows any more is kept under the charge's id, and reported.
+                self.staging.set_order(REFUND, record_id, stored.get(charge_id, charge_id))
+
+
+def _is_orderless(order_id: str, records: list[StagedRecord]) -> bool:
+    return any(r.kind == CHARGE and r.id == order_id for r in records)
+
+
+def _charges_named_by(order: Mapping[str, Any]) -> set[str]:
+    named = {str(past["id"]) for past in embedded(order.get("past_charges")) if past.get("id")}
+    return named | ({str(order["charge"])} if order.get("charge") else set())
+
+
+def _counted(refund: Mapping[str, Any]) -> int:
+    """What a refund contributes to ``amount_refunded`` of its charge, minor units."""
+    if refund.get("voided") is True or refund.get("object") == "void_on_refund":
+        return 0
+    return (milliseconds(refund.get("amount")) or 0) if refund.get("status") in (None, "succeeded") else 0
+
+
+def _order_says_more(records: list[StagedRecord], refunds: list[StagedRecord]) -> bool:
+    returned = (milliseconds(r.payload.get("amount_returned")) or 0 for r in records if r.kind == ORDER)
+    return max(returned, default=0) > sum(_counted(r.payload) for r in refunds)

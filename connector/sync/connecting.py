@@ -1,0 +1,108 @@
+"""From the configuration to a live connection: token, pace and archive of one merchant."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from threading import Lock
+
+import httpx
+
+from connector.clover.archive import RawArchive
+from connector.clover.client import CloverClient
+from connector.clover.pacing import AppPacer, Pacer
+from connector.clover.tokens import StaticToken, TokenSource
+from connector.config import Company, Config, Connection
+from connector.errors import ConfigError
+from connector.sync.access import CloverAccess
+from transforms.model import Merchant
+
+
+@dataclass(slots=True)
+class Pace:
+    """The pacers of one process: one for the app, one for each token, shared by all its runs."""
+
+    config: Config
+    app: AppPacer = field(init=False)
+    _tokens: dict[str, Pacer] = field(default_factory=dict)
+    _lock: Lock = field(default_factory=Lock)
+
+    def __post_init__(self) -> None:
+        limits = self.config.limits
+        self.app = AppPacer(limits.app_requests_per_second, limits.app_concurrent_requests)
+
+    def of(self, connection: Connection) -> Pacer:
+        """The pacer of a connection's token."""
+        limits = self.config.limits
+        with self._lock:
+            if connection.id not in self._tokens:
+                self._tokens[connection.id] = Pacer(
+                    limits.requests_per_second, limits.concurrent_requests, app=self.app
+                )
+            return self._tokens[connection.id]
+
+
+def token_source(config: Config, connection: Connection) -> TokenSource:
+    """Where the bearer token of a connection comes from. Raises ConfigError when it has none."""
+    if connection.token is not None:
+        return StaticToken(connection.token.get_secret_value(), connection_id=connection.id)
+    if connection.oauth is None:
+        raise ConfigError(
+            f"Connection {connection.id} has no token.", hint="Set its token, or run connector authorize."
+        )
+    from connector.sync.oauth_source import oauth_source
+
+    return oauth_source(config, connection)
+
+
+@contextmanager
+def connected(
+    config: Config,
+    connection: Connection,
+    pace: Pace,
+    *,
+    run_id: str,
+    raw_directory: Path | None,
+    transport: httpx.BaseTransport | None = None,
+) -> Iterator[CloverAccess]:
+    """A merchant's Clover for one run. raw_directory: where every answer is kept, None to keep none (dry runs)."""
+    with ExitStack() as stack:
+        archive = None
+        if raw_directory is not None:
+            archive = stack.enter_context(RawArchive(raw_directory, connection.id, run_id))
+        client = CloverClient(
+            connection.ecommerce_url,
+            token_source(config, connection),
+            pacer=pace.of(connection),
+            archive=archive,
+            transport=transport,
+        )
+        stack.callback(client.close)
+        yield CloverAccess(client, config.limits.concurrent_requests, config.sync.window_days)
+
+
+def merchant_of(connection: Connection, profile: Mapping[str, str] | None = None) -> Merchant:
+    """Whose books these are: the configuration's words; ``profile`` fills in what it leaves out."""
+    profile = profile or {}
+    return Merchant(
+        merchant_id=connection.merchant_id,
+        merchant_name=connection.merchant_name or profile.get("name"),
+        country=connection.country,
+        currency=connection.currency or profile.get("currency"),
+        timezone=connection.timezone,
+    )
+
+
+def selected_connections(
+    config: Config, company: str | None, connection: str | None
+) -> list[tuple[Company, Connection]]:
+    """The connections that a call asks for. Raises ConfigError when nothing matches."""
+    found = [
+        (owner, candidate)
+        for owner, candidate in config.pairs()
+        if company in (None, owner.id) and connection in (None, candidate.id)
+    ]
+    if not found:
+        asked = connection or company
+        raise ConfigError(f"The configuration has no company or connection {asked!r}.", hint="See: connector status")
+    return found

@@ -1,0 +1,111 @@
+"""From list rows to staged records: what is known is dropped, what is sparse is marked to be read by id.
+
+A row is known when its fingerprint equals that of the row last seen under this id. So an overlap of a day
+costs list calls and nothing more.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from connector.clover.streams import Stream, is_sparse
+from connector.sync.lineage import digest
+from connector.sync.staging import CHARGE, ORDER, REFUND, StagedRecord, Staging
+
+Row = Mapping[str, Any]
+KnownHashes = Callable[[str, list[str]], Mapping[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class BrokenRow:
+    """A list row that cannot be used at all, e.g. without an id. ``detail`` holds no personal data."""
+
+    kind: str
+    record_id: str | None
+    detail: str
+
+
+@dataclass(slots=True)
+class Intake:
+    """Counts of what came in. rows: per kind, every row listed; changed: new or different rows."""
+
+    rows: dict[str, int] = field(default_factory=lambda: {CHARGE: 0, ORDER: 0, REFUND: 0})
+    changed: int = 0
+    broken: list[BrokenRow] = field(default_factory=list)
+
+
+def take_in(
+    stream: Stream, rows: Iterable[Row], staging: Staging, known: KnownHashes, intake: Intake, *, read_again: bool = False
+) -> None:
+    """Stage the new and changed rows of one page.
+
+    known: (kind, ids) -> list hashes as stored. read_again: sparse rows are read by id even where the row itself
+    did not change, because a sparse row hides most of its record (deep scans).
+    """
+    listed = [(str(row["id"]), digest(row), row) for row in rows]
+    intake.rows[stream.kind] += len(listed)
+    hashes = known(stream.kind, [record_id for record_id, _, _ in listed])
+    staging.note_seen(stream.kind, ((record_id, list_hash) for record_id, list_hash, _ in listed))
+    full, sparse = [], []
+    for record_id, list_hash, row in listed:
+        is_known = hashes.get(record_id) == list_hash
+        if is_sparse(stream, row):
+            if not is_known or read_again:
+                sparse.append((record_id, list_hash))
+        elif not is_known:
+            full.append(staged(stream.kind, row, list_hash))
+    intake.changed += len(full) + len(sparse)
+    staging.add(full)
+    staging.point_at(stream.kind, sparse)
+    if stream.kind == CHARGE:
+        stage_embedded_refunds(full, staging)
+
+
+def staged(kind: str, row: Row, list_hash: str) -> StagedRecord:
+    """A record ready to be kept: its order where the record itself names one."""
+    record_id = str(row["id"])
+    order_id, charge_id = None, None
+    if kind == ORDER:
+        order_id = record_id
+    elif kind == CHARGE:
+        # A charge that truly has no order becomes an order of its own, under the charge's id.
+        order_id = _text(row.get("order")) or record_id
+    else:
+        charge_id = _text(row.get("charge"))
+    return StagedRecord(kind, record_id, order_id, charge_id, milliseconds(row.get("created")), list_hash, dict(row))
+
+
+def stage_embedded_refunds(charges: Iterable[StagedRecord], staging: Staging) -> None:
+    """Refunds that travel inside a charge (the ten most recent) are records like any other."""
+    found = []
+    for charge in charges:
+        for refund in embedded(charge.payload.get("refunds")):
+            if refund.get("id") and not staging.holds(REFUND, str(refund["id"])):
+                whole = {"charge": charge.id, **refund}
+                if {"amount", "status", "created"} <= whole.keys():
+                    found.append(staged(REFUND, whole, digest(whole)))
+    staging.add(found)
+
+
+def embedded(value: object) -> list[Row]:
+    """The members of a nested list, in any of the envelopes Clover uses."""
+    if isinstance(value, Mapping):
+        value = value.get("data", value.get("elements", []))
+        if isinstance(value, Mapping):
+            value = value.get("elements", [])
+    return [member for member in value if isinstance(member, Mapping)] if isinstance(value, list) else []
+
+
+def milliseconds(value: object) -> int | None:
+    """A timestamp as an integer, None when it is missing or no number (the mapping reports that)."""
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, int):
+        return value
+    if isinstance(value, str) and value.isdigit():
+        return int(value)
+    return None
+
+
+def _text(value: object) -> str | None:
+    return str(value) if value not in (None, "") else None

@@ -1,0 +1,62 @@
+"""What of a Clover record is kept beside the orders it became: everything but card and personal data.
+
+The raw archive keeps what Clover sent, readable by the operator alone. The published file is read by analysts
+and lenders, so the copy in it is cut down to what explains the numbers.
+"""
+
+import hashlib
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+
+Row = Mapping[str, Any]
+
+_PERSONAL = frozenset(
+    {
+        "email", "receipt_email", "receipt_url", "receipt_number", "billing_details", "shipping", "phone",
+        "external_customer_reference", "gift_card", "stored_credentials", "saved_credentials_on_file",
+        "threeds", "level2", "level3", "metadata", "firstName", "lastName", "cards", "addresses",
+        "emailAddresses", "phoneNumbers", "note",
+    }
+)  # fmt: skip
+_METADATA_THAT_EXPLAINS = frozenset({"refundType", "gatewayResponseCode"})
+_EMAIL = re.compile(r"[^\s@\"<>]+@[^\s@\"<>]+\.[A-Za-z]{2,}")
+_CARD = re.compile(r"\b(?:\d[ -]?){13,19}\b")
+
+
+def digest(row: object) -> str:
+    """A stable fingerprint of a JSON value: equal for equal content whatever the order of its keys."""
+    return hashlib.blake2b(orjson.dumps(row, option=orjson.OPT_SORT_KEYS), digest_size=16).hexdigest()
+
+
+def without_personal_data(row: Row) -> dict[str, Any]:
+    """A copy of a Clover record without names, addresses, e-mails, card data or free notes."""
+    return {key: _clean(key, value) for key, value in row.items() if key not in _PERSONAL or key == "metadata"}
+
+
+def _clean(key: str, value: Any) -> Any:
+    if key == "source":
+        return {"brand": value["brand"]} if isinstance(value, Mapping) and "brand" in value else {}
+    if key == "metadata":
+        if not isinstance(value, Mapping):
+            return {}
+        return {name: value[name] for name in sorted(_METADATA_THAT_EXPLAINS & value.keys())}
+    if isinstance(value, Mapping):
+        return without_personal_data(value)
+    if isinstance(value, list):
+        return [_clean(key, member) for member in value]
+    if isinstance(value, str) and len(value) > 5:
+        if "@" in value:
+            value = _EMAIL.sub("[removed]", value)
+        if len(value) >= 13:
+            value = _CARD.sub(_removed_if_card, value)
+    return value
+
+
+def _removed_if_card(found: re.Match[str]) -> str:
+    digits = [int(digit) for digit in found[0] if digit.isdigit()]
+    doubled = sum(sum(divmod(digit * 2, 10)) for digit in digits[-2::-2])
+    is_card = (doubled + sum(digits[-1::-2])) % 10 == 0
+    return "[removed]" if is_card else found[0]

@@ -1,0 +1,154 @@
+"""The two halves of a piece of work: read what changed at Clover, then map it into files for the store.
+
+Neither touches the store's file: what earlier runs stored is read from the published snapshot.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+from connector.clover.streams import STREAMS, Stream
+from connector.clover.window import Window
+from connector.progress import Progress
+from connector.sync.access import CloverAccess
+from connector.sync.batch_files import BatchFiles
+from connector.sync.completion import Completion
+from connector.sync.intake import BrokenRow, Intake, take_in
+from connector.sync.known import Known
+from connector.sync.listing import ListJob, read_jobs
+from connector.sync.mapping import MappedBatch, MappingTask, RawGroup, Unpaid, map_batch
+from connector.sync.side_records import SideRecords
+from connector.sync.spans import Span
+from connector.sync.staging import CHARGE, ORDER, REFUND, StagedRecord, Staging
+from transforms.model import Merchant
+
+_BATCH = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What one piece of a run does.
+
+    poll: unsettled orders that are due. retry: (kind, id) of records that could not be read or mapped before.
+    read_sparse_again: sparse rows are read by id even where the row looks as it did.
+    """
+
+    company_id: str
+    connection_id: str
+    merchant: Merchant
+    span: Span
+    run_start: datetime
+    window_days: int
+    unpaid_orders: Unpaid = "exclude"
+    streams: tuple[Stream, ...] = STREAMS
+    poll: tuple[str, ...] = ()
+    retry: tuple[tuple[str, str], ...] = ()
+    read_sparse_again: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Mapped:
+    """How many orders were mapped, and how many of them came out as they are stored."""
+
+    mapped: int
+    unchanged: int
+
+
+def read_piece(plan: Plan, access: CloverAccess, known: Known, staging: Staging, progress: Progress) -> Intake:
+    """List the span, find what changed, and complete every order that did."""
+    intake = Intake()
+    windows = Window(plan.span.since, plan.span.until).split(plan.window_days)
+    jobs = [ListJob(stream, window) for window in windows for stream in plan.streams]
+    progress.stage("extract", total=len(jobs))
+    for listed in read_jobs(jobs, access.walk, workers=access.workers):
+        stream = listed.job.stream
+        if listed.page is None:
+            progress.advance()
+            continue
+        intake.broken += [BrokenRow(stream.kind, None, "a list row without an id") for _ in listed.page.broken]
+        take_in(stream, listed.page.rows, staging, known.list_hashes, intake, read_again=plan.read_sparse_again)
+    for stream in plan.streams:
+        _look_for_vanished(stream, plan, known, staging)
+    for kind, record_id in plan.retry:
+        if not staging.holds(kind, record_id):
+            staging.point_at(kind, [(record_id, "")])
+    staging.mark_dirty(plan.poll, "unsettled")
+    Completion(staging, access, known, plan.span.since, progress).run()
+    return intake
+
+
+def _look_for_vanished(stream: Stream, plan: Plan, known: Known, staging: Staging) -> None:
+    """A record that is stored for this span but was not listed was deleted, or moved: its order is read anew."""
+    stored = known.created_between(stream.kind, plan.span.since, plan.span.until)
+    staging.mark_dirty(
+        {order_id for record_id, order_id in stored.items() if not staging.was_seen(stream.kind, record_id)},
+        "vanished",
+    )
+
+
+def map_piece(
+    plan: Plan,
+    staging: Staging,
+    known: Known,
+    files: BatchFiles,
+    progress: Progress,
+    *,
+    intake: Intake,
+    run_batches: Callable[[Iterable[MappingTask]], Iterable[MappedBatch]] | None = None,
+    on_batch: Callable[[MappedBatch], None] = lambda _batch: None,
+) -> Mapped:
+    """Map every dirty order and write what changed into the batch files.
+
+    run_batches: maps the batches elsewhere, in order, e.g. in other processes; here when None.
+    """
+    progress.stage("map", total=staging.count_dirty())
+    mapped = unchanged = 0
+    side = SideRecords()
+    incomplete = _incomplete_orders(staging)
+    for batch in (run_batches or _here)(_tasks(plan, staging, known, incomplete)):
+        files.write(batch, plan.run_start, known.open_since(list(batch.open_reasons)))
+        for found in batch.side_records:
+            side.gather(found.data_type, found.record, found.as_of)
+        mapped += len(batch.seen)
+        unchanged += batch.unchanged
+        on_batch(batch)
+        progress.advance(len(batch.seen))
+    files.hold_back_broken(intake.broken, staging.failed(), incomplete)
+    files.write_rows("record_versions", side.rows(plan.company_id, plan.connection_id, known.documents))
+    files.write_source_records(staging, known.gone_records(staging.gone()))
+    return Mapped(mapped, unchanged)
+
+
+def _incomplete_orders(staging: Staging) -> dict[str, str]:
+    """Orders that miss a record which could not be read: mapping them would show wrong money."""
+    return {order_id: detail for _, _, order_id, detail in staging.failed() if order_id is not None}
+
+
+def _tasks(plan: Plan, staging: Staging, known: Known, incomplete: dict[str, str]) -> Iterator[MappingTask]:
+    after = ""
+    while ids := staging.dirty_orders(after, _BATCH):
+        after = ids[-1]
+        whole = [order_id for order_id in ids if order_id not in incomplete]
+        records = staging.records_of(whole)
+        vanished = known.vanished_charges(whole, staging.is_gone)
+        groups = [_raw_group(order_id, records[order_id], vanished.get(order_id, []), staging) for order_id in whole]
+        previous = known.previous(whole)
+        yield MappingTask(
+            plan.company_id, plan.connection_id, plan.merchant, groups, previous, plan.run_start, plan.unpaid_orders
+        )
+
+
+def _raw_group(
+    order_id: str, records: list[StagedRecord], vanished: list[dict[str, object]], staging: Staging
+) -> RawGroup:
+    return RawGroup(
+        order_id=order_id,
+        order=next((r.payload for r in records if r.kind == ORDER), None),
+        charges=[r.payload for r in records if r.kind == CHARGE] + vanished,
+        refunds=[r.payload for r in records if r.kind == REFUND],
+        order_gone=staging.is_gone(ORDER, order_id),
+    )
+
+
+def _here(tasks: Iterable[MappingTask]) -> Iterable[MappedBatch]:
+    return map(map_batch, tasks)

@@ -1,0 +1,159 @@
+"""What a run did, in numbers an operator can trust: one report a connection, one for the whole call."""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, Literal
+
+Status = Literal["succeeded", "partly_done", "failed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """Totals of one company in one currency, major units; refunds <= 0, gratuity outside net sales."""
+
+    company_id: str
+    currency: str
+    orders: int
+    gross_sales: Decimal
+    discounts: Decimal
+    refunds: Decimal
+    net_sales: Decimal
+    tax: Decimal
+    gratuity: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One order of a dry run: what would be stored. Totals in major units, None where there was none before."""
+
+    order_id: str
+    currency: str
+    old_total: Decimal | None
+    new_total: Decimal | None
+    old_refund: Decimal | None
+    new_refund: Decimal | None
+
+
+@dataclass(slots=True)
+class RunReport:
+    """One connection, start to end. held_back and issues count orders by reason and by code."""
+
+    run_id: str
+    company_id: str
+    company_name: str
+    connection_id: str
+    kind: str
+    started_at: datetime
+    finished_at: datetime | None = None
+    status: Status = "succeeded"
+    requests: int = 0
+    retries: int = 0
+    throttled: int = 0
+    waited_seconds: float = 0.0
+    rows_read: dict[str, int] = field(default_factory=dict)
+    orders_mapped: int = 0
+    orders_inserted: int = 0
+    orders_updated: int = 0
+    orders_unchanged: int = 0
+    orders_deleted: int = 0
+    held_back: Counter[str] = field(default_factory=Counter)
+    unreadable: list[str] = field(default_factory=list)
+    issues: Counter[str] = field(default_factory=Counter)
+    changes: list[Change] = field(default_factory=list)
+    snapshot_id: int | None = None
+    error_kind: str | None = None
+    error: str | None = None
+    hint: str | None = None
+    exit_code: int = 0
+
+    @property
+    def seconds(self) -> float:
+        """Wall time, 0 while running."""
+        return 0.0 if self.finished_at is None else (self.finished_at - self.started_at).total_seconds()
+
+    def as_json(self) -> dict[str, Any]:
+        """The report as JSON-ready values; times ISO 8601 UTC, money as exact decimal strings."""
+        return {
+            "runId": self.run_id,
+            "companyId": self.company_id,
+            "companyName": self.company_name,
+            "connectionId": self.connection_id,
+            "kind": self.kind,
+            "status": self.status,
+            "startedAt": self.started_at.isoformat(),
+            "finishedAt": self.finished_at.isoformat() if self.finished_at else None,
+            "seconds": round(self.seconds, 3),
+            "requests": self.requests,
+            "retries": self.retries,
+            "throttled": self.throttled,
+            "waitedSeconds": round(self.waited_seconds, 3),
+            "rowsRead": dict(self.rows_read),
+            "orders": {
+                "mapped": self.orders_mapped,
+                "inserted": self.orders_inserted,
+                "updated": self.orders_updated,
+                "unchanged": self.orders_unchanged,
+                "deleted": self.orders_deleted,
+            },
+            "heldBack": dict(sorted(self.held_back.items())),
+            "unreadable": list(self.unreadable),
+            "issues": dict(sorted(self.issues.items())),
+            "changes": [_change_json(change) for change in self.changes],
+            "snapshotId": self.snapshot_id,
+            "error": None if self.error is None else {"kind": self.error_kind, "message": self.error, "hint": self.hint},
+        }
+
+
+@dataclass(slots=True)
+class Report:
+    """All connections of one call."""
+
+    runs: list[RunReport]
+    totals: list[Totals] = field(default_factory=list)
+
+    @property
+    def exit_code(self) -> int:
+        """0 done; the error's own code when everything failed alike; 3 when only part of it did."""
+        if all(run.status == "succeeded" for run in self.runs):
+            return 0
+        codes = {run.exit_code for run in self.runs}
+        return codes.pop() if len(codes) == 1 else 3
+
+    def as_json(self) -> dict[str, Any]:
+        """One JSON document for scripts."""
+        return {
+            "exitCode": self.exit_code,
+            "runs": [run.as_json() for run in self.runs],
+            "totals": [_totals_json(totals) for totals in self.totals],
+        }
+
+
+def _change_json(change: Change) -> Mapping[str, Any]:
+    def text(amount: Decimal | None) -> str | None:
+        return None if amount is None else str(amount)
+
+    return {
+        "orderId": change.order_id,
+        "currency": change.currency,
+        "oldTotalAmount": text(change.old_total),
+        "newTotalAmount": text(change.new_total),
+        "oldTotalRefund": text(change.old_refund),
+        "newTotalRefund": text(change.new_refund),
+    }
+
+
+def _totals_json(totals: Totals) -> Mapping[str, Any]:
+    return {
+        "companyId": totals.company_id,
+        "currency": totals.currency,
+        "orders": totals.orders,
+        "grossSales": str(totals.gross_sales),
+        "discounts": str(totals.discounts),
+        "refunds": str(totals.refunds),
+        "netSales": str(totals.net_sales),
+        "tax": str(totals.tax),
+        "gratuity": str(totals.gratuity),
+    }

@@ -1,0 +1,100 @@
+"""A mapped order as the row the store loads: header columns, nested parts, and the document that is served."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+from schemas.commerce import Order, OrderLineItem, Payment, ServiceCharge
+from transforms.model import MappedOrder
+
+
+def order_row(company_id: str, connection_id: str, mapped: MappedOrder, doc: str) -> dict[str, Any]:
+    """One row of ``ledger.order_versions``: money as exact decimal text, times as UTC without a zone."""
+    order = mapped.order
+    assert order is not None, "a held back order has no row"
+    return {
+        "company_id": company_id,
+        "connection_id": connection_id,
+        "order_id": mapped.order_id,
+        "source_modified_date": timestamp(mapped.source_modified_date),
+        "content_hash": mapped.content_hash,
+        "is_deleted": False,
+        "observed": mapped.observed,
+        "order_number": order.order_number,
+        "country": order.country,
+        "currency": order.currency,
+        "created_date": timestamp(order.created_date),
+        "closed_date": timestamp(order.closed_date),
+        "created_local_date": mapped.created_local_date.isoformat() if mapped.created_local_date else None,
+        "total_amount": money(order.total_amount),
+        "total_refund": money(order.total_refund),
+        "total_tax_amount": money(order.total_tax_amount),
+        "total_discount": money(order.total_discount),
+        "total_gratuity": money(order.total_gratuity),
+        "location_id": order.location_ref.id if order.location_ref else None,
+        "location_name": order.location_ref.name if order.location_ref else None,
+        "customer_id": order.customer_ref.id if order.customer_ref else None,
+        "customer_name": order.customer_ref.name if order.customer_ref else None,
+        "order_line_items": [_line(line) for line in order.order_line_items or ()],
+        "payments": [_payment(payment, mapped) for payment in order.payments or ()],
+        "service_charges": [_service_charge(charge) for charge in order.service_charges or ()],
+        "doc": doc,
+    }
+
+
+def timestamp(moment: datetime | None) -> str | None:
+    """``YYYY-MM-DD HH:MM:SS`` in UTC, None stays None."""
+    return None if moment is None else moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def money(amount: Decimal | None) -> str | None:
+    """Exact decimal text in major units, never an exponent."""
+    return None if amount is None else format(amount, "f")
+
+
+def _line(line: OrderLineItem) -> Mapping[str, Any]:
+    return {
+        "id": line.id,
+        "quantity": money(line.quantity),
+        "unit_price": money(line.unit_price),
+        "tax_percentage": money(line.tax_percentage),
+        "total_tax_amount": money(line.total_tax_amount),
+        "total_amount": money(line.total_amount),
+        "product_id": line.product_ref.id if line.product_ref else None,
+        "product_name": line.product_ref.name if line.product_ref else None,
+        "variant_id": line.product_variant_ref.id if line.product_variant_ref else None,
+        "variant_name": line.product_variant_ref.name if line.product_variant_ref else None,
+        "discount_allocations": [
+            {"name": share.name, "total_amount": money(share.total_amount)}
+            for share in line.discount_allocations or ()
+        ],
+    }
+
+
+def _payment(payment: Payment, mapped: MappedOrder) -> Mapping[str, Any]:
+    local = mapped.refund_local_dates.get(payment.id)
+    return {
+        "id": payment.id,
+        "amount": money(payment.amount),
+        "currency": payment.currency,
+        "type": payment.type,
+        "status": payment.status,
+        "provider": payment.payment_provider,
+        "created_date": timestamp(payment.created_date),
+        "modified_date": None,
+        "source_modified_date": timestamp(payment.source_modified_date),
+        "local_date": local.isoformat() if local else None,
+        "is_refund": payment.amount is not None and payment.amount < 0,
+    }
+
+
+def _service_charge(charge: ServiceCharge) -> Mapping[str, Any]:
+    return {
+        "description": charge.description,
+        "total_amount": money(charge.total_amount),
+        "tax_percentage": money(charge.tax_percentage),
+        "tax_amount": money(charge.tax_amount),
+        "quantity": charge.quantity,
+        "type": charge.type,
+    }

@@ -1,0 +1,53 @@
+"""Runs all connections that a call asks for, several side by side, into one report.
+
+A connection that fails does not stop the others.
+"""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+
+import httpx
+
+from connector.config import Config
+from connector.progress import Progress, Silent
+from connector.store.interface import Store
+from connector.sync.connecting import Pace, selected_connections
+from connector.sync.modes import SyncMode
+from connector.sync.report import Report
+from connector.sync.run import Runtime, run_connection
+from connector.sync.totals import company_totals
+
+# More would only wait for each other: the app-wide limit allows about this many merchants at full speed.
+_SIDE_BY_SIDE = 4
+
+
+def utc_now() -> datetime:
+    """The clock of real runs."""
+    return datetime.now(UTC)
+
+
+def sync_all(
+    config: Config,
+    store: Store,
+    *,
+    company: str | None = None,
+    connection: str | None = None,
+    mode: SyncMode | None = None,
+    progress: Progress | None = None,
+    now: Callable[[], datetime] = utc_now,
+    pace: Pace | None = None,
+    transport: httpx.BaseTransport | None = None,
+) -> Report:
+    """Run every selected connection and report. Raises ConfigError when nothing is selected."""
+    mode, progress = mode or SyncMode(), progress or Silent()
+    todo = selected_connections(config, company, connection)
+    runtime = Runtime(config, store, pace or Pace(config), now, transport)
+    with ThreadPoolExecutor(max_workers=min(_SIDE_BY_SIDE, len(todo)), thread_name_prefix="run") as pool:
+        runs = list(
+            pool.map(
+                lambda pair: run_connection(runtime, *pair, mode, progress.of(f"{pair[0].name} {pair[1].merchant_id}")),
+                todo,
+            )
+        )
+    return Report(runs, company_totals(store, [owner.id for owner, _ in todo]))

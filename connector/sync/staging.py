@@ -1,0 +1,161 @@
+"""One run's own notebook: every new or changed record, kept on disk so that memory stays flat.
+
+SQLite in a file of the run's staging directory, thrown away afterwards: point look-ups by id and a walk in
+order of order ids are what a run needs, and neither is what a column store is good at.
+"""
+
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+_SCHEMA = """
+CREATE TABLE records(
+  kind TEXT NOT NULL, id TEXT NOT NULL, order_id TEXT, charge_id TEXT, created_ms INTEGER,
+  list_hash TEXT NOT NULL, payload BLOB NOT NULL, PRIMARY KEY(kind, id)) WITHOUT ROWID;
+CREATE INDEX records_by_order ON records(order_id);
+CREATE INDEX refunds_by_charge ON records(charge_id) WHERE kind = 'refund';
+CREATE TABLE seen(kind TEXT NOT NULL, id TEXT NOT NULL, list_hash TEXT NOT NULL, PRIMARY KEY(kind, id)) WITHOUT ROWID;
+CREATE TABLE pointers(kind TEXT NOT NULL, id TEXT NOT NULL, list_hash TEXT NOT NULL, PRIMARY KEY(kind, id)) WITHOUT ROWID;
+CREATE TABLE dirty(order_id TEXT PRIMARY KEY, reason TEXT NOT NULL, settled INTEGER NOT NULL DEFAULT 0) WITHOUT ROWID;
+CREATE TABLE failed(kind TEXT NOT NULL, id TEXT NOT NULL, order_id TEXT, detail TEXT NOT NULL, PRIMARY KEY(kind, id)) WITHOUT ROWID;
+CREATE TABLE gone(kind TEXT NOT NULL, id TEXT NOT NULL, PRIMARY KEY(kind, id)) WITHOUT ROWID;
+"""
+CHARGE, ORDER, REFUND = "charge", "order", "refund"
+
+
+@dataclass(frozen=True, slots=True)
+class StagedRecord:
+    """A Clover record of this run. order_id: the order it belongs to, None while unknown."""
+
+    kind: str
+    id: str
+    order_id: str | None
+    charge_id: str | None
+    created_ms: int | None
+    list_hash: str
+    payload: dict[str, Any]
+
+
+class Staging:
+    """The notebook of one run of one connection. Not thread-safe: one thread writes, the readers of HTTP hand over."""
+
+    def __init__(self, path: Path) -> None:
+        self._db = sqlite3.connect(path, isolation_level=None)
+        self._db.executescript("PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF; PRAGMA cache_size=-65536;" + _SCHEMA)
+        self._db.execute("BEGIN")
+
+    def close(self) -> None:
+        self._db.close()
+
+    def add(self, records: Iterable[StagedRecord]) -> None:
+        """Keep records; a record read again replaces what was kept before."""
+        self._db.executemany(
+            "INSERT INTO records VALUES(?,?,?,?,?,?,?) ON CONFLICT(kind, id) DO UPDATE SET "
+            "order_id=coalesce(excluded.order_id, order_id), charge_id=coalesce(excluded.charge_id, charge_id), "
+            "created_ms=coalesce(excluded.created_ms, created_ms), list_hash=excluded.list_hash, payload=excluded.payload",
+            (
+                (r.kind, r.id, r.order_id, r.charge_id, r.created_ms, r.list_hash, orjson.dumps(r.payload))
+                for r in records
+            ),
+        )
+
+    def note_seen(self, kind: str, rows: Iterable[tuple[str, str]]) -> None:
+        """Remember (id, list hash) of every row that was listed, changed or not."""
+        self._db.executemany("INSERT OR REPLACE INTO seen VALUES(?,?,?)", ((kind, *row) for row in rows))
+
+    def point_at(self, kind: str, rows: Iterable[tuple[str, str]]) -> None:
+        """Remember (id, list hash) of rows too sparse to use; they must be read by id."""
+        self._db.executemany("INSERT OR REPLACE INTO pointers VALUES(?,?,?)", ((kind, *row) for row in rows))
+
+    def pointers(self, kind: str) -> list[str]:
+        return [row[0] for row in self._db.execute("SELECT id FROM pointers WHERE kind=? ORDER BY id", (kind,))]
+
+    def list_hash(self, kind: str, record_id: str) -> str | None:
+        """The hash of the row as it was listed in this run, None when it was not listed."""
+        row = self._db.execute("SELECT list_hash FROM seen WHERE kind=? AND id=?", (kind, record_id)).fetchone()
+        return None if row is None else str(row[0])
+
+    def was_seen(self, kind: str, record_id: str) -> bool:
+        return self.list_hash(kind, record_id) is not None
+
+    def holds(self, kind: str, record_id: str) -> bool:
+        found = self._db.execute("SELECT 1 FROM records WHERE kind=? AND id=?", (kind, record_id)).fetchone()
+        return found is not None
+
+    def mark_dirty(self, order_ids: Iterable[str], reason: str) -> None:
+        """Orders that must be mapped in this run; the first reason given is kept."""
+        self._db.executemany("INSERT OR IGNORE INTO dirty(order_id, reason) VALUES(?,?)", ((o, reason) for o in order_ids))
+
+    def mark_gone(self, kind: str, record_id: str) -> None:
+        """Clover answered 404 for a record that is known."""
+        self._db.execute("INSERT OR IGNORE INTO gone VALUES(?,?)", (kind, record_id))
+        self._db.execute("DELETE FROM records WHERE kind=? AND id=?", (kind, record_id))
+
+    def note_failed(self, kind: str, record_id: str, order_id: str | None, detail: str) -> None:
+        """A record that Clover has but that cannot be read; its order must not be mapped without it."""
+        self._db.execute("INSERT OR REPLACE INTO failed VALUES(?,?,?,?)", (kind, record_id, order_id, detail))
+
+    def failed(self) -> list[tuple[str, str, str | None, str]]:
+        """(kind, id, order id, what went wrong) of every record that could not be read."""
+        return self._db.execute("SELECT kind, id, order_id, detail FROM failed ORDER BY kind, id").fetchall()
+
+    def is_gone(self, kind: str, record_id: str) -> bool:
+        return self._db.execute("SELECT 1 FROM gone WHERE kind=? AND id=?", (kind, record_id)).fetchone() is not None
+
+    def gone(self) -> list[tuple[str, str]]:
+        return self._db.execute("SELECT kind, id FROM gone ORDER BY kind, id").fetchall()
+
+    def join_refunds_to_orders(self) -> list[tuple[str, str | None]]:
+        """Give refunds the order of their charge where it is staged; the rest come back as (refund id, charge id)."""
+        self._db.execute(
+            "UPDATE records SET order_id=(SELECT c.order_id FROM records c WHERE c.kind='charge' AND c.id=records.charge_id) "
+            "WHERE kind='refund' AND order_id IS NULL"
+        )
+        return self._db.execute(
+            "SELECT id, charge_id FROM records WHERE kind='refund' AND order_id IS NULL ORDER BY id"
+        ).fetchall()
+
+    def set_order(self, kind: str, record_id: str, order_id: str) -> None:
+        self._db.execute("UPDATE records SET order_id=? WHERE kind=? AND id=?", (order_id, kind, record_id))
+
+    def dirty_from_records(self) -> None:
+        """Every order that a staged record belongs to must be mapped."""
+        self._db.execute(
+            "INSERT OR IGNORE INTO dirty(order_id, reason) "
+            "SELECT DISTINCT order_id, 'changed' FROM records WHERE order_id IS NOT NULL"
+        )
+
+    def count_dirty(self) -> int:
+        return int(self._db.execute("SELECT count(*) FROM dirty").fetchone()[0])
+
+    def dirty_orders(self, after: str = "", limit: int = 500) -> list[str]:
+        """The next dirty order ids in text order, so that a walk needs no open cursor."""
+        rows = self._db.execute(
+            "SELECT order_id FROM dirty WHERE order_id > ? ORDER BY order_id LIMIT ?", (after, limit)
+        )
+        return [row[0] for row in rows]
+
+    def records_of(self, order_ids: Sequence[str]) -> dict[str, list[StagedRecord]]:
+        """Everything staged of these orders, per order: charges, orders and refunds in (kind, created, id) order."""
+        marks = ",".join("?" * len(order_ids))
+        groups: dict[str, list[StagedRecord]] = {order_id: [] for order_id in order_ids}
+        rows = self._db.execute(
+            f"SELECT kind, id, order_id, charge_id, created_ms, list_hash, payload FROM records "  # noqa: S608
+            f"WHERE order_id IN ({marks}) ORDER BY kind, created_ms, id",
+            list(order_ids),
+        )
+        for kind, record_id, order_id, charge_id, created_ms, list_hash, payload in rows:
+            groups[order_id].append(
+                StagedRecord(kind, record_id, order_id, charge_id, created_ms, list_hash, orjson.loads(payload))
+            )
+        return groups
+
+    def all_records(self) -> Iterator[StagedRecord]:
+        """Every staged record, by kind and id."""
+        rows = self._db.execute("SELECT kind, id, order_id, charge_id, created_ms, list_hash, payload FROM records")
+        for kind, record_id, order_id, charge_id, created_ms, list_hash, payload in rows:
+            yield StagedRecord(kind, record_id, order_id, charge_id, created_ms, list_hash, orjson.loads(payload))
