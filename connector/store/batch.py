@@ -30,8 +30,8 @@ ConnectionStatus = Literal["Linked", "Deauthorized", "Unlinked", "PendingAuth"]
 class RunRow:
     """One run of one connection as ``ledger.sync_runs`` keeps it; written again with every load of the run.
 
-    Times are aware UTC. ``waited_seconds``: seconds spent waiting for Clover's limits. Counts are those of the
-    whole run so far. Inserted, updated and unchanged orders are added up by the store, load by load.
+    Times are aware UTC. ``waited_seconds``: seconds spent waiting for Clover's limits. Counts are those of
+    the whole run so far. Inserted, updated and unchanged orders are added up by the store, load by load.
     """
 
     run_id: str
@@ -77,8 +77,8 @@ class Batch:
 
     files: table -> its NDJSON file or files; see ``apply`` for the columns. A file may be missing or empty.
     cursors: stream -> upper bound of the completed span, aware UTC; they move with the rows or not at all.
-    deep_scans: tier -> when it was completed. tombstones: order ids Clover no longer has, or that may no longer be
-    published. orders_unchanged: orders that were looked at and came out as they are stored.
+    deep_scans: tier -> when it was completed. tombstones: order ids Clover no longer has, or that may no
+    longer be published. orders_unchanged: orders that were looked at and came out as they are stored.
     """
 
     run: RunRow
@@ -107,7 +107,9 @@ class Applied:
 
 
 class NdjsonWriter:
-    """Writes one NDJSON file a table into a directory; a file exists once it has a row. Money goes in as text."""
+    """Writes one NDJSON file a table into a directory; a file exists once it has a row. Money goes in as
+    text.
+    """
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory

@@ -30,7 +30,9 @@ class Reader(Protocol):
         """The newest snapshot in it; 0 when nothing was ever loaded."""
 
     def as_of(self, moment: "int | datetime | None") -> int:
-        """The snapshot that was newest at a time, or a snapshot id checked. Raises ConfigError when there is none."""
+        """The snapshot that was newest at a time, or a snapshot id checked. Raises ConfigError when there is
+        none.
+        """
 
     def close(self) -> None: ...
 
@@ -42,7 +44,9 @@ class Reader(Protocol):
 
 
 class Store(Protocol):
-    """Writes go through ``apply``; readers see them after ``publish``. Raises StoreError, StoreBusy, StoreTooNew."""
+    """Writes go through ``apply``; readers see them after ``publish``. Raises StoreError, StoreBusy,
+    StoreTooNew.
+    """
 
     @property
     def directory(self) -> Path:
@@ -76,7 +80,9 @@ def now_utc() -> datetime:
 
 
 def open_store(url: str | Path, *, clock: Callable[[], datetime] = now_utc) -> Store:
-    """The store behind a directory or ``duckdb:///path``. ConfigError for anything else. Touches nothing yet."""
+    """The store behind a directory or ``duckdb:///path``. ConfigError for anything else. Touches nothing
+    yet.
+    """
     text = str(url)
     if text.startswith("ducklake:"):
         raise ConfigError(

@@ -1,0 +1,140 @@
+"""Opens the writer's file, and turns what can go wrong with files into errors a person can act on.
+
+DuckDB keeps others out by a POSIX lock, and such a lock dies as soon as the process closes *any* descriptor
+of the file. So ``work.duckdb`` is opened here and nowhere else, and never by ``open()``: copies are made by a
+child process.
+"""
+
+import errno
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import duckdb
+
+from connector.errors import StoreBusy, StoreError
+
+WORK = "work.duckdb"
+CATALOG = "work"
+TEMPORARY = Path("staging/duckdb.tmp")
+# Readable by DuckDB 1.4 and later, so that older command lines and DBeaver open what is published.
+STORAGE_VERSION = "v1.4.0"
+THREADS = min(4, os.cpu_count() or 1)
+MEMORY_LIMIT = "2GB"
+_MAKE_ROOM = "Free disk space, then run it again. What was published before is unharmed."
+_RAISE_LIMIT = "Raise the limit on file size (ulimit -f), then run it again. What was published is unharmed."
+
+
+def private_directory(path: Path) -> Path:
+    """Make a directory only its owner can enter. One that is there already keeps its mode: it was somebody's
+    choice.
+    """
+    with store_errors(path, "make the directory"):
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return path
+
+
+@contextmanager
+def work_database(directory: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    """The writer's file as the default catalog, made when it is missing. Only under the store's lock."""
+    path = directory / WORK
+    with store_errors(path, "open"):
+        connection = _memory(directory)
+    try:
+        with store_errors(path, "open"):
+            # duckdb.connect(path) would make a file in the newest format; ATTACH can choose.
+            quoted = _quoted(str(path))
+            if path.exists():
+                connection.execute(f"ATTACH {quoted} AS {CATALOG}")
+            else:
+                connection.execute(f"ATTACH {quoted} AS {CATALOG} (STORAGE_VERSION '{STORAGE_VERSION}')")
+                path.chmod(0o600)
+            connection.execute(f"USE {CATALOG}")
+            connection.execute("CREATE SCHEMA IF NOT EXISTS ledger")
+        yield connection
+    finally:
+        connection.close()
+
+
+def _memory(directory: Path) -> duckdb.DuckDBPyConnection:
+    connection = duckdb.connect(
+        ":memory:",
+        config={
+            "threads": THREADS,
+            "memory_limit": MEMORY_LIMIT,
+            # Beside the store, where there is room for it; the default would be the current directory.
+            "temp_directory": str(directory / TEMPORARY),
+            "autoinstall_known_extensions": False,
+            "autoload_known_extensions": False,
+        },
+    )
+    connection.execute("SET TimeZone = 'UTC'")
+    return connection
+
+
+@contextmanager
+def store_errors(path: Path, doing: str) -> Iterator[None]:
+    """Errors of DuckDB and of the file system as StoreError, saying what to do."""
+    try:
+        yield
+    except duckdb.Error as error:
+        raise _explained_duckdb(error, path, doing) from error
+    except OSError as error:
+        raise _explained_os(error, path, doing) from error
+
+
+def _explained_os(error: OSError, path: Path, doing: str) -> StoreError:
+    where = error.filename or path
+    what = f"Could not {doing}: {where}: {os.strerror(error.errno) if error.errno else error}."
+    hints = {
+        errno.ENOSPC: _MAKE_ROOM,
+        errno.EDQUOT: _MAKE_ROOM,
+        errno.EFBIG: _RAISE_LIMIT,
+        errno.EACCES: "Run as the user who owns the store, or change the owner. Nothing was changed.",
+        errno.EPERM: "Run as the user who owns the store, or change the owner. Nothing was changed.",
+        errno.EROFS: "The disk is mounted read-only; mount it for writing. Nothing was changed.",
+        errno.ENOTDIR: "Set `store` to a directory.",
+    }
+    return StoreError(what, hint=hints.get(error.errno or 0, "connector check says more."))
+
+
+def _explained_duckdb(error: duckdb.Error, path: Path, doing: str) -> StoreError:
+    text = str(error).splitlines()[0]
+    lower = text.lower()
+    if "conflicting lock" in lower or "could not set lock" in lower:
+        found = re.search(r"PID (\d+)", text)
+        pid = int(found[1]) if found else None
+        return StoreBusy(
+            f"Could not {doing}: {path} is open in another program{f' (process {pid})' if pid else ''}.",
+            pid=pid,
+            hint="Close it there. Analysts open commerce.duckdb, never work.duckdb.",
+        )
+    if "no space left" in lower or "disk full" in lower or "max_temp_directory_size" in lower:
+        return StoreError(
+            f"Could not {doing}: {path}: the disk is full. Nothing of this load was kept.",
+            hint=_MAKE_ROOM,
+        )
+    if "file too large" in lower:
+        return StoreError(
+            f"Could not {doing}: {path}: the file may not grow further. Nothing of this load was kept.",
+            hint=_RAISE_LIMIT,
+        )
+    if "permission denied" in lower or "read-only file system" in lower:
+        return StoreError(
+            f"Could not {doing}: {path}: permission denied. Nothing was changed.",
+            hint="Run as the user who owns the store, or change the owner.",
+        )
+    if isinstance(error, duckdb.OutOfMemoryException):
+        return StoreError(
+            f"Could not {doing}: {path}: not enough memory ({MEMORY_LIMIT}). Nothing of this load was kept.",
+            hint="Load a shorter span at a time: connector sync --until ...",
+        )
+    return StoreError(
+        f"Could not {doing}: {path}: {text}", hint="Nothing of this load was kept. connector check says more."
+    )
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"

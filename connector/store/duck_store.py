@@ -1,0 +1,162 @@
+"""The store as DuckDB files in one directory.
+
+    control.sqlite           what several processes write: API keys, requests, running runs
+    raw/                     what Clover sent
+    work.duckdb              the ledger; only the holder of the store's lock opens it
+    serve-000000042.duckdb   immutable published copies; the last three are kept
+    commerce.duckdb          link to the newest of them: the one door for analysts and the API
+    locks/ staging/          locks, and files of runs under way
+
+A run holds its connection's lock from start to end, and the store's lock only for the moments of loading and
+publishing. So companies are synced side by side, and nobody who reads waits for anybody.
+"""
+
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from datetime import datetime
+from pathlib import Path
+
+import duckdb
+
+from connector.errors import StoreError
+from connector.store import locks
+from connector.store.apply import apply_batch
+from connector.store.batch import Applied, Batch
+from connector.store.database import TEMPORARY, WORK, private_directory, store_errors, work_database
+from connector.store.failpoints import failpoint
+from connector.store.interface import now_utc
+from connector.store.migrate import migrate
+from connector.store.publish import (
+    committed,
+    copy_in_child,
+    newest_copy,
+    publish_copy,
+    published_commit,
+    remove_leftovers,
+)
+from connector.store.reader import DuckReader, open_published
+
+# Seconds. A load and publication of another company takes moments; a first load of a large one perhaps
+# minutes.
+STORE_LOCK_WAIT = 600.0
+
+
+class DuckStore:
+    """See ``interface.Store``. ``clock``: aware UTC, for load times."""
+
+    def __init__(
+        self, directory: Path, *, clock: Callable[[], datetime] = now_utc, lock_wait: float = STORE_LOCK_WAIT
+    ) -> None:
+        self._directory = directory
+        self._clock = clock
+        self._lock_wait = lock_wait
+        self._runs: dict[str, ExitStack] = {}
+
+    @property
+    def directory(self) -> Path:
+        return self._directory
+
+    def run_lock(self, connection_id: str) -> AbstractContextManager[None]:
+        private_directory(self._directory)
+        return locks.held(
+            self._directory,
+            f"connection-{connection_id}",
+            what=f"Connection {connection_id}",
+            since=self._clock(),
+            wait=0,
+        )
+
+    def begin_run(self, run_id: str) -> Path:
+        staging = private_directory(private_directory(self._directory) / "staging")
+        held = ExitStack()
+        held.enter_context(
+            locks.held(self._directory, f"run-{run_id}", what=f"Run {run_id}", since=self._clock(), wait=0)
+        )
+        self._runs[run_id] = held
+        path = staging / run_id
+        with store_errors(path, "make room for the run"):
+            self._remove_dead_runs(staging)
+            shutil.rmtree(path, ignore_errors=True)
+            path.mkdir(mode=0o700)
+        return path
+
+    def end_run(self, run_id: str) -> None:
+        shutil.rmtree(self._directory / "staging" / run_id, ignore_errors=True)
+        if held := self._runs.pop(run_id, None):
+            held.close()
+        locks.lock_file(self._directory, f"run-{run_id}").unlink(missing_ok=True)
+
+    def apply(self, batch: Batch) -> Applied:
+        with self._locked(), self._work() as connection, store_errors(self._directory / WORK, "load"):
+            return apply_batch(connection, batch, now=self._clock())
+
+    def publish(self) -> Path:
+        with self._locked():
+            return self._publish()
+
+    def repair(self) -> None:
+        with self._locked():
+            remove_leftovers(self._directory)
+            with self._work() as connection:
+                is_behind = published_commit(self._directory) != committed(connection)
+            if is_behind:
+                self._publish()
+
+    def open_reader(self) -> DuckReader:
+        return open_published(self._directory)
+
+    def _publish(self) -> Path:
+        with self._work() as connection:
+            commit, shown = committed(connection), published_commit(self._directory)
+            if shown is not None and shown > commit:
+                raise StoreError(
+                    f"{WORK} is older (commit {commit}) than what is published (commit {shown})."
+                    " Nothing was changed.",
+                    hint=f"Remove {WORK}: the next run makes it again from the published file.",
+                )
+            with store_errors(self._directory / WORK, "write out"):
+                connection.execute("CHECKPOINT")
+        # Closed now: nobody has the file open, and the lock keeps it so.
+        failpoint("publish.after_checkpoint")
+        return publish_copy(self._directory, commit)
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        private_directory(self._directory)
+        with locks.held(
+            self._directory, "store", what="The store", since=self._clock(), wait=self._lock_wait
+        ):
+            yield
+
+    @contextmanager
+    def _work(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        private_directory(self._directory / "staging")
+        self._restore_lost_work()
+        with work_database(self._directory) as connection:
+            with store_errors(self._directory / WORK, "bring the store up to date"):
+                if migrate(connection, at=self._clock()):
+                    # Other tables or views are a reason to publish, so they count as a commit.
+                    connection.execute("UPDATE ledger.publication SET commit_id = commit_id + 1")
+            yield connection
+
+    def _restore_lost_work(self) -> None:
+        """A published file holds everything the writer's file does: make a lost one from it, never an empty
+        one.
+        """
+        work = self._directory / WORK
+        published = newest_copy(self._directory)
+        if work.exists() or published is None:
+            return
+        with store_errors(work, "restore"):
+            temporary = self._directory / "restoring-work.tmp"
+            copy_in_child(published, temporary)
+            temporary.chmod(0o600)
+            temporary.replace(work)
+
+    def _remove_dead_runs(self, staging: Path) -> None:
+        for path in staging.iterdir():
+            is_run = path.is_dir() and path.name != TEMPORARY.name
+            if is_run and not locks.is_held(self._directory, f"run-{path.name}"):
+                shutil.rmtree(path, ignore_errors=True)
+                locks.lock_file(self._directory, f"run-{path.name}").unlink(missing_ok=True)

@@ -1,0 +1,140 @@
+"""What a run found out beside the versions: issues, held-back records, open orders, reconciliations.
+
+For every order the run looked at, what it did not find again is closed: an issue healed, a record published,
+an order settled. What it did not look at stays as it was.
+"""
+
+from datetime import datetime
+
+import duckdb
+
+_SAME_ISSUE = """(s.order_id, s.code, s.severity, s.detail, s.difference_minor, s.currency)
+  IS NOT DISTINCT FROM (i.order_id, i.code, i.severity, i.detail, i.difference_minor, i.currency)"""
+
+
+def apply_issues(
+    connection: duckdb.DuckDBPyConnection, *, connection_id: str, snapshot_id: int, at: datetime
+) -> int:
+    """Open new issues, close healed ones; how many rows changed."""
+    values = {"connection_id": connection_id, "snapshot_id": snapshot_id, "at": at.replace(tzinfo=None)}
+    closed = _changed(
+        connection,
+        f"""
+        UPDATE ledger.data_issues i SET resolved_snapshot = $snapshot_id, resolved_at = $at
+        WHERE i.resolved_snapshot IS NULL AND i.connection_id = $connection_id
+          AND i.order_id IN (SELECT order_id FROM temp.staged_seen_orders)
+          AND NOT EXISTS (SELECT 1 FROM temp.staged_data_issues s WHERE {_SAME_ISSUE})
+        """,  # noqa: S608
+        values,
+    )
+    opened = _changed(
+        connection,
+        f"""
+        INSERT INTO ledger.data_issues BY NAME
+        SELECT DISTINCT s.* REPLACE (
+          $snapshot_id AS first_seen_snapshot, NULL AS resolved_snapshot, $at AS first_seen_at, NULL AS
+            resolved_at)
+        FROM temp.staged_data_issues s
+        WHERE NOT EXISTS (
+          SELECT 1 FROM ledger.data_issues i
+          WHERE i.resolved_snapshot IS NULL AND i.connection_id = $connection_id AND {_SAME_ISSUE})
+        ORDER BY s.order_id, s.code
+        """,  # noqa: S608
+        values,
+    )
+    return closed + opened
+
+
+def apply_held_back(connection: duckdb.DuckDBPyConnection, *, connection_id: str, run_id: str) -> None:
+    """Note records that are held back, and resolve those of looked-at orders that are no longer."""
+    values = {"connection_id": connection_id, "run_id": run_id}
+    connection.execute(
+        """
+        CREATE OR REPLACE TEMP TABLE holding AS
+        SELECT * FROM temp.staged_held_back
+        WHERE rowid IN (SELECT max(rowid) FROM temp.staged_held_back GROUP BY record_kind, record_id)
+        """
+    )
+    connection.execute(
+        """
+        UPDATE ledger.held_back h SET resolved_run = $run_id
+        WHERE h.resolved_run IS NULL AND h.connection_id = $connection_id
+          AND h.order_id IN (SELECT order_id FROM temp.staged_seen_orders)
+          AND NOT EXISTS (
+            SELECT 1 FROM temp.holding s WHERE s.record_kind = h.record_kind AND s.record_id = h.record_id)
+        """,
+        values,
+    )
+    connection.execute(
+        """
+        UPDATE ledger.held_back h SET
+          last_seen_run = $run_id, reason = s.reason, detail = s.detail, order_id = coalesce(s.order_id,
+          h.order_id)
+        FROM temp.holding s
+        WHERE h.resolved_run IS NULL AND h.connection_id = $connection_id
+          AND s.record_kind = h.record_kind AND s.record_id = h.record_id
+        """,
+        values,
+    )
+    connection.execute(
+        """
+        INSERT INTO ledger.held_back BY NAME
+        SELECT s.* REPLACE ($run_id AS first_seen_run, $run_id AS last_seen_run, NULL AS resolved_run)
+        FROM temp.holding s
+        WHERE NOT EXISTS (
+          SELECT 1 FROM ledger.held_back h
+          WHERE h.connection_id = $connection_id AND h.resolved_run IS NULL
+            AND s.record_kind = h.record_kind AND s.record_id = h.record_id)
+        """,
+        values,
+    )
+    connection.execute("DROP TABLE temp.holding")
+
+
+def apply_open_orders(connection: duckdb.DuckDBPyConnection, *, connection_id: str, at: datetime) -> None:
+    """Note orders that must be polled again, and forget looked-at ones that are settled."""
+    values = {"connection_id": connection_id, "at": at.replace(tzinfo=None, microsecond=0)}
+    connection.execute(
+        """
+        CREATE OR REPLACE TEMP TABLE opening AS
+        SELECT $connection_id AS connection_id, s.order_id, s.reason,
+          coalesce(o.first_seen, s.first_seen, s.polled_at, $at) AS first_seen,
+          coalesce(s.polled_at, s.last_polled, $at) AS last_polled, s.next_poll
+        FROM (
+          SELECT * FROM temp.staged_open_orders
+          WHERE rowid IN (SELECT max(rowid) FROM temp.staged_open_orders GROUP BY order_id)) s
+        LEFT JOIN ledger.open_orders o ON o.connection_id = $connection_id AND o.order_id = s.order_id
+        """,
+        values,
+    )
+    connection.execute(
+        """
+        DELETE FROM ledger.open_orders
+        WHERE connection_id = $connection_id AND (
+          order_id IN (SELECT order_id FROM temp.staged_seen_orders) OR order_id IN (SELECT order_id FROM
+          temp.opening))
+        """,
+        {"connection_id": connection_id},
+    )
+    connection.execute("INSERT INTO ledger.open_orders BY NAME SELECT * FROM temp.opening")
+    connection.execute("DROP TABLE temp.opening")
+
+
+def apply_reconciliations(connection: duckdb.DuckDBPyConnection) -> None:
+    """Add comparisons; the same comparison loaded twice is kept once."""
+    connection.execute(
+        """
+        INSERT INTO ledger.reconciliations BY NAME
+        SELECT DISTINCT s.* FROM temp.staged_reconciliations s
+        WHERE NOT EXISTS (
+          SELECT 1 FROM ledger.reconciliations r
+          WHERE (r.run_id, r.connection_id, r."day", r.stream, r.currency)
+            IS NOT DISTINCT FROM (s.run_id, s.connection_id, s."day", s.stream, s.currency))
+        ORDER BY s."day", s.stream, s.currency
+        """
+    )
+
+
+def _changed(connection: duckdb.DuckDBPyConnection, sql: str, values: dict[str, object]) -> int:
+    row = connection.execute(sql, values).fetchone()
+    return 0 if row is None else int(row[0])

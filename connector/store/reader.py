@@ -1,0 +1,111 @@
+"""A published file, opened the way every reader of ours opens it: by its real path, read-only, in UTC."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import duckdb
+
+from connector.errors import ConfigError, StoreError
+from connector.store.database import THREADS, store_errors
+from connector.store.publish import LINK
+
+
+class DuckReader:
+    """One published state. See ``interface.Reader``."""
+
+    def __init__(self, path: Path, connection: duckdb.DuckDBPyConnection) -> None:
+        self._path = path
+        self._connection = connection
+        self._snapshot_id: int | None = None
+
+    @property
+    def path(self) -> Path:
+        return self._path
+
+    @property
+    def connection(self) -> duckdb.DuckDBPyConnection:
+        return self._connection
+
+    @property
+    def snapshot_id(self) -> int:
+        if self._snapshot_id is None:
+            self._snapshot_id = self._number("SELECT coalesce(max(snapshot_id), 0) FROM ledger.snapshots")
+        return self._snapshot_id or 0
+
+    def as_of(self, moment: int | datetime | None) -> int:
+        if moment is None:
+            return self.snapshot_id
+        if isinstance(moment, datetime):
+            found = self._number(
+                "SELECT max(snapshot_id) FROM ledger.snapshots WHERE loaded_at <= ?",
+                moment.astimezone(UTC).replace(tzinfo=None),
+            )
+            if found is None:
+                raise ConfigError(f"Nothing had been loaded by {moment:%Y-%m-%dT%H:%M:%SZ}.")
+            return found
+        if not 0 <= moment <= self.snapshot_id:
+            raise ConfigError(
+                f"There is no snapshot {moment}; the newest is {self.snapshot_id}.",
+                hint='connector query "SELECT * FROM snapshots ORDER BY snapshot_id"',
+            )
+        return moment
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _number(self, sql: str, *values: object) -> int | None:
+        row = self._connection.execute(sql, list(values)).fetchone()
+        return None if row is None or row[0] is None else int(row[0])
+
+
+def open_published(directory: Path) -> DuckReader:
+    """The newest published file. StoreError when nothing was published, or it cannot be opened."""
+    link = directory / LINK
+    for attempt in (1, 2):
+        try:
+            path = link.resolve(strict=True)
+        except (OSError, RuntimeError):
+            raise StoreError(
+                f"Nothing has been published in {directory} yet.",
+                hint="Run: connector sync   (or connector demo)",
+            ) from None
+        try:
+            with store_errors(path, "open the published file"):
+                return DuckReader(path, _attached(path))
+        except StoreError:
+            # Three publications between looking at the link and opening: the file was cleaned away. Look
+            # again.
+            if attempt == 2 or path.exists():
+                raise
+    raise AssertionError("unreachable")
+
+
+def _attached(path: Path) -> duckdb.DuckDBPyConnection:
+    # Attached to a database of its own: duckdb.connect(path) would share the instance, and so the settings,
+    # with whoever else in this process has the file open.
+    connection = duckdb.connect(
+        ":memory:",
+        config={
+            "threads": THREADS,
+            "autoinstall_known_extensions": False,
+            "autoload_known_extensions": False,
+        },
+    )
+    try:
+        connection.execute("SET TimeZone = 'UTC'")
+        connection.execute("ATTACH '" + str(path).replace("'", "''") + "' AS commerce (READ_ONLY)")
+        connection.execute("USE commerce")
+    except BaseException:
+        connection.close()
+        raise
+    return connection

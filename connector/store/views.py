@@ -1,0 +1,160 @@
+"""The analysts' views: defined in ``views/*.sql``, with the meaning of every column written above the SQL.
+
+A file holds definitions one after the other. Each begins with comment lines:
+
+    -- view daily_sales: what one row is; may go on
+    --   in lines that begin like this one
+    -- grain: company_id, day, currency
+    -- column orders: what it means, in which unit, with which sign
+
+and is followed by its ``CREATE``. A column that means the same everywhere is explained once, in
+``views/columns.txt`` (``name: meaning``). A table macro begins with ``-- macro``. All of it becomes COMMENTs
+in the database.
+"""
+
+import hashlib
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+
+import duckdb
+
+DIRECTORY = Path(__file__).parent / "views"
+_HEADER = re.compile(r"^-- (view|macro|grain|column)\s*([a-z_0-9]*)\s*: *(.*)$")
+
+
+@dataclass(slots=True)
+class Definition:
+    """One view or table macro. columns: those explained beside the SQL. grain: the columns that tell rows
+    apart.
+    """
+
+    name: str
+    is_macro: bool
+    meaning: str
+    grain: tuple[str, ...] = ()
+    columns: dict[str, str] = field(default_factory=dict)
+    sql: str = ""
+
+
+@cache
+def definitions() -> tuple[Definition, ...]:
+    """Every view and macro, in the order they are created."""
+    return tuple(
+        definition
+        for file in sorted(DIRECTORY.glob("*.sql"))
+        for definition in parse(file.read_text("utf-8"))
+    )
+
+
+@cache
+def common_columns() -> dict[str, str]:
+    """Meanings of the columns that many views share."""
+    lines = (DIRECTORY / "columns.txt").read_text("utf-8").splitlines()
+    return dict(line.split(": ", 1) for line in lines if line and not line.startswith("#"))
+
+
+def grains() -> dict[str, tuple[str, ...]]:
+    """View -> the columns that tell its rows apart; never NULL in any row."""
+    return {d.name: d.grain for d in definitions() if not d.is_macro}
+
+
+def parse(text: str) -> Iterator[Definition]:
+    """The definitions of one file."""
+    current: Definition | None = None
+    last = ""
+    for line in text.splitlines():
+        header = _HEADER.match(line)
+        if header and header[1] in ("view", "macro"):
+            if current:
+                yield current
+            current, last = Definition(header[2], header[1] == "macro", header[3].strip()), "meaning"
+        elif current is None:
+            continue
+        elif header and header[1] == "grain":
+            current.grain, last = tuple(name.strip() for name in header[3].split(",")), ""
+        elif header:
+            current.columns[header[2]], last = header[3].strip(), header[2]
+        elif line.startswith("--   ") and last:
+            more = " " + line.removeprefix("--").strip()
+            if last == "meaning":
+                current.meaning += more
+            else:
+                current.columns[last] += more
+        else:
+            current.sql += line + "\n"
+            last = ""
+    if current:
+        yield current
+
+
+def fingerprint() -> str:
+    """Changes whenever any definition or comment does."""
+    whole = hashlib.sha256(repr(common_columns()).encode())
+    for definition in definitions():
+        whole.update(repr(definition).encode())
+    return whole.hexdigest()
+
+
+def define_views(connection: duckdb.DuckDBPyConnection) -> bool:
+    """Make the views of the default catalog those of this version; whether anything changed. One
+    transaction.
+    """
+    wanted = fingerprint()
+    if connection.execute("SELECT fingerprint FROM ledger.view_definitions").fetchall() == [(wanted,)]:
+        return False
+    connection.execute("BEGIN")
+    try:
+        _drop_all(connection)
+        for definition in definitions():
+            connection.execute(definition.sql)
+            _comment(connection, definition)
+        connection.execute("DELETE FROM ledger.view_grains")
+        for name, grain in grains().items():
+            connection.execute("INSERT INTO ledger.view_grains VALUES (?, ?)", [name, list(grain)])
+        connection.execute("DELETE FROM ledger.view_definitions")
+        connection.execute("INSERT INTO ledger.view_definitions VALUES (?)", [wanted])
+        connection.execute("COMMIT")
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
+    return True
+
+
+def _drop_all(connection: duckdb.DuckDBPyConnection) -> None:
+    views = connection.execute(
+        "SELECT view_name FROM duckdb_views()"
+        " WHERE NOT internal AND schema_name = 'main' AND database_name = current_database()"
+    ).fetchall()
+    macros = connection.execute(
+        "SELECT DISTINCT function_name FROM duckdb_functions()"
+        " WHERE NOT internal AND function_type = 'table_macro' AND database_name = current_database()"
+    ).fetchall()
+    for (name,) in views:
+        connection.execute(f'DROP VIEW main."{name}"')
+    for (name,) in macros:
+        connection.execute(f'DROP MACRO TABLE main."{name}"')
+
+
+def _comment(connection: duckdb.DuckDBPyConnection, definition: Definition) -> None:
+    kind = "MACRO TABLE" if definition.is_macro else "VIEW"
+    connection.execute(f"COMMENT ON {kind} main.{definition.name} IS {_text(definition.meaning)}")
+    if definition.is_macro:
+        return
+    names = connection.execute(
+        "SELECT column_name FROM duckdb_columns() WHERE table_name = ? AND schema_name = 'main'"
+        " AND database_name = current_database()",
+        [definition.name],
+    ).fetchall()
+    meanings = common_columns() | definition.columns
+    for (name,) in names:
+        if name in meanings:
+            connection.execute(
+                f'COMMENT ON COLUMN main.{definition.name}."{name}" IS {_text(meanings[name])}'
+            )
+
+
+def _text(value: str) -> str:
+    return "'" + value.replace("'", "''") + "'"
