@@ -80,8 +80,10 @@ async def _api_error(request: Request, exc: Exception) -> Response:
 
 
 async def _http_error(request: Request, exc: Exception) -> Response:
-    """The framework's own 404 and 405."""
+    """The framework's own 404 and 405; and what it wraps when reading a body was refused."""
     assert isinstance(exc, HTTPException)
+    if isinstance(exc.__cause__, ApiError):
+        return _answer(request, exc.__cause__)
     words = {404: "Not Found", 405: "Method Not Allowed"}.get(exc.status_code, str(exc.detail))
     return _answer(request, ApiError(exc.status_code, words, headers=dict(exc.headers or {})))
 

@@ -22,6 +22,9 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
         "status",
         "When each stream was last read, how far, and what went wrong.",
     ),
+    "serve": ("connector.cli.serve", "serve", "Serve the read API and the portal page."),
+    "keys": ("connector.cli.keys", "keys", "API keys: create, list, revoke, audit."),
+    "webhooks": ("connector.cli.webhooks", "webhooks", "Who is told of events: add, list, test, remove."),
     "query": ("connector.cli.query", "query", "Read-only SQL on the published file."),
     "sandbox": ("connector.cli.sandbox", "sandbox", "Run the stand-in Clover by itself."),
 }

@@ -118,8 +118,13 @@ def page(
 
 def one(publication: Publication, source: Source, scope: Scope, record_id: str) -> str | None:
     """The document of one record, None when there is none."""
-    selection = Selection(f"{source.id_sql} = ?", (record_id,), source.id_sql)
-    return page(publication, source, scope, selection, limit=1, offset=0).text or None
+    if source.kind in ("payments", "transactions"):
+        selection = Selection(f"{source.id_sql} = ?", (record_id,), source.id_sql)
+        return page(publication, source, scope, selection, limit=1, offset=0).text or None
+    rows, values = _rows(source, scope)
+    sql = f"SELECT v.doc FROM {rows} WHERE {source.id_sql} = ? LIMIT 1"  # noqa: S608
+    found = publication.cursor.execute(sql, [*values, record_id]).fetchone()
+    return None if found is None else str(found[0])
 
 
 def stream(

@@ -299,3 +299,20 @@ def note_status_event(
     )
     identity = event_id("connection", connection_id, str(turn))
     return note_event(control, identity, event_type, payload, now=now, company_id=company_id, tags=tags)
+
+
+def close_test(
+    control: ControlFile,
+    identity: str,
+    webhook_id: str,
+    *,
+    status: int | None,
+    error: str | None,
+    now: datetime,
+) -> None:
+    """What a test delivery brought; it is tried once and counts neither for nor against the endpoint."""
+    control.write(
+        "UPDATE webhook_deliveries SET attempts = 1, next_try = NULL, delivered = ?, last_status = ?,"
+        " last_error = ? WHERE event_id = ? AND webhook_id = ?",
+        (stamp(now) if error is None else None, status, error, identity, webhook_id),
+    )
