@@ -55,7 +55,14 @@ class BatchFiles:
     ) -> None:
         """Append rows that could not be used and records that could not be read; their orders stay as stored."""
         for number, row in enumerate(broken):
-            self._hold_back(row.kind, row.record_id or f"(no id {number})", None, "unreadable", row.detail, unreadable=True)
+            self._hold_back(
+                row.kind,
+                row.record_id or f"(no id {number})",
+                None,
+                "unreadable",
+                row.detail,
+                unreadable=True,
+            )
         for kind, record_id, order_id, detail in failed:
             self._hold_back(kind, record_id, order_id, "unreadable", detail, unreadable=True)
         self.write_rows("seen_orders", ({"order_id": order_id} for order_id in incomplete))
@@ -118,7 +125,9 @@ class BatchFiles:
             }
 
 
-def _open_rows(batch: MappedBatch, at: datetime, open_since: Mapping[str, datetime]) -> Iterator[dict[str, Any]]:
+def _open_rows(
+    batch: MappedBatch, at: datetime, open_since: Mapping[str, datetime]
+) -> Iterator[dict[str, Any]]:
     for order_id, reason in sorted(batch.open_reasons.items()):
         yield {
             "order_id": order_id,

@@ -95,7 +95,9 @@ def compare(
         return lines.setdefault((record.day, record.stream, record.currency), DayLine())
 
     def differ(record: SourceRecord, amount_minor: int, reason: Reason, detail: str = "") -> None:
-        found = Difference(record.stream, record.record_id, record.day, record.currency, amount_minor, reason, detail)
+        found = Difference(
+            record.stream, record.record_id, record.day, record.currency, amount_minor, reason, detail
+        )
         differences.append(found)
         where = line(record)
         where.reasons[reason.value] = where.reasons.get(reason.value, 0) + 1

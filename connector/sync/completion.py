@@ -15,6 +15,7 @@ from connector.progress import Progress
 from connector.sync.intake import embedded, milliseconds, stage_embedded_refunds, staged
 from connector.sync.lineage import digest
 from connector.sync.staging import CHARGE, ORDER, REFUND, StagedRecord, Staging
+from connector.sync.witness import Witness, needs_lines
 
 _BATCH = 500
 
@@ -52,6 +53,7 @@ class Completion:
     known: KnownRecords
     listed_since: datetime
     progress: Progress
+    witness: Witness | None = None
 
     def run(self) -> None:
         """Read whatever is missing, round by round, until every dirty order is whole."""
@@ -64,6 +66,8 @@ class Completion:
         self._for_each_batch(self._charges)
         self._for_each_batch(self._refunds)
         self.staging.dirty_from_records()
+        if self.witness is not None:
+            self._for_each_batch(self._platform_lines)
 
     def _for_each_batch(self, step: Callable[[list[str]], None]) -> None:
         after = ""
@@ -100,14 +104,27 @@ class Completion:
         ask = [
             charge.id
             for order_id, records in groups.items()
-            for charge in self._charges_to_ask_about(records, {r for k, r in known.get(order_id, ()) if k == REFUND})
+            for charge in self._charges_to_ask_about(
+                records, {r for k, r in known.get(order_id, ()) if k == REFUND}
+            )
         ]
         for charge_id, found in self.clover.refunds_of_charges(ask):
             self.staging.add(self._kept_refund(charge_id, row) for row in found if row.get("id"))
             self.progress.advance()
         self.staging.join_refunds_to_orders()
 
-    def _charges_to_ask_about(self, records: list[StagedRecord], known_refunds: set[str]) -> list[StagedRecord]:
+    def _platform_lines(self, batch: list[str]) -> None:
+        assert self.witness is not None
+        unexplained = [
+            order_id
+            for order_id, records in self.staging.records_of(batch).items()
+            if any(r.kind == ORDER and needs_lines(r.payload) for r in records)
+        ]
+        self.staging.add(self.witness.orders(unexplained))
+
+    def _charges_to_ask_about(
+        self, records: list[StagedRecord], known_refunds: set[str]
+    ) -> list[StagedRecord]:
         """The charges of one order whose refunds this run has not, or may not have, listed completely."""
         refunds = [r for r in records if r.kind == REFUND]
         unseen = not known_refunds <= {r.id for r in refunds} or _order_says_more(records, refunds)

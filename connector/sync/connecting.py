@@ -10,11 +10,13 @@ import httpx
 
 from connector.clover.archive import RawArchive
 from connector.clover.client import CloverClient
+from connector.clover.hosts import hosts_for
 from connector.clover.pacing import AppPacer, Pacer
 from connector.clover.tokens import StaticToken, TokenSource
 from connector.config import Company, Config, Connection
 from connector.errors import ConfigError
 from connector.sync.access import CloverAccess
+from connector.sync.witness import Witness, call_witness
 from transforms.model import Merchant
 
 
@@ -53,6 +55,28 @@ def token_source(config: Config, connection: Connection) -> TokenSource:
     from connector.sync.oauth_source import oauth_source
 
     return oauth_source(config, connection)
+
+
+@contextmanager
+def witnessed(
+    config: Config,
+    connection: Connection,
+    pace: Pace,
+    *,
+    transport: httpx.BaseTransport | None = None,
+) -> Iterator[Witness | None]:
+    """The merchant's platform API for one run, or None where it is switched off or the token may not read it."""
+    if connection.platform == "off":
+        yield None
+        return
+    client = CloverClient(
+        hosts_for(connection.environment, connection.base_url).platform,
+        token_source(config, connection),
+        pacer=pace.of(connection),
+        transport=transport,
+    )
+    with client:
+        yield call_witness(client, connection.merchant_id)
 
 
 @contextmanager
@@ -104,5 +128,7 @@ def selected_connections(
     ]
     if not found:
         asked = connection or company
-        raise ConfigError(f"The configuration has no company or connection {asked!r}.", hint="See: connector status")
+        raise ConfigError(
+            f"The configuration has no company or connection {asked!r}.", hint="See: connector status"
+        )
     return found

@@ -35,7 +35,13 @@ class Intake:
 
 
 def take_in(
-    stream: Stream, rows: Iterable[Row], staging: Staging, known: KnownHashes, intake: Intake, *, read_again: bool = False
+    stream: Stream,
+    rows: Iterable[Row],
+    staging: Staging,
+    known: KnownHashes,
+    intake: Intake,
+    *,
+    read_again: bool = False,
 ) -> None:
     """Stage the new and changed rows of one page.
 
@@ -72,7 +78,9 @@ def staged(kind: str, row: Row, list_hash: str) -> StagedRecord:
         order_id = _text(row.get("order")) or record_id
     else:
         charge_id = _text(row.get("charge"))
-    return StagedRecord(kind, record_id, order_id, charge_id, milliseconds(row.get("created")), list_hash, dict(row))
+    return StagedRecord(
+        kind, record_id, order_id, charge_id, milliseconds(row.get("created")), list_hash, dict(row)
+    )
 
 
 def stage_embedded_refunds(charges: Iterable[StagedRecord], staging: Staging) -> None:

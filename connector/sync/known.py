@@ -3,13 +3,99 @@
 The run holds the connection's lock and the snapshot was repaired before, so nothing newer exists anywhere.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from connector.store import reads
+import orjson
+from transforms.canonical import payment_fingerprint
+
+from connector.store import known_reads as reads
 from connector.store.interface import Reader
-from connector.sync.staging import CHARGE, Staging
+from connector.sync.staging import CHARGE
 from transforms.model import PreviousVersion
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """One connection's stored records. Every method is one query; none writes."""
+
+    reader: Reader
+    connection_id: str
+
+    def list_hashes(self, kind: str, ids: list[str]) -> Mapping[str, str]:
+        """Record id -> fingerprint of its list row."""
+        return reads.list_hashes(self.reader.connection, self.connection_id, kind, ids)
+
+    def records_of_orders(self, order_ids: list[str]) -> Mapping[str, list[tuple[str, str]]]:
+        """Order id -> (kind, record id) of its stored charges and refunds."""
+        return reads.records_of_orders(self.reader.connection, self.connection_id, order_ids)
+
+    def order_of_charges(self, charge_ids: list[str]) -> Mapping[str, str]:
+        """Charge id -> order id."""
+        return reads.order_of_charges(self.reader.connection, self.connection_id, charge_ids)
+
+    def created_between(self, kind: str, since: datetime, until: datetime) -> Mapping[str, str]:
+        """Record id -> order id of current records created in a span."""
+        return reads.created_between(self.reader.connection, self.connection_id, kind, since, until)
+
+    def previous(self, order_ids: list[str]) -> dict[str, PreviousVersion]:
+        """Order id -> its current version, also one that was deleted (its date must not go back)."""
+        found = {}
+        for order_id, modified, content_hash, doc in reads.current_versions(
+            self.reader.connection, self.connection_id, order_ids
+        ):
+            payments = orjson.loads(doc).get("payments", ()) if doc else ()
+            dates = {
+                payment["id"]: (payment_fingerprint(payment), payment["modifiedDate"])
+                for payment in payments
+                if payment.get("modifiedDate")
+            }
+            found[order_id] = PreviousVersion(modified, content_hash, dates)
+        return found
+
+    def totals(self, order_ids: list[str]) -> dict[str, tuple[str, Decimal, Decimal]]:
+        """Order id -> (currency, totalAmount, totalRefund) as published."""
+        return reads.totals(self.reader.connection, self.connection_id, order_ids)
+
+    def documents(self, data_type: str, ids: list[str]) -> Mapping[str, str]:
+        """Record id -> stored document of customers, products and the like."""
+        return reads.documents(self.reader.connection, self.connection_id, data_type, ids)
+
+    def vanished_charges(
+        self, order_ids: list[str], is_gone: Callable[[str, str], bool]
+    ) -> dict[str, list[dict[str, Any]]]:
+        """Order id -> its stored charges that Clover no longer has, marked as voided."""
+        vanished: dict[str, list[dict[str, Any]]] = {}
+        for order_id, record_id, payload in reads.charges_of_orders(
+            self.reader.connection, self.connection_id, order_ids
+        ):
+            if is_gone(CHARGE, record_id):
+                vanished.setdefault(order_id, []).append({**orjson.loads(payload), "voided": True})
+        return vanished
+
+    def gone_records(self, gone: Iterable[tuple[str, str]]) -> Iterator[dict[str, Any]]:
+        """Stored records among ``gone`` as rows for the store, to be marked deleted."""
+        return reads.stored_rows(self.reader.connection, self.connection_id, list(gone))
+
+    def unreadable_records(self) -> tuple[tuple[str, str], ...]:
+        """(kind, id) of records held back because they could not be read or mapped."""
+        return reads.unreadable_records(self.reader.connection, self.connection_id)
+
+    def orders_to_poll(self, at: datetime) -> tuple[str, ...]:
+        """Unsettled orders that are due to be looked at again."""
+        return reads.orders_to_poll(self.reader.connection, self.connection_id, at)
+
+    def open_since(self, order_ids: list[str]) -> Mapping[str, datetime]:
+        """Order id -> since when it has been unsettled."""
+        return reads.open_since(self.reader.connection, self.connection_id, order_ids)
+
+    def cursor(self) -> datetime | None:
+        """The lowest high-water mark of the three streams; None until each of them has one."""
+        return reads.lowest_cursor(self.reader.connection, self.connection_id)
+
+    def deep_scans(self) -> Mapping[str, datetime]:
+        """Tier -> when it was last completed."""
+        return reads.deep_scans(self.reader.connection, self.connection_id)

@@ -33,7 +33,9 @@ def digest(row: object) -> str:
 
 def without_personal_data(row: Row) -> dict[str, Any]:
     """A copy of a Clover record without names, addresses, e-mails, card data or free notes."""
-    return {key: _clean(key, value) for key, value in row.items() if key not in _PERSONAL or key == "metadata"}
+    return {
+        key: _clean(key, value) for key, value in row.items() if key not in _PERSONAL or key == "metadata"
+    }
 
 
 def _clean(key: str, value: Any) -> Any:

@@ -60,7 +60,7 @@ def read_jobs(
                     return
                 put(ListedPage(job, page))
             put(ListedPage(job, None))
-        except BaseException as error:  # noqa: BLE001 - raised again in the caller's thread
+        except BaseException as error:
             put(error)
 
     todo = list(jobs)

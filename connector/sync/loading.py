@@ -32,7 +32,6 @@ class Loading:
         cursors: Mapping[str, datetime],
         last: bool,
         progress: Progress,
-        tombstoned_records: int = 0,
     ) -> Applied:
         """One transaction: rows, cursors, deep scans and the run's row. Then the new state is published."""
         applied = self.store.apply(

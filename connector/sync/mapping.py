@@ -6,19 +6,18 @@ A batch is a plain value and so is its result, so that batches may be mapped in 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from decimal import Decimal
 from typing import Any, Literal
 
 import orjson
-
-from connector.sync.rows import order_row
-from connector.sync.staging import CHARGE, ORDER, REFUND
 from transforms.canonical import document
 from transforms.customers import customers_of
-from transforms.model import Issue, MappedOrder, Merchant, OrderGroup, PreviousVersion
 from transforms.orders import map_order
-from transforms.parsing import parse_group
 from transforms.products import products_of
+
+from connector.sync.rows import order_row
+from connector.sync.staging import ORDER
+from transforms.model import Issue, MappedOrder, Merchant, OrderGroup, PlatformLine, PreviousVersion
+from transforms.parsing import parse_group
 
 Unpaid = Literal["exclude", "include"]
 
@@ -32,7 +31,7 @@ class RawGroup:
     charges: list[dict[str, Any]]
     refunds: list[dict[str, Any]]
     order_gone: bool = False
-    platform_lines: tuple[Any, ...] = ()
+    platform_lines: tuple[PlatformLine, ...] = ()
     platform_modified: datetime | None = None
 
 
@@ -102,12 +101,16 @@ def _map_one(raw: RawGroup, task: MappingTask, batch: MappedBatch) -> None:
         # An order with one record that cannot be read would show wrong money; what was stored before stays.
         batch.issues += [(issue, None) for issue in unreadable]
         batch.held_back += [
-            HeldBack(raw.order_id, "unreadable", issue.record_kind or ORDER, issue.record_id, issue.detail, True)
+            HeldBack(
+                raw.order_id, "unreadable", issue.record_kind or ORDER, issue.record_id, issue.detail, True
+            )
             for issue in unreadable
         ]
         return
     if raw.platform_lines or raw.platform_modified:
-        group = OrderGroup(group.order, group.charges, group.refunds, raw.platform_lines, raw.platform_modified)
+        group = OrderGroup(
+            group.order, group.charges, group.refunds, raw.platform_lines, raw.platform_modified
+        )
     previous = task.previous.get(raw.order_id)
     mapped = map_order(
         group, task.merchant, previous=previous, run_start=task.run_start, unpaid_orders=task.unpaid_orders
@@ -159,11 +162,3 @@ def _keep_payment_dates(row: dict[str, Any], doc: str) -> None:
     for payment in row["payments"]:
         if payment["id"] in kept:
             payment["modified_date"] = kept[payment["id"]].replace("T", " ").removesuffix("Z")
-
-
-def totals_of(row: Mapping[str, Any]) -> tuple[Decimal, Decimal]:
-    """(totalAmount, totalRefund) of a row, major units."""
-    return Decimal(row["total_amount"]), Decimal(row["total_refund"])
-
-
-__all__ = ["CHARGE", "ORDER", "REFUND", "MappedBatch", "MappingTask", "RawGroup", "map_batch", "totals_of"]

@@ -17,9 +17,10 @@ from connector.sync.intake import BrokenRow, Intake, take_in
 from connector.sync.known import Known
 from connector.sync.listing import ListJob, read_jobs
 from connector.sync.mapping import MappedBatch, MappingTask, RawGroup, Unpaid, map_batch
-from connector.sync.side_records import SideRecords
+from connector.sync.side_records import SideRecords, merchant_records
 from connector.sync.spans import Span
 from connector.sync.staging import CHARGE, ORDER, REFUND, StagedRecord, Staging
+from connector.sync.witness import PLATFORM, Witness, platform_view
 from transforms.model import Merchant
 
 _BATCH = 500
@@ -30,7 +31,8 @@ class Plan:
     """What one piece of a run does.
 
     poll: unsettled orders that are due. retry: (kind, id) of records that could not be read or mapped before.
-    read_sparse_again: sparse rows are read by id even where the row looks as it did.
+    read_sparse_again: sparse rows are read by id even where the row looks as it did. hints_since: from when the
+    platform is asked what was modified, None when everything is read anyway.
     """
 
     company_id: str
@@ -44,6 +46,7 @@ class Plan:
     poll: tuple[str, ...] = ()
     retry: tuple[tuple[str, str], ...] = ()
     read_sparse_again: bool = False
+    hints_since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +57,14 @@ class Mapped:
     unchanged: int
 
 
-def read_piece(plan: Plan, access: CloverAccess, known: Known, staging: Staging, progress: Progress) -> Intake:
+def read_piece(
+    plan: Plan,
+    access: CloverAccess,
+    known: Known,
+    staging: Staging,
+    progress: Progress,
+    witness: Witness | None = None,
+) -> Intake:
     """List the span, find what changed, and complete every order that did."""
     intake = Intake()
     windows = Window(plan.span.since, plan.span.until).split(plan.window_days)
@@ -65,15 +75,23 @@ def read_piece(plan: Plan, access: CloverAccess, known: Known, staging: Staging,
         if listed.page is None:
             progress.advance()
             continue
-        intake.broken += [BrokenRow(stream.kind, None, "a list row without an id") for _ in listed.page.broken]
-        take_in(stream, listed.page.rows, staging, known.list_hashes, intake, read_again=plan.read_sparse_again)
+        intake.broken += [
+            BrokenRow(stream.kind, None, "a list row without an id") for _ in listed.page.broken
+        ]
+        take_in(
+            stream, listed.page.rows, staging, known.list_hashes, intake, read_again=plan.read_sparse_again
+        )
     for stream in plan.streams:
         _look_for_vanished(stream, plan, known, staging)
     for kind, record_id in plan.retry:
         if not staging.holds(kind, record_id):
             staging.point_at(kind, [(record_id, "")])
     staging.mark_dirty(plan.poll, "unsettled")
-    Completion(staging, access, known, plan.span.since, progress).run()
+    if witness is not None and plan.hints_since is not None:
+        staging.mark_dirty(
+            witness.changed_orders(plan.hints_since, plan.run_start), "modified on the platform"
+        )
+    Completion(staging, access, known, plan.span.since, progress, witness).run()
     return intake
 
 
@@ -104,6 +122,8 @@ def map_piece(
     progress.stage("map", total=staging.count_dirty())
     mapped = unchanged = 0
     side = SideRecords()
+    for data_type, record in merchant_records(plan.merchant):
+        side.gather(data_type, record, plan.run_start)
     incomplete = _incomplete_orders(staging)
     for batch in (run_batches or _here)(_tasks(plan, staging, known, incomplete)):
         files.write(batch, plan.run_start, known.open_since(list(batch.open_reasons)))
@@ -131,22 +151,33 @@ def _tasks(plan: Plan, staging: Staging, known: Known, incomplete: dict[str, str
         whole = [order_id for order_id in ids if order_id not in incomplete]
         records = staging.records_of(whole)
         vanished = known.vanished_charges(whole, staging.is_gone)
-        groups = [_raw_group(order_id, records[order_id], vanished.get(order_id, []), staging) for order_id in whole]
+        groups = [
+            _raw_group(order_id, records[order_id], vanished.get(order_id, []), staging) for order_id in whole
+        ]
         previous = known.previous(whole)
         yield MappingTask(
-            plan.company_id, plan.connection_id, plan.merchant, groups, previous, plan.run_start, plan.unpaid_orders
+            plan.company_id,
+            plan.connection_id,
+            plan.merchant,
+            groups,
+            previous,
+            plan.run_start,
+            plan.unpaid_orders,
         )
 
 
 def _raw_group(
     order_id: str, records: list[StagedRecord], vanished: list[dict[str, object]], staging: Staging
 ) -> RawGroup:
+    lines, modified = platform_view(next((r.payload for r in records if r.kind == PLATFORM), None))
     return RawGroup(
         order_id=order_id,
         order=next((r.payload for r in records if r.kind == ORDER), None),
         charges=[r.payload for r in records if r.kind == CHARGE] + vanished,
         refunds=[r.payload for r in records if r.kind == REFUND],
         order_gone=staging.is_gone(ORDER, order_id),
+        platform_lines=lines,
+        platform_modified=modified,
     )
 
 

@@ -3,17 +3,14 @@
 How records are compared, and what counts as an explanation, is in ``comparison``.
 """
 
-import tempfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
-from pathlib import Path
+from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import httpx
 
-from connector.clover.streams import STREAMS, Stream, is_sparse
+from connector.clover.streams import STREAMS, is_sparse
 from connector.clover.window import Window
 from connector.config import Company, Config, Connection
 from connector.errors import ConfigError, ConnectorError
@@ -22,7 +19,7 @@ from connector.store import reconcile_reads
 from connector.store.batch import Batch, NdjsonWriter, RunRow
 from connector.store.interface import Reader, Store
 from connector.sync.access import CloverAccess
-from connector.sync.comparison import UNEXPLAINED, DayLine, Difference, Line, Reason, SourceRecord, compare
+from connector.sync.comparison import DayLine, Difference, Line, SourceRecord, compare
 from connector.sync.connecting import Pace, connected, selected_connections
 from connector.sync.intake import milliseconds
 from connector.sync.known import Known
@@ -35,7 +32,7 @@ from connector.sync.reconcile_report import (
 )
 from connector.sync.run import new_run_id, start_of
 from connector.sync.runner import utc_now
-from schemas.money import from_minor
+from schemas.money import exponent, to_decimal
 
 
 def reconcile_all(
@@ -60,12 +57,19 @@ def reconcile_all(
     for owner, candidate in selected_connections(config, company, connection):
         started = now()
         result = ConnectionReconciliation(
-            new_run_id(started), owner.id, owner.name, candidate.id, since or start_of(candidate), until or started
+            new_run_id(started),
+            owner.id,
+            owner.name,
+            candidate.id,
+            since or start_of(candidate),
+            until or started,
         )
         try:
             with store.run_lock(candidate.id):
                 store.repair()
-                _reconcile(config, store, candidate, result, pace, (progress or Silent()).of(owner.name), transport)
+                _reconcile(
+                    config, store, candidate, result, pace, (progress or Silent()).of(owner.name), transport
+                )
                 result.seconds = (now() - started).total_seconds()
                 _keep(store, result, owner, started, now())
         except ConnectorError as error:
@@ -88,18 +92,22 @@ def _reconcile(
         raise ConfigError("The span to reconcile is empty: --since is not before --until.")
     with (
         store.open_reader() as reader,
-        connected(config, connection, pace, run_id=result.run_id, raw_directory=None, transport=transport) as access,
+        connected(
+            config, connection, pace, run_id=result.run_id, raw_directory=None, transport=transport
+        ) as access,
     ):
         stored = _stored(reader, connection, result)
         listed = _listed(access, connection, result, stored, progress)
-        known = Known(reader, connection.id, None)
+        known = Known(reader, connection.id)
         cursor = known.cursor()
         unshown = reconcile_reads.unshown_records(reader.connection, connection.id)
         held_back = {(kind, record_id): reason for (kind, record_id), reason in unshown.items() if reason}
-        held_back |= {(kind, record_id): "unreadable" for kind, record_id in known.unreadable_records()}
+        held_back |= dict.fromkeys(known.unreadable_records(), "unreadable")
         uncounted = {key: "no published order lists it" for key, reason in unshown.items() if reason is None}
         for payment in reconcile_reads.doubly_shown_payments(reader.connection, connection.id):
-            uncounted |= {(kind, payment): "more than one published order lists it" for kind in ("charge", "refund")}
+            uncounted |= {
+                (kind, payment): "more than one published order lists it" for kind in ("charge", "refund")
+            }
         # Within the overlap a record may have become visible late; the next sync reads that span again.
         seen_until = None if cursor is None else cursor - config.sync.overlap
         lines, differences = compare(
@@ -141,7 +149,6 @@ def _listed(
     progress.stage("extract", total=len(jobs))
     found: list[SourceRecord] = []
     unknown: dict[str, list[str]] = {stream.kind: [] for stream in STREAMS}
-    refunds: list[Mapping[str, Any]] = []
     for item in read_jobs(jobs, access.walk, workers=access.workers):
         if item.page is None:
             progress.advance()
@@ -182,7 +189,12 @@ def _read(kind: str, row: Mapping[str, Any], zone: ZoneInfo) -> SourceRecord | N
     created = datetime.fromtimestamp(created_ms / 1000 if created_ms >= 10**11 else created_ms, tz=UTC)
     currency = str(row.get("currency") or "XXX").upper()
     return SourceRecord(
-        kind, str(row["id"]), created, created.astimezone(zone).date(), currency, milliseconds(row.get("amount")) or 0
+        kind,
+        str(row["id"]),
+        created,
+        created.astimezone(zone).date(),
+        currency,
+        milliseconds(row.get("amount")) or 0,
     )
 
 
@@ -193,11 +205,11 @@ def _line(key: Line, line: DayLine) -> ReconciledLine:
         stream=f"{stream}s",
         currency=currency,
         clover_count=line.clover_count,
-        clover_amount=from_minor(line.clover_minor, currency),
+        clover_amount=to_decimal(line.clover_minor, exponent(currency)),
         stored_count=line.stored_count,
-        stored_amount=from_minor(line.stored_minor, currency),
-        explained=from_minor(line.explained_minor, currency),
-        unexplained=from_minor(line.unexplained_minor, currency),
+        stored_amount=to_decimal(line.stored_minor, exponent(currency)),
+        explained=to_decimal(line.explained_minor, exponent(currency)),
+        unexplained=to_decimal(line.unexplained_minor, exponent(currency)),
         unexplained_records=line.unexplained_records,
         reasons=line.reasons,
     )
@@ -206,7 +218,7 @@ def _line(key: Line, line: DayLine) -> ReconciledLine:
 def _record(found: Difference) -> ReconciledRecord:
     return ReconciledRecord(
         f"{found.stream}s", found.record_id, found.day, found.currency,
-        from_minor(found.amount_minor, found.currency), found.reason.value, found.detail,
+        to_decimal(found.amount_minor, exponent(found.currency)), found.reason.value, found.detail,
     )  # fmt: skip
 
 

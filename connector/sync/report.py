@@ -103,7 +103,9 @@ class RunReport:
             "issues": dict(sorted(self.issues.items())),
             "changes": [_change_json(change) for change in self.changes],
             "snapshotId": self.snapshot_id,
-            "error": None if self.error is None else {"kind": self.error_kind, "message": self.error, "hint": self.hint},
+            "error": None
+            if self.error is None
+            else {"kind": self.error_kind, "message": self.error, "hint": self.hint},
         }
 
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
-from schemas.commerce import Order, OrderLineItem, Payment, ServiceCharge
+from schemas.commerce import OrderLineItem, Payment, ServiceCharge
 from transforms.model import MappedOrder
 
 

@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 import httpx
 import structlog
 
+from connector.clover.client import CloverClient
 from connector.clover.streams import STREAMS
 from connector.config import Company, Config, Connection
 from connector.errors import ConfigError, ConnectorError, Deauthorized, StoreBusy
@@ -20,16 +21,18 @@ from connector.progress import Progress
 from connector.store.interface import Store
 from connector.sync.access import CloverAccess
 from connector.sync.batch_files import BatchFiles
-from connector.sync.connecting import Pace, connected, merchant_of
+from connector.sync.connecting import Pace, connected, merchant_of, witnessed
 from connector.sync.known import Known
 from connector.sync.loading import Loading
 from connector.sync.mapping import MappedBatch
 from connector.sync.modes import SyncMode
+from connector.sync.parallel import WORTH_IT_FROM, map_in_processes
 from connector.sync.pipeline import Plan, map_piece, read_piece
 from connector.sync.replay import stage_archive
 from connector.sync.report import Change, RunReport
 from connector.sync.spans import Span, asked_span, incremental_span, pieces
 from connector.sync.staging import Staging
+from connector.sync.witness import Witness
 
 log = structlog.get_logger(__name__)
 
@@ -107,7 +110,7 @@ class _Run:
             with self._directory() as directory:
                 if self.mode.kind == "rebuild":
                     at = self.report.started_at
-                    self._piece(Span(at, at, moves_cursor=False), directory, None, last=True)
+                    self._piece(Span(at, at, moves_cursor=False), directory, None, None, last=True)
                 else:
                     self._read_and_load(directory)
             if self.report.unreadable:
@@ -120,22 +123,29 @@ class _Run:
 
     def _read_and_load(self, directory: Path) -> None:
         runtime = self.runtime
-        with connected(
-            runtime.config,
-            self.connection,
-            runtime.pace,
-            run_id=self.report.run_id,
-            raw_directory=None if self.mode.dry_run else runtime.raw_directory,
-            transport=runtime.transport,
-        ) as access:
+        with (
+            connected(
+                runtime.config,
+                self.connection,
+                runtime.pace,
+                run_id=self.report.run_id,
+                raw_directory=None if self.mode.dry_run else runtime.raw_directory,
+                transport=runtime.transport,
+            ) as access,
+            witnessed(runtime.config, self.connection, runtime.pace, transport=runtime.transport) as witness,
+        ):
+            clients = [access.client] + ([witness.client] if witness else [])
             try:
                 todo = pieces(self._span())
                 for number, span in enumerate(todo, start=1):
-                    self._piece(span, directory, access, last=number == len(todo))
+                    self._piece(span, directory, access, witness, last=number == len(todo))
+                    _count_requests(self.report, clients)
             finally:
-                _count_requests(self.report, access)
+                _count_requests(self.report, clients)
 
-    def _piece(self, span: Span, directory: Path, access: CloverAccess | None, *, last: bool) -> None:
+    def _piece(
+        self, span: Span, directory: Path, access: CloverAccess | None, witness: Witness | None, *, last: bool
+    ) -> None:
         """Read, map and load one piece of the span, with a notebook of its own."""
         work = Path(tempfile.mkdtemp(dir=directory))
         staging = Staging(work / "staging.sqlite")
@@ -145,9 +155,11 @@ class _Run:
                 known = Known(reader, self.connection.id)
                 plan = self._plan(span, known, last=last)
                 if access is None:
-                    intake = stage_archive(self.runtime.raw_directory, self.connection.id, staging, self.progress)
+                    intake = stage_archive(
+                        self.runtime.raw_directory, self.connection.id, staging, self.progress
+                    )
                 else:
-                    intake = read_piece(plan, access, known, staging, self.progress)
+                    intake = read_piece(plan, access, known, staging, self.progress, witness)
                 for kind, rows in intake.rows.items():
                     report.rows_read[kind] = report.rows_read.get(kind, 0) + rows
                 files = BatchFiles(work, self.company.id, self.connection.id)
@@ -156,7 +168,17 @@ class _Run:
                     if self.mode.dry_run:
                         report.changes.extend(_changes(batch, known))
 
-                result = map_piece(plan, staging, known, files, self.progress, intake=intake, on_batch=note_changes)
+                large = staging.count_dirty() >= WORTH_IT_FROM
+                result = map_piece(
+                    plan,
+                    staging,
+                    known,
+                    files,
+                    self.progress,
+                    intake=intake,
+                    run_batches=map_in_processes if large else None,
+                    on_batch=note_changes,
+                )
         finally:
             staging.close()
         report.orders_mapped += result.mapped
@@ -168,7 +190,7 @@ class _Run:
             return
         self.progress.stage("load")
         if access is not None:
-            _count_requests(report, access)
+            _count_requests(report, [access.client] + ([witness.client] if witness else []))
         if last:
             report.finished_at = self.runtime.now()
         moves = self.mode.kind == "sync" and span.moves_cursor
@@ -183,7 +205,7 @@ class _Run:
 
     def _plan(self, span: Span, known: Known, *, last: bool) -> Plan:
         ordinary = last and self.mode.kind == "sync"
-        sync = self.runtime.config.sync
+        sync, cursor = self.runtime.config.sync, known.cursor()
         return Plan(
             company_id=self.company.id,
             connection_id=self.connection.id,
@@ -195,7 +217,8 @@ class _Run:
             streams=tuple(s for s in STREAMS if self.mode.stream in (None, f"{s.kind}s")),
             poll=known.orders_to_poll(self.report.started_at) if ordinary else (),
             retry=known.unreadable_records() if ordinary else (),
-            read_sparse_again="nightly" in span.deep_scans and known.cursor() is not None,
+            read_sparse_again="nightly" in span.deep_scans and cursor is not None,
+            hints_since=cursor if ordinary else None,
         )
 
     def _span(self) -> Span:
@@ -206,9 +229,13 @@ class _Run:
         if mode.full:
             return asked_span(since=None, until=None, cursor=None, start=start, run_start=run_start)
         if mode.since or mode.until or mode.kind == "resync":
-            span = asked_span(since=mode.since, until=mode.until, cursor=cursor, start=start, run_start=run_start)
+            span = asked_span(
+                since=mode.since, until=mode.until, cursor=cursor, start=start, run_start=run_start
+            )
             if span.since >= span.until:
-                raise ConfigError("The span asked for is empty: it ends before it begins.", hint="Check --since.")
+                raise ConfigError(
+                    "The span asked for is empty: it ends before it begins.", hint="Check --since."
+                )
             return span
         overlap = self.runtime.config.sync.overlap
         return incremental_span(
@@ -245,10 +272,8 @@ def _changes(batch: MappedBatch, known: Known) -> list[Change]:
                 new_refund=Decimal(row["total_refund"]),
             )
         )
-    for order_id in batch.tombstones:
-        if (old := before.get(order_id)) is not None:
-            found.append(Change(order_id, old[0], old[1], None, old[2], None))
-    return found
+    deleted = {order_id: before[order_id] for order_id in batch.tombstones if order_id in before}
+    return found + [Change(order_id, old[0], old[1], None, old[2], None) for order_id, old in deleted.items()]
 
 
 def _note_failure(report: RunReport, error: ConnectorError) -> None:
@@ -258,10 +283,12 @@ def _note_failure(report: RunReport, error: ConnectorError) -> None:
         report.error_kind = "busy"
 
 
-def _count_requests(report: RunReport, access: CloverAccess) -> None:
-    meter = access.client.meter
-    report.requests, report.retries = meter.requests, meter.retries
-    report.throttled, report.waited_seconds = meter.throttled, meter.waited_seconds
+def _count_requests(report: RunReport, clients: list[CloverClient]) -> None:
+    meters = [client.meter for client in clients]
+    report.requests = sum(meter.requests for meter in meters)
+    report.retries = sum(meter.retries for meter in meters)
+    report.throttled = sum(meter.throttled for meter in meters)
+    report.waited_seconds = sum(meter.waited_seconds for meter in meters)
 
 
 def _log_line(report: RunReport) -> None:
@@ -276,6 +303,8 @@ def _log_line(report: RunReport) -> None:
         "seconds": round(report.seconds, 2),
     }
     if report.status == "failed":
-        log.error("connection.synced", **fields, error_kind=report.error_kind, error=report.error, hint=report.hint)
+        log.error(
+            "connection.synced", **fields, error_kind=report.error_kind, error=report.error, hint=report.hint
+        )
     else:
         log.info("connection.synced", **fields)

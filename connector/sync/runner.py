@@ -9,12 +9,12 @@ from datetime import UTC, datetime
 
 import httpx
 
-from connector.config import Config
+from connector.config import Company, Config, Connection
 from connector.progress import Progress, Silent
 from connector.store.interface import Store
 from connector.sync.connecting import Pace, selected_connections
 from connector.sync.modes import SyncMode
-from connector.sync.report import Report
+from connector.sync.report import Report, RunReport
 from connector.sync.run import Runtime, run_connection
 from connector.sync.totals import company_totals
 
@@ -43,11 +43,13 @@ def sync_all(
     mode, progress = mode or SyncMode(), progress or Silent()
     todo = selected_connections(config, company, connection)
     runtime = Runtime(config, store, pace or Pace(config), now, transport)
-    with ThreadPoolExecutor(max_workers=min(_SIDE_BY_SIDE, len(todo)), thread_name_prefix="run") as pool:
-        runs = list(
-            pool.map(
-                lambda pair: run_connection(runtime, *pair, mode, progress.of(f"{pair[0].name} {pair[1].merchant_id}")),
-                todo,
-            )
+
+    def run(pair: tuple[Company, Connection]) -> RunReport:
+        owner, merchant = pair
+        return run_connection(
+            runtime, owner, merchant, mode, progress.of(f"{owner.name} {merchant.merchant_id}")
         )
+
+    with ThreadPoolExecutor(max_workers=min(_SIDE_BY_SIDE, len(todo)), thread_name_prefix="run") as pool:
+        runs = list(pool.map(run, todo))
     return Report(runs, company_totals(store, [owner.id for owner, _ in todo]))

@@ -9,9 +9,12 @@ from datetime import datetime
 from typing import Any
 
 import orjson
+from transforms.company_info import company_info_of
+from transforms.locations import location_of
 
 from connector.sync.lineage import digest
 from connector.sync.rows import timestamp
+from transforms.model import Merchant
 
 Key = tuple[str, str]
 Stored = Mapping[str, str]
@@ -62,6 +65,12 @@ class SideRecords:
                 yield _row(company_id, connection_id, data_type, record_id, as_of, record)
 
 
+def merchant_records(merchant: Merchant) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The records that the merchant itself is: its location and its company info."""
+    yield "locations", location_of(merchant).model_dump_wire()
+    yield "companyInfo", {"id": merchant.merchant_id, **company_info_of(merchant).model_dump_wire()}
+
+
 def _merge(*, newer: Mapping[str, Any], older: Mapping[str, Any]) -> dict[str, Any]:
     merged = {**older, **{name: value for name, value in newer.items() if value not in (None, "", [])}}
     dates = [record["createdDate"] for record in (newer, older) if record.get("createdDate")]
@@ -71,9 +80,18 @@ def _merge(*, newer: Mapping[str, Any], older: Mapping[str, Any]) -> dict[str, A
 
 
 def _row(
-    company_id: str, connection_id: str, data_type: str, record_id: str, as_of: datetime, record: Mapping[str, Any]
+    company_id: str,
+    connection_id: str,
+    data_type: str,
+    record_id: str,
+    as_of: datetime,
+    record: Mapping[str, Any],
 ) -> dict[str, Any]:
-    document = {**record, "modifiedDate": "@loaded", "sourceModifiedDate": as_of.strftime("%Y-%m-%dT%H:%M:%SZ")}
+    document = {
+        **record,
+        "modifiedDate": "@loaded",
+        "sourceModifiedDate": as_of.strftime("%Y-%m-%dT%H:%M:%SZ"),
+    }
     created = _date(record.get("createdDate"))
     return {
         "company_id": company_id,

@@ -59,7 +59,12 @@ def incremental_span(
 
 
 def asked_span(
-    *, since: datetime | None, until: datetime | None, cursor: datetime | None, start: datetime, run_start: datetime
+    *,
+    since: datetime | None,
+    until: datetime | None,
+    cursor: datetime | None,
+    start: datetime,
+    run_start: datetime,
 ) -> Span:
     """The span a person asked for. The cursor moves only where no gap would be left behind it."""
     first = since or start

@@ -19,9 +19,11 @@ CREATE TABLE records(
 CREATE INDEX records_by_order ON records(order_id);
 CREATE INDEX refunds_by_charge ON records(charge_id) WHERE kind = 'refund';
 CREATE TABLE seen(kind TEXT NOT NULL, id TEXT NOT NULL, list_hash TEXT NOT NULL, PRIMARY KEY(kind, id)) WITHOUT ROWID;
-CREATE TABLE pointers(kind TEXT NOT NULL, id TEXT NOT NULL, list_hash TEXT NOT NULL, PRIMARY KEY(kind, id)) WITHOUT ROWID;
-CREATE TABLE dirty(order_id TEXT PRIMARY KEY, reason TEXT NOT NULL, settled INTEGER NOT NULL DEFAULT 0) WITHOUT ROWID;
-CREATE TABLE failed(kind TEXT NOT NULL, id TEXT NOT NULL, order_id TEXT, detail TEXT NOT NULL, PRIMARY KEY(kind, id)) WITHOUT ROWID;
+CREATE TABLE pointers(
+  kind TEXT NOT NULL, id TEXT NOT NULL, list_hash TEXT NOT NULL, PRIMARY KEY(kind, id)) WITHOUT ROWID;
+CREATE TABLE dirty(order_id TEXT PRIMARY KEY, reason TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE failed(
+  kind TEXT NOT NULL, id TEXT NOT NULL, order_id TEXT, detail TEXT NOT NULL, PRIMARY KEY(kind, id)) WITHOUT ROWID;
 CREATE TABLE gone(kind TEXT NOT NULL, id TEXT NOT NULL, PRIMARY KEY(kind, id)) WITHOUT ROWID;
 """
 CHARGE, ORDER, REFUND = "charge", "order", "refund"
@@ -45,7 +47,9 @@ class Staging:
 
     def __init__(self, path: Path) -> None:
         self._db = sqlite3.connect(path, isolation_level=None)
-        self._db.executescript("PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF; PRAGMA cache_size=-65536;" + _SCHEMA)
+        self._db.executescript(
+            "PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF; PRAGMA cache_size=-65536;" + _SCHEMA
+        )
         self._db.execute("BEGIN")
 
     def close(self) -> None:
@@ -56,7 +60,8 @@ class Staging:
         self._db.executemany(
             "INSERT INTO records VALUES(?,?,?,?,?,?,?) ON CONFLICT(kind, id) DO UPDATE SET "
             "order_id=coalesce(excluded.order_id, order_id), charge_id=coalesce(excluded.charge_id, charge_id), "
-            "created_ms=coalesce(excluded.created_ms, created_ms), list_hash=excluded.list_hash, payload=excluded.payload",
+            "created_ms=coalesce(excluded.created_ms, created_ms), list_hash=excluded.list_hash, "
+            "payload=excluded.payload",
             (
                 (r.kind, r.id, r.order_id, r.charge_id, r.created_ms, r.list_hash, orjson.dumps(r.payload))
                 for r in records
@@ -72,11 +77,15 @@ class Staging:
         self._db.executemany("INSERT OR REPLACE INTO pointers VALUES(?,?,?)", ((kind, *row) for row in rows))
 
     def pointers(self, kind: str) -> list[str]:
-        return [row[0] for row in self._db.execute("SELECT id FROM pointers WHERE kind=? ORDER BY id", (kind,))]
+        return [
+            row[0] for row in self._db.execute("SELECT id FROM pointers WHERE kind=? ORDER BY id", (kind,))
+        ]
 
     def list_hash(self, kind: str, record_id: str) -> str | None:
         """The hash of the row as it was listed in this run, None when it was not listed."""
-        row = self._db.execute("SELECT list_hash FROM seen WHERE kind=? AND id=?", (kind, record_id)).fetchone()
+        row = self._db.execute(
+            "SELECT list_hash FROM seen WHERE kind=? AND id=?", (kind, record_id)
+        ).fetchone()
         return None if row is None else str(row[0])
 
     def was_seen(self, kind: str, record_id: str) -> bool:
@@ -88,7 +97,9 @@ class Staging:
 
     def mark_dirty(self, order_ids: Iterable[str], reason: str) -> None:
         """Orders that must be mapped in this run; the first reason given is kept."""
-        self._db.executemany("INSERT OR IGNORE INTO dirty(order_id, reason) VALUES(?,?)", ((o, reason) for o in order_ids))
+        self._db.executemany(
+            "INSERT OR IGNORE INTO dirty(order_id, reason) VALUES(?,?)", ((o, reason) for o in order_ids)
+        )
 
     def mark_gone(self, kind: str, record_id: str) -> None:
         """Clover answered 404 for a record that is known."""
@@ -104,7 +115,10 @@ class Staging:
         return self._db.execute("SELECT kind, id, order_id, detail FROM failed ORDER BY kind, id").fetchall()
 
     def is_gone(self, kind: str, record_id: str) -> bool:
-        return self._db.execute("SELECT 1 FROM gone WHERE kind=? AND id=?", (kind, record_id)).fetchone() is not None
+        return (
+            self._db.execute("SELECT 1 FROM gone WHERE kind=? AND id=?", (kind, record_id)).fetchone()
+            is not None
+        )
 
     def gone(self) -> list[tuple[str, str]]:
         return self._db.execute("SELECT kind, id FROM gone ORDER BY kind, id").fetchall()
@@ -112,7 +126,8 @@ class Staging:
     def join_refunds_to_orders(self) -> list[tuple[str, str | None]]:
         """Give refunds the order of their charge where it is staged; the rest come back as (refund id, charge id)."""
         self._db.execute(
-            "UPDATE records SET order_id=(SELECT c.order_id FROM records c WHERE c.kind='charge' AND c.id=records.charge_id) "
+            "UPDATE records SET order_id="
+            "(SELECT c.order_id FROM records c WHERE c.kind='charge' AND c.id=records.charge_id) "
             "WHERE kind='refund' AND order_id IS NULL"
         )
         return self._db.execute(
@@ -150,12 +165,18 @@ class Staging:
         )
         for kind, record_id, order_id, charge_id, created_ms, list_hash, payload in rows:
             groups[order_id].append(
-                StagedRecord(kind, record_id, order_id, charge_id, created_ms, list_hash, orjson.loads(payload))
+                StagedRecord(
+                    kind, record_id, order_id, charge_id, created_ms, list_hash, orjson.loads(payload)
+                )
             )
         return groups
 
     def all_records(self) -> Iterator[StagedRecord]:
         """Every staged record, by kind and id."""
-        rows = self._db.execute("SELECT kind, id, order_id, charge_id, created_ms, list_hash, payload FROM records")
+        rows = self._db.execute(
+            "SELECT kind, id, order_id, charge_id, created_ms, list_hash, payload FROM records"
+        )
         for kind, record_id, order_id, charge_id, created_ms, list_hash, payload in rows:
-            yield StagedRecord(kind, record_id, order_id, charge_id, created_ms, list_hash, orjson.loads(payload))
+            yield StagedRecord(
+                kind, record_id, order_id, charge_id, created_ms, list_hash, orjson.loads(payload)
+            )

@@ -1,4 +1,5 @@
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -37,7 +38,11 @@ def test_each_deep_scan_is_due_when_its_time_has_passed_and_reaches_as_far_back_
 
 def test_nothing_before_the_start_date_is_read():
     young = incremental_span(
-        cursor=NOW - timedelta(hours=1), start=NOW - 2 * DAY, overlap=30 * DAY, run_start=NOW, last_deep_scans={}
+        cursor=NOW - timedelta(hours=1),
+        start=NOW - 2 * DAY,
+        overlap=30 * DAY,
+        run_start=NOW,
+        last_deep_scans={},
     )
     assert young.since == NOW - 2 * DAY
 
@@ -62,5 +67,5 @@ def test_pieces_tile_the_span_without_gap_or_overlap(hours, longest):
     cut = pieces(whole, timedelta(hours=longest))
     assert cut[0].since == whole.since
     assert cut[-1].until == whole.until
-    assert all(a.until == b.since for a, b in zip(cut, cut[1:], strict=False))
+    assert all(a.until == b.since for a, b in pairwise(cut))
     assert all(piece.until - piece.since <= timedelta(hours=longest) for piece in cut)

@@ -1,0 +1,183 @@
+"""Reads for a run: what is already stored of one connection. Ids go in as one list parameter."""
+
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+import duckdb
+
+Connection = duckdb.DuckDBPyConnection
+_STREAMS = 3
+
+
+def list_hashes(connection: Connection, connection_id: str, kind: str, ids: list[str]) -> Mapping[str, str]:
+    """Record id -> fingerprint of its list row when it was last read."""
+    rows = connection.execute(
+        "SELECT record_id, list_hash FROM ledger.source_records WHERE connection_id = $connection AND kind = $kind"
+        " AND replaced_by IS NULL AND NOT is_deleted AND record_id IN (SELECT unnest($ids))",
+        {"connection": connection_id, "kind": kind, "ids": ids},
+    )
+    return dict(rows.fetchall())
+
+
+def records_of_orders(
+    connection: Connection, connection_id: str, order_ids: list[str]
+) -> Mapping[str, list[tuple[str, str]]]:
+    """Order id -> (kind, record id) of its current charges and refunds."""
+    rows = connection.execute(
+        "SELECT order_id, kind, record_id FROM ledger.source_records WHERE connection_id = $connection"
+        " AND kind IN ('charge', 'refund') AND replaced_by IS NULL AND NOT is_deleted"
+        " AND order_id IN (SELECT unnest($ids)) ORDER BY ALL",
+        {"connection": connection_id, "ids": order_ids},
+    ).fetchall()
+    found: dict[str, list[tuple[str, str]]] = {}
+    for order_id, kind, record_id in rows:
+        found.setdefault(order_id, []).append((kind, record_id))
+    return found
+
+
+def order_of_charges(connection: Connection, connection_id: str, charge_ids: list[str]) -> Mapping[str, str]:
+    """Charge id -> order id."""
+    rows = connection.execute(
+        "SELECT record_id, order_id FROM ledger.source_records WHERE connection_id = $connection AND kind = 'charge'"
+        " AND replaced_by IS NULL AND order_id IS NOT NULL AND record_id IN (SELECT unnest($ids))",
+        {"connection": connection_id, "ids": charge_ids},
+    )
+    return dict(rows.fetchall())
+
+
+def charges_of_orders(
+    connection: Connection, connection_id: str, order_ids: list[str]
+) -> list[tuple[str, str, str]]:
+    """(order id, charge id, payload) of the charges of these orders, deleted ones included."""
+    return connection.execute(
+        "SELECT order_id, record_id, payload FROM ledger.source_records WHERE connection_id = $connection"
+        " AND kind = 'charge' AND replaced_by IS NULL AND order_id IN (SELECT unnest($ids)) ORDER BY ALL",
+        {"connection": connection_id, "ids": order_ids},
+    ).fetchall()
+
+
+def created_between(
+    connection: Connection, connection_id: str, kind: str, since: datetime, until: datetime
+) -> Mapping[str, str]:
+    """Record id -> order id of current records created in ``since <= created < until``."""
+    rows = connection.execute(
+        "SELECT record_id, order_id FROM ledger.source_records WHERE connection_id = $connection AND kind = $kind"
+        " AND replaced_by IS NULL AND NOT is_deleted AND order_id IS NOT NULL"
+        " AND created_at >= $since AND created_at < $until",
+        {"connection": connection_id, "kind": kind, "since": _bare(since), "until": _bare(until)},
+    )
+    return dict(rows.fetchall())
+
+
+def current_versions(
+    connection: Connection, connection_id: str, order_ids: list[str]
+) -> Iterator[tuple[str, datetime, str, str | None]]:
+    """(order id, sourceModifiedDate aware UTC, content hash, document) of current versions; "" hash when deleted."""
+    rows = connection.execute(
+        "SELECT order_id, source_modified_date, CASE WHEN is_deleted THEN '' ELSE content_hash END, doc"
+        " FROM ledger.order_versions WHERE connection_id = $connection AND replaced_by IS NULL"
+        " AND order_id IN (SELECT unnest($ids))",
+        {"connection": connection_id, "ids": order_ids},
+    ).fetchall()
+    for order_id, modified, content_hash, doc in rows:
+        yield order_id, modified.replace(tzinfo=UTC), content_hash, doc
+
+
+def totals(
+    connection: Connection, connection_id: str, order_ids: list[str]
+) -> dict[str, tuple[str, Decimal, Decimal]]:
+    """Order id -> (currency, totalAmount, totalRefund), major units."""
+    rows = connection.execute(
+        "SELECT order_id, currency, total_amount, total_refund FROM ledger.order_versions"
+        " WHERE connection_id = $connection AND replaced_by IS NULL AND NOT is_deleted"
+        " AND order_id IN (SELECT unnest($ids))",
+        {"connection": connection_id, "ids": order_ids},
+    ).fetchall()
+    return {order_id: (currency, amount, refund) for order_id, currency, amount, refund in rows}
+
+
+def documents(
+    connection: Connection, connection_id: str, data_type: str, ids: list[str]
+) -> Mapping[str, str]:
+    """Record id -> current document of customers, products and the like."""
+    rows = connection.execute(
+        "SELECT record_id, doc FROM ledger.record_versions WHERE connection_id = $connection"
+        " AND data_type = $data_type AND replaced_by IS NULL AND NOT is_deleted AND record_id IN (SELECT unnest($ids))",
+        {"connection": connection_id, "data_type": data_type, "ids": ids},
+    )
+    return dict(rows.fetchall())
+
+
+def stored_rows(
+    connection: Connection, connection_id: str, keys: list[tuple[str, str]]
+) -> Iterator[dict[str, Any]]:
+    """Current source records among (kind, id), as rows a load takes."""
+    for kind in sorted({kind for kind, _ in keys}):
+        rows = connection.execute(
+            "SELECT kind, record_id, order_id, charge_id, strftime(created_at, '%Y-%m-%d %H:%M:%S') AS created_at,"
+            " list_hash, content_hash, payload FROM ledger.source_records WHERE connection_id = $connection"
+            " AND kind = $kind AND replaced_by IS NULL AND NOT is_deleted AND record_id IN (SELECT unnest($ids))",
+            {
+                "connection": connection_id,
+                "kind": kind,
+                "ids": [record_id for k, record_id in keys if k == kind],
+            },
+        )
+        names = [column[0] for column in rows.description]
+        for row in rows.fetchall():
+            yield dict(zip(names, row, strict=True))
+
+
+def unreadable_records(connection: Connection, connection_id: str) -> tuple[tuple[str, str], ...]:
+    """(kind, id) of records that could not be read or mapped, and are still held back."""
+    rows = connection.execute(
+        "SELECT DISTINCT record_kind, record_id FROM ledger.held_back WHERE connection_id = $connection"
+        " AND reason = 'unreadable' AND resolved_run IS NULL AND record_id NOT LIKE '(no id%' ORDER BY ALL",
+        {"connection": connection_id},
+    )
+    return tuple(rows.fetchall())
+
+
+def orders_to_poll(connection: Connection, connection_id: str, at: datetime) -> tuple[str, ...]:
+    """Unsettled orders whose next poll has come."""
+    rows = connection.execute(
+        "SELECT order_id FROM ledger.open_orders WHERE connection_id = $connection AND next_poll <= $at ORDER BY ALL",
+        {"connection": connection_id, "at": _bare(at)},
+    )
+    return tuple(row[0] for row in rows.fetchall())
+
+
+def open_since(connection: Connection, connection_id: str, order_ids: list[str]) -> Mapping[str, datetime]:
+    """Order id -> since when it has been unsettled, aware UTC."""
+    rows = connection.execute(
+        "SELECT order_id, first_seen FROM ledger.open_orders WHERE connection_id = $connection"
+        " AND order_id IN (SELECT unnest($ids))",
+        {"connection": connection_id, "ids": order_ids},
+    ).fetchall()
+    return {order_id: first_seen.replace(tzinfo=UTC) for order_id, first_seen in rows}
+
+
+def lowest_cursor(connection: Connection, connection_id: str) -> datetime | None:
+    """The lowest high-water mark of the streams, aware UTC; None until every stream has one."""
+    row = connection.execute(
+        'SELECT count(*), min("cursor") FROM ledger.sync_state WHERE connection_id = $connection'
+        " AND stream IN ('charges', 'orders', 'refunds')",
+        {"connection": connection_id},
+    ).fetchone()
+    return None if row is None or row[0] < _STREAMS else row[1].replace(tzinfo=UTC)
+
+
+def deep_scans(connection: Connection, connection_id: str) -> Mapping[str, datetime]:
+    """Tier -> when it was last completed, aware UTC."""
+    rows = connection.execute(
+        "SELECT tier, last_completed FROM ledger.deep_scans WHERE connection_id = $connection",
+        {"connection": connection_id},
+    ).fetchall()
+    return {tier: completed.replace(tzinfo=UTC) for tier, completed in rows}
+
+
+def _bare(moment: datetime) -> datetime:
+    """UTC without a zone, as the ledger keeps times."""
+    return moment.astimezone(UTC).replace(tzinfo=None)

@@ -1,0 +1,158 @@
+"""Clover's platform API as a second witness, where the token may read it: what changed, and what was really sold.
+
+The Ecommerce API collapses equal lines and shows no modified time; the platform has both, under the same ids. It
+is asked only for what the Ecommerce API leaves open, and everything works without it.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from connector.clover.client import CloverClient
+from connector.clover.platform import (
+    MerchantProfile,
+    merchant_profile,
+    modified,
+    nested,
+    platform_order,
+    probe,
+)
+from connector.clover.window import Window
+from connector.errors import CloverError, Deauthorized, PermissionMissing
+from connector.sync.intake import embedded, milliseconds
+from connector.sync.lineage import digest
+from connector.sync.staging import StagedRecord
+from transforms.model import PlatformLine
+
+PLATFORM = "platform"
+# modifiedTime has been seen a second before createdTime, and a page may move while it is read.
+_OVERLAP = timedelta(minutes=10)
+# The feed must end in the past, or rows that change while it is read are skipped.
+_LAG = timedelta(minutes=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Witness:
+    """One merchant's platform API. Its absence, or a missing permission, is no error anywhere."""
+
+    client: CloverClient
+    merchant_id: str
+
+    def changed_orders(self, since: datetime, until: datetime) -> set[str]:
+        """Ids of orders that were modified, or whose payments were, in the span: hints, not facts."""
+        window = Window(since - _OVERLAP, max(until - _LAG, since - _OVERLAP))
+        found: set[str] = set()
+        for kind in ("orders", "payments"):
+            try:
+                for rows in modified(self.client, self.merchant_id, kind, window):
+                    found |= {order_id for row in rows if (order_id := _order_of(kind, row)) is not None}
+            except PermissionMissing:
+                continue
+        return found
+
+    def orders(self, order_ids: Iterable[str]) -> Iterator[StagedRecord]:
+        """What the platform knows of these orders' lines, as records to be staged."""
+        for order_id in order_ids:
+            try:
+                order = platform_order(self.client, self.merchant_id, order_id)
+            except PermissionMissing:
+                return
+            if order is not None:
+                kept = _kept(order)
+                yield StagedRecord(
+                    PLATFORM,
+                    order_id,
+                    order_id,
+                    None,
+                    milliseconds(kept.get("createdTime")),
+                    digest(kept),
+                    kept,
+                )
+
+    def profile(self) -> MerchantProfile | None:
+        """Who the merchant is, None where the token may not know."""
+        try:
+            return merchant_profile(self.client, self.merchant_id)
+        except PermissionMissing:
+            return None
+
+
+def call_witness(client: CloverClient, merchant_id: str) -> Witness | None:
+    """The second witness, or None when the token may not read the platform API."""
+    try:
+        return Witness(client, merchant_id) if probe(client, merchant_id) else None
+    except Deauthorized:
+        raise
+    except CloverError:
+        return None
+
+
+def needs_lines(order: Mapping[str, Any]) -> bool:
+    """Whether an order's own items cannot explain it: collapsed lines, or a return without items."""
+    items = embedded(order.get("items"))
+    sold = [item for item in items if item.get("type") in (None, "", "sku")]
+    if order.get("amount_returned") and not any(item.get("amount_refunded") for item in sold):
+        return len(sold) > 1
+    if all(item.get("quantity") for item in sold):
+        return False
+    goods = sum(
+        (milliseconds(item.get("amount")) or 0) * (milliseconds(item.get("quantity")) or 1) for item in sold
+    )
+    other = sum(_signed(item) for item in items if item.get("type") in ("shipping", "discount"))
+    lines_tax = sum(milliseconds(item.get("amount")) or 0 for item in items if item.get("type") == "tax")
+    tax = lines_tax or milliseconds(order.get("tax_amount")) or 0
+    amount = milliseconds(order.get("amount")) or 0
+    tip = milliseconds(order.get("tip_amount")) or 0
+    return amount not in {goods + other + tax, goods + other, goods + other + tax + tip}
+
+
+def platform_view(record: Mapping[str, Any] | None) -> tuple[tuple[PlatformLine, ...], datetime | None]:
+    """(lines, modified time) of a staged platform order; nothing when there is none."""
+    if record is None:
+        return (), None
+    changed = milliseconds(record.get("modifiedTime"))
+    moment = None if changed is None else datetime.fromtimestamp(changed // 1000, tz=UTC)
+    return tuple(_line(row) for row in nested(dict(record), "lineItems")), moment
+
+
+def _line(row: Mapping[str, Any]) -> PlatformLine:
+    item = row.get("item")
+    return PlatformLine(
+        id=str(row["id"]),
+        name=row.get("name"),
+        price=milliseconds(row.get("price")) or 0,
+        item_id=str(item["id"]) if isinstance(item, Mapping) and item.get("id") else None,
+        unit_qty=milliseconds(row.get("unitQty")),
+        modifications=sum(milliseconds(m.get("amount")) or 0 for m in nested(dict(row), "modifications")),
+        refunded=row.get("refunded") is True,
+        tax_rates=tuple(nested(dict(row), "taxRates")),
+        discounts=tuple(nested(dict(row), "discounts")),
+    )
+
+
+def _kept(order: Mapping[str, Any]) -> dict[str, Any]:
+    """Only what explains lines: payments carry card data and are read elsewhere."""
+    names = (
+        "id",
+        "currency",
+        "total",
+        "createdTime",
+        "modifiedTime",
+        "lineItems",
+        "discounts",
+        "serviceCharge",
+    )
+    return {name: order[name] for name in names if name in order}
+
+
+def _order_of(kind: str, row: Mapping[str, Any]) -> str | None:
+    if kind == "orders":
+        return str(row["id"]) if row.get("id") else None
+    order = row.get("order")
+    return str(order["id"]) if isinstance(order, Mapping) and order.get("id") else None
+
+
+def _signed(item: Mapping[str, Any]) -> int:
+    amount = milliseconds(item.get("amount")) or 0
+    return -abs(amount) if item.get("type") == "discount" else amount
