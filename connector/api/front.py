@@ -6,7 +6,6 @@ what exists. Paths with doubled slashes are read as one (Codat's clients do not 
 the server URL), and parameter names are read in any case, as Codat reads them.
 """
 
-import asyncio
 import time
 import uuid
 from collections.abc import Awaitable, Callable
@@ -58,12 +57,9 @@ log = get_logger(__name__)
 class Front:
     """Wraps the application; see the module."""
 
-    def __init__(
-        self, app: App, *, state: ApiState, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
-    ) -> None:
+    def __init__(self, app: App, *, state: ApiState) -> None:
         self._app = app
         self._state = state
-        self._sleep = sleep
         self._in_flight = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -105,7 +101,7 @@ class Front:
             wait = self._state.failures.add(_address(scope)) if secret else 0.0
             if wait is None:
                 raise busy(60, "Too many wrong keys from this address")
-            await self._sleep(wait)
+            await self._state.settings.sleep(wait)
             raise unauthorized()
         call.key = key
         quota = self._state.quota.take(key.key_id, key.requests_per_minute)

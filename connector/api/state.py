@@ -1,8 +1,9 @@
 """What every request shares, and what one request gathers on its way for the access log."""
 
+import asyncio
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -52,6 +53,7 @@ class ApiSettings:
     threads: int = 2
     memory_limit: str = "2GB"
     clock: Callable[[], datetime] = utc_now
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
 
 
 class Watchdog:

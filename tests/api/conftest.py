@@ -2,11 +2,13 @@
 
 import base64
 import json
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import duckdb
@@ -453,15 +455,33 @@ class Server:
 DATA = f"/companies/{JUNIPER}/connections/{JUNIPER_SHOP}/data"
 
 
-@pytest.fixture
-def books(tmp_path: Path) -> Books:
-    made = juniper_books(tmp_path)
-    made.publish()
+@pytest.fixture(scope="session")
+def published_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Juniper's books as a file; made once, copied for each test."""
+    return juniper_books(tmp_path_factory.mktemp("template")).publish()
+
+
+def published_copy(directory: Path, file: Path) -> Books:
+    made = juniper_books(directory)
+    shutil.copyfile(file, directory / file.name)
+    (directory / "commerce.duckdb").symlink_to(file.name)
+    made.published = 1
     return made
 
 
+@pytest.fixture
+def books(tmp_path: Path, published_file: Path) -> Books:
+    return published_copy(tmp_path, published_file)
+
+
+async def no_sleep(_seconds: float) -> None:
+    """Wrong keys wait; tests do not."""
+
+
 def serve(books: Books, **more: Any) -> Iterator[Server]:
-    settings = ApiSettings(directory=books.directory, **{"clock": lambda: NOW, "threads": 1, **more})
+    settings = ApiSettings(
+        directory=books.directory, **{"clock": lambda: NOW, "threads": 1, "sleep": no_sleep, **more}
+    )
     app = create_app(settings)
     state: ApiState = app.state.api
     api_companies.take_from_config(
@@ -485,8 +505,12 @@ def reader(server: Server) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def shared(tmp_path_factory: pytest.TempPathFactory, published_file: Path) -> Iterator[Server]:
     """One server for tests that only read."""
-    made = juniper_books(tmp_path_factory.mktemp("store"))
-    made.publish()
-    yield from serve(made)
+    yield from serve(published_copy(tmp_path_factory.mktemp("store"), published_file))
+
+
+@pytest.fixture(scope="session")
+def builders() -> Any:
+    """What tests need to write books of their own."""
+    return SimpleNamespace(Books=Books, Shop=Shop, line=line, payment=payment, serve=serve, money=money)
