@@ -1,0 +1,312 @@
+"""Events that open orders and take money for them."""
+
+from collections.abc import Sequence
+
+from connector.sandbox.ids import die
+from connector.sandbox.model import Charge, ChargeState, Item, Moment, Order, Tender
+from connector.sandbox.records import Records
+from connector.sandbox.shares import half_up, shares
+
+AnyItem = Item | tuple[str, int] | tuple[str, int, int]
+Discounts = int | tuple[str, int] | Sequence[tuple[str, int]]
+
+_RATE_BASE = 10_000_000  # rates are percent x 100 000
+
+
+class Selling(Records):
+    """Opens carts, charges them, authorises and captures, settles bank debits, voids."""
+
+    def open_order(
+        self,
+        at: Moment,
+        items: Sequence[AnyItem],
+        *,
+        discount: Discounts = 0,
+        shipping: int = 0,
+        shipping_name: str = "Ground",
+        tax: int | None = None,
+        tax_rate: int = 0,
+        currency: str | None = None,
+        customer: str | None = None,
+        email: str | None = None,
+        name: str | None = None,
+        external_reference: str | None = None,
+        collapsed: bool = False,
+        implicit: bool = False,
+    ) -> str:
+        """Opens a cart and gives the order's id; nothing is paid yet.
+
+        items: Item, (name, unit price) or (name, unit price, quantity). tax: in minor units; when left out
+        it follows from the rates of the lines, a tuple's rate being ``tax_rate`` (percent x 100 000).
+        discount: a positive amount, named or not. collapsed: Clover will lose the quantities (ambiguous).
+        """
+        with self.happening(at) as at_ms:
+            lines = [self._line(item, tax_rate) for item in items]
+            named = _named(discount)
+            off = sum(amount for _, amount in named)
+            for line, share in zip(lines, shares(off, [line.value for line in lines]), strict=True):
+                line.discount = share
+            by_rate = [(line.value - line.discount) * line.rate for line in lines]
+            if tax is None:
+                tax = half_up(sum(by_rate), _RATE_BASE)
+            weights = by_rate if any(by_rate) else [line.value - line.discount for line in lines]
+            for line, share in zip(lines, shares(tax, weights), strict=True):
+                line.tax = share
+            second = at_ms // 1000 * 1000
+            order = Order(
+                id=self._ids.next(),
+                seq=self._number(),
+                created=second,
+                modified=second,
+                currency=currency or self.merchant.currency,
+                items=lines,
+                discounts=named,
+                shipping=shipping,
+                shipping_name=shipping_name,
+                tax=tax,
+                customer=self.customers[customer] if customer else None,
+                email=email or (self.customers[customer].email if customer else None),
+                name=name,
+                external_reference=external_reference,
+                collapsed=collapsed,
+                implicit=implicit,
+            )
+            self.orders.add(order)
+            self._all_orders[order.id] = order
+            self.books.open(order.id, order.currency, ambiguous=collapsed)
+            self._book_sale(at_ms, order, order.id)
+            self._note(at_ms, "order_opened", order.id, order.id, order.owed)
+            return order.id
+
+    def charge(
+        self,
+        at: Moment,
+        order_id: str,
+        amount: int | None = None,
+        *,
+        tip: int = 0,
+        surcharge: int = 0,
+        tender: Tender = "card",
+        outcome: ChargeState = "captured",
+        currency: str | None = None,
+        description: str | None = None,
+        in_person: bool = False,
+        partial_auth: bool = False,
+    ) -> str:
+        """Takes money for an order and gives the charge's id. amount: what is still owed when left out.
+
+        outcome: ``authorized`` waits for :meth:`capture`, ``pending`` for :meth:`settle_ach` or
+        :meth:`fail_ach`, ``failed`` is a decline. currency: another one than the order's makes the order
+        ambiguous, for Clover does not show what was settled.
+        """
+        with self.happening(at) as at_ms:
+            order = self.orders.by_id[order_id]
+            due = order.owed - sum(charge.captured for charge in order.charges[order.settled_charges :])
+            asked = due if amount is None else amount
+            second = at_ms // 1000 * 1000
+            charge = Charge(
+                id=self._ids.next(),
+                seq=self._number(),
+                created=second,
+                modified=second,
+                order=order,
+                currency=currency or order.currency,
+                amount=asked,
+                tax=half_up(order.tax * asked, order.owed) if order.owed and currency is None else 0,
+                tip=tip,
+                surcharge=surcharge,
+                tender=tender,
+                state=outcome,
+                preauthorized=outcome == "authorized",
+                customer=order.customer,
+                description=description,
+                in_person=in_person,
+                partial_auth=partial_auth,
+            )
+            order.charges.append(charge)
+            self.charges.add(charge)
+            if charge.currency != order.currency:
+                self.books.mark_ambiguous(order.id)
+            if outcome == "captured":
+                self._take(at_ms, charge, asked)
+            self._touch(at_ms, order, charge)
+            self._note(at_ms, f"charge_{outcome}", order.id, charge.id, asked)
+            return charge.id
+
+    def sell(
+        self,
+        at: Moment,
+        items: Sequence[AnyItem] = (("Beeswax candle", 1200, 2),),
+        *,
+        tip: int = 0,
+        surcharge: int = 0,
+        tender: Tender = "card",
+        pay_at: Moment | None = None,
+        discount: Discounts = 0,
+        shipping: int = 0,
+        tax: int | None = None,
+        tax_rate: int = 0,
+        currency: str | None = None,
+        customer: str | None = None,
+        email: str | None = None,
+        name: str | None = None,
+        external_reference: str | None = None,
+        collapsed: bool = False,
+    ) -> str:
+        """An order opened and paid in full, at the same moment unless ``pay_at`` says when; the order's id."""
+        with self.lock:
+            order_id = self.open_order(
+                at,
+                items,
+                discount=discount,
+                shipping=shipping,
+                tax=tax,
+                tax_rate=tax_rate,
+                currency=currency,
+                customer=customer,
+                email=email,
+                name=name,
+                external_reference=external_reference,
+                collapsed=collapsed,
+            )
+            self.charge(
+                at if pay_at is None else pay_at, order_id, tip=tip, surcharge=surcharge, tender=tender
+            )
+            return order_id
+
+    def authorize(self, at: Moment, order_id: str, amount: int | None = None, *, tip: int = 0) -> str:
+        """Reserves money on a card without taking it; the charge's id."""
+        return self.charge(at, order_id, amount, tip=tip, outcome="authorized")
+
+    def decline(self, at: Moment, order_id: str, amount: int | None = None) -> str:
+        """An attempt the bank refused; the charge's id."""
+        return self.charge(at, order_id, amount, outcome="failed")
+
+    def pay_ach(self, at: Moment, order_id: str, amount: int | None = None) -> str:
+        """A bank debit that settles or fails days later; the charge's id."""
+        return self.charge(at, order_id, amount, tender="ach", outcome="pending")
+
+    def pay_twice(self, at: Moment, order_id: str) -> str:
+        """The same order paid in full once more by mistake; the second charge's id."""
+        return self.charge(at, order_id, self.orders.by_id[order_id].owed)
+
+    def capture(self, at: Moment, charge_id: str, amount: int | None = None) -> None:
+        """Takes reserved money: all of it, less, or more, which is then an overpayment."""
+        self._settle(at, charge_id, "authorized", amount)
+
+    def settle_ach(self, at: Moment, charge_id: str) -> None:
+        """The bank debit went through."""
+        self._settle(at, charge_id, "pending", None)
+
+    def fail_ach(self, at: Moment, charge_id: str) -> None:
+        """The bank debit bounced before it settled."""
+        with self.happening(at) as at_ms:
+            charge = self._in_state(charge_id, "pending")
+            charge.state = "failed"
+            self._touch(at_ms, charge.order, charge)
+            self._note(at_ms, "ach_failed", page_of(charge), charge.id, charge.amount)
+
+    def charge_alone(
+        self, at: Moment, amount: int, *, description: str = "Monthly plan", with_order: bool = False
+    ) -> str:
+        """A charge nobody opened an order for; the charge's id.
+
+        with_order: Clover made an order without lines for it, as it says it always does; else the charge
+        truly stands alone and its page in the books has the charge's id.
+        """
+        with self.happening(at) as at_ms:
+            if with_order:
+                order_id = self.open_order(at_ms, [Item(description, amount)], implicit=True)
+                return self.charge(at_ms, order_id, description=description)
+            second = at_ms // 1000 * 1000
+            charge = Charge(
+                id=self._ids.next(),
+                seq=self._number(),
+                created=second,
+                modified=second,
+                order=None,
+                currency=self.merchant.currency,
+                amount=amount,
+                tax=0,
+                tip=0,
+                surcharge=0,
+                tender="card",
+                state="captured",
+                description=description,
+            )
+            self.charges.add(charge)
+            self.books.open(charge.id, charge.currency)
+            self.books.post(charge.id, at_ms, charge.id, {"receivable": amount, "goods": amount})
+            self._take(at_ms, charge, amount)
+            self._note(at_ms, "charge_captured", charge.id, charge.id, amount)
+            return charge.id
+
+    def _line(self, item: AnyItem, tax_rate: int) -> Item:
+        if isinstance(item, Item):
+            line = item
+        else:
+            line = Item(item[0], item[1], item[2] if len(item) == 3 else 1, rate=tax_rate)
+        product = line.product or self._products.get(line.name)
+        if product is None:
+            product = self._products[line.name] = self._ids.next()
+        line.product = product
+        line.line_id = self._ids.next()
+        return line
+
+    def _book_sale(self, at_ms: int, order: Order, record: str) -> None:
+        goods = sum(item.value for item in order.items)
+        accounts = {
+            "receivable": order.owed,
+            "goods": goods,
+            "discount": -order.discount,
+            "shipping": order.shipping,
+            "tax": order.tax,
+        }
+        self.books.post(order.id, at_ms, record, accounts)
+
+    def _take(self, at_ms: int, charge: Charge, amount: int) -> None:
+        """Money came in: books it and, when the order is paid in full by it, says when that was."""
+        charge.state = "captured"
+        charge.captured = amount
+        page, order = page_of(charge), charge.order
+        due = self.books.balance(page, "receivable")
+        if order is not None and charge.currency != order.currency:
+            amount = due  # settles in the merchant's currency, at a rate Clover does not publish
+        owed = min(amount, max(due, 0))
+        accounts = {
+            "cash": amount + charge.tip + charge.surcharge,
+            "receivable": -owed,
+            "overpayment": amount - owed,
+            "tip": charge.tip,
+            "surcharge": charge.surcharge,
+        }
+        self.books.post(page, at_ms, charge.id, accounts)
+        if order is not None and owed == due:
+            order.paid_at = at_ms + 1 + die(order.id, 998, "paid")
+
+    def _settle(self, at: Moment, charge_id: str, state: ChargeState, amount: int | None) -> None:
+        with self.happening(at) as at_ms:
+            charge = self._in_state(charge_id, state)
+            taken = charge.amount if amount is None else amount
+            self._take(at_ms, charge, taken)
+            self._touch(at_ms, charge.order, charge)
+            self._note(at_ms, "charge_captured", page_of(charge), charge.id, taken)
+
+    def _in_state(self, charge_id: str, state: ChargeState) -> Charge:
+        charge = self.charges.by_id[charge_id]
+        if charge.state != state:
+            raise ValueError(f"Charge {charge_id} is {charge.state}, not {state}.")
+        return charge
+
+
+def page_of(charge: Charge) -> str:
+    """Under which id the books keep a charge: its order's, or its own when it has none."""
+    return charge.order.id if charge.order is not None else charge.id
+
+
+def _named(discount: Discounts) -> list[tuple[str, int]]:
+    if isinstance(discount, int):
+        return [("Discount", discount)] if discount else []
+    if isinstance(discount, tuple) and len(discount) == 2 and isinstance(discount[0], str):
+        return [(discount[0], int(discount[1]))]
+    return [(str(name), int(amount)) for name, amount in discount]
