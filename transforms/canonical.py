@@ -1,0 +1,121 @@
+"""One JSON text for one content: what an order is compared by, and what is served.
+
+The canonical form has sorted keys, exact numbers and no ``modifiedDate``, and lists lines and payments by their ids,
+so that neither the order of keys nor that of a reordered answer looks like a change. The served form keeps Codat's
+order of members and Clover's order of lines.
+
+A payment keeps its ``modifiedDate`` as long as nothing else in it changes; everything that changed carries the
+placeholder ``@loaded``, which whoever stores the document replaces by the time it is loaded.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from datetime import datetime
+from decimal import Decimal
+from functools import lru_cache
+from typing import Any
+
+import orjson
+
+from schemas.base import CodatModel
+from schemas.commerce import Order, Payment, date_text
+from transforms.model import MappedOrder, PreviousVersion
+
+LOADED = "@loaded"
+
+
+def canonical_json(model: CodatModel) -> bytes:
+    """The canonical form of a record: equal bytes for equal content."""
+    members = wire(model)
+    members.pop("modifiedDate", None)
+    if isinstance(model, Order):
+        for payment in members["payments"]:
+            payment.pop("modifiedDate", None)
+        members["payments"].sort(key=_by_id)
+        members["orderLineItems"].sort(key=_by_id)
+    return orjson.dumps(members, option=orjson.OPT_SORT_KEYS)
+
+
+def content_hash(order: Order) -> str:
+    """Fingerprint of an order without its ``modifiedDate`` and those of its payments, hexadecimal."""
+    return hashlib.sha256(canonical_json(order)).hexdigest()
+
+
+def payment_fingerprint(payment: Payment | Mapping[str, Any]) -> str:
+    """Fingerprint of a payment without its ``modifiedDate``; of the record, or of its JSON members as served."""
+    members = wire(payment) if isinstance(payment, Payment) else dict(payment)
+    members.pop("modifiedDate", None)
+    text = orjson.dumps(members, option=orjson.OPT_SORT_KEYS)
+    return hashlib.blake2b(text, digest_size=16).hexdigest()
+
+
+def payment_dates(document: str | bytes) -> dict[str, tuple[str, str]]:
+    """From a served order: payment id -> (fingerprint, modifiedDate), as ``PreviousVersion`` wants it."""
+    served = orjson.loads(document)
+    return {
+        payment["id"]: (payment_fingerprint(payment), payment["modifiedDate"])
+        for payment in served.get("payments", ())
+        if payment.get("modifiedDate")
+    }
+
+
+def document(mapped: MappedOrder, previous: PreviousVersion | None) -> str:
+    """The order as it is served, with ``@loaded`` wherever the time of loading belongs.
+
+    Raises ValueError for an order that is held back.
+    """
+    if mapped.order is None:
+        raise ValueError(f"order {mapped.order_id} is held back and has no document")
+    members = wire(mapped.order)
+    known = previous.payment_dates if previous is not None else {}
+    for payment in members["payments"]:
+        kept = known.get(payment["id"])
+        payment["modifiedDate"] = (
+            LOADED if kept is None or kept[0] != payment_fingerprint(payment) else kept[1]
+        )
+    members["modifiedDate"] = LOADED
+    return orjson.dumps(members).decode()
+
+
+def wire(model: CodatModel) -> dict[str, Any]:
+    """The members of a record for orjson: camelCase, None left out, dates as text, exact numbers."""
+    values = model.__dict__
+    found: dict[str, Any] = {}
+    for name, alias in _names(type(model)):
+        value = values[name]
+        if value is None:
+            continue
+        kind = type(value)
+        if kind is str:
+            found[alias] = value
+        elif kind is Decimal:
+            found[alias] = _number(value)
+        elif kind is datetime:
+            found[alias] = _date(value)
+        elif kind is list:
+            found[alias] = [wire(member) if isinstance(member, CodatModel) else member for member in value]
+        elif isinstance(value, CodatModel):
+            found[alias] = wire(value)
+        else:
+            found[alias] = value
+    return found
+
+
+@lru_cache(maxsize=64)
+def _names(model: type[CodatModel]) -> tuple[tuple[str, str], ...]:
+    return tuple((name, field.alias or name) for name, field in model.model_fields.items())
+
+
+@lru_cache(maxsize=65_536)
+def _number(amount: Decimal) -> orjson.Fragment:
+    text = format(amount, "f")
+    if "." in text:
+        text = text.rstrip("0").rstrip(".")
+    return orjson.Fragment(b"0" if text in ("-0", "") else text.encode())
+
+
+_date = lru_cache(maxsize=8_192)(date_text)
+
+
+def _by_id(members: Mapping[str, Any]) -> str:
+    return str(members["id"])

@@ -1,0 +1,85 @@
+"""The working form of an order line: whole minor units, before it is written as a Codat line.
+
+``net - discounts + tax`` is what a line comes to, by definition, so the identities between the parts of an order
+hold before anything is rounded for display. Only unit price and tax percentage are decimals, because a price of
+which tax was taken out may need four places.
+"""
+
+from dataclasses import dataclass, field, replace
+from decimal import ROUND_HALF_UP, Decimal
+
+from schemas.commerce import Ref, TaxComponentRef
+from schemas.money import divide_half_up, shortest, to_decimal
+
+_FOUR_PLACES = Decimal("0.0001")
+_ONE = Decimal(1)
+
+
+@dataclass(slots=True)
+class Line:
+    """A sale line, or a refund line with everything negative but the unit price.
+
+    net: quantity times unit price, minor units, without tax and discount. discounts, taxes: (name or component,
+    minor units). unit_price: major units.
+    """
+
+    id: str
+    quantity: Decimal
+    unit_price: Decimal
+    net: int
+    tax: int = 0
+    discounts: list[tuple[str, int]] = field(default_factory=list)
+    taxes: list[tuple[TaxComponentRef, int]] = field(default_factory=list)
+    tax_percentage: Decimal = Decimal(0)
+    product: Ref | None = None
+
+    @property
+    def discount(self) -> int:
+        return sum(amount for _, amount in self.discounts)
+
+    @property
+    def total(self) -> int:
+        return self.net - self.discount + self.tax
+
+    def again(self, time: int) -> "Line":
+        """The same goods sold another time."""
+        return replace(self, id=f"{self.id}_{time}", discounts=list(self.discounts), taxes=list(self.taxes))
+
+
+@dataclass(slots=True)
+class Fee:
+    """A service charge. total: minor units, tax in. label: what it is called when it is given back."""
+
+    description: str
+    type: str
+    total: int
+    label: str
+    tax: int = 0
+    tax_percentage: Decimal = Decimal(0)
+
+
+def extended(quantity: Decimal, unit_price: Decimal, exponent: int) -> int:
+    """Quantity times unit price in minor units, halves away from zero."""
+    return int((quantity * unit_price).scaleb(exponent).quantize(_ONE, ROUND_HALF_UP))
+
+
+def unit_price(
+    quantity: Decimal, net: int, exponent: int, preferred: Decimal | None = None
+) -> Decimal | None:
+    """The price of one of ``quantity`` (positive) that comes to ``net``; None where four decimals are too few.
+
+    ``preferred`` is taken when it comes to the same: a refund shows the price of the sale.
+    """
+    if preferred is not None and extended(quantity, preferred, exponent) == net:
+        return preferred
+    if quantity == 1:
+        return to_decimal(net, exponent)
+    price = (Decimal(net).scaleb(-exponent) / quantity).quantize(_FOUR_PLACES, ROUND_HALF_UP)
+    return shortest(price) if extended(quantity, price, exponent) == net else None
+
+
+def effective_rate(tax: int, taxed: int) -> Decimal:
+    """Tax in percent of the taxed amount, four decimals at most; 0 when nothing was taxed or the signs differ."""
+    if tax == 0 or taxed == 0 or (tax < 0) != (taxed < 0):
+        return Decimal(0)
+    return shortest(Decimal(divide_half_up(abs(tax) * 1_000_000, abs(taxed))).scaleb(-4))

@@ -1,0 +1,174 @@
+"""From raw JSON to a group of records, each once.
+
+A charge may be seen in the list of charges and in ``past_charges`` of its order, a refund in the list of refunds and
+inside its charge (docs.clover.com, Get charges: the ten most recent). The view from the list wins member by member;
+what only the embedded view says is kept. A refund that any view calls void is void.
+
+Nothing here raises: a record that cannot be read becomes an issue ``unreadable`` and is left out of the group.
+Several records under one id in the same list are one record; the one with the later text in canonical JSON wins, so
+that the order of rows never matters.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, TypeVar
+
+import orjson
+from pydantic import ValidationError
+
+from schemas.clover import Charge, LooseModel, Order, Refund, rows
+from transforms.model import Issue, OrderGroup, PlatformLine, Severity
+
+Row = Mapping[str, Any]
+_Model = TypeVar("_Model", bound=LooseModel)
+
+
+def parse_group(
+    order: Row | None, charges: Iterable[Row], refunds: Iterable[Row]
+) -> tuple[OrderGroup, list[Issue]]:
+    """The group, and an issue of severity error for every record that could not be read. Never raises."""
+    issues: list[Issue] = []
+    order_id = _id(order) or next(
+        (_id(row, "order") or _id(row) for row in charges if isinstance(row, dict)), ""
+    )
+    parsed_order = None if order is None else _read(Order, order, "order", order_id, issues)
+    charge_rows = _merged(charges, _members(order, "past_charges"), "charge", order_id, issues)
+    refund_rows = _merged(
+        refunds,
+        (
+            {"charge": row["id"], **refund} if isinstance(refund, dict) else refund
+            for row in charge_rows
+            for refund in _members(row, "refunds")
+        ),
+        "refund",
+        order_id,
+        issues,
+    )
+    parsed_charges = [_read(Charge, row, "charge", order_id, issues) for row in charge_rows]
+    parsed_refunds = [_read(Refund, row, "refund", order_id, issues) for row in refund_rows]
+    group = OrderGroup(
+        order=parsed_order,
+        charges=tuple(charge for charge in parsed_charges if charge is not None),
+        refunds=tuple(refund for refund in parsed_refunds if refund is not None),
+    )
+    return group, issues
+
+
+def platform_line(row: Row) -> PlatformLine | None:
+    """A line item of Clover's platform v3 (docs.clover.com, Working with orders); None when it cannot be used."""
+    try:
+        price = _int(row.get("price"))
+        if not row.get("id") or price is None:
+            return None
+        item = row.get("item")
+        unit_quantity = _int(row.get("unitQty"))
+        return PlatformLine(
+            id=str(row["id"]),
+            name=str(row["name"]) if row.get("name") else None,
+            price=price,
+            item_id=str(item["id"]) if isinstance(item, Mapping) and item.get("id") else None,
+            unit_qty=unit_quantity or None,
+            modifications=sum(_int(member.get("amount")) or 0 for member in _dicts(row.get("modifications"))),
+            refunded=row.get("refunded") is True,
+            tax_rates=tuple(_dicts(row.get("taxRates"))),
+            discounts=tuple(_dicts(row.get("discounts"))),
+        )
+    except (AttributeError, TypeError, ValueError):
+        return None
+
+
+def _dicts(value: object) -> list[Row]:
+    found = rows(value)
+    return [member for member in found if isinstance(member, Mapping)] if isinstance(found, list) else []
+
+
+def _int(value: object) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def _read(model: type[_Model], row: object, kind: str, order_id: str, issues: list[Issue]) -> _Model | None:
+    try:
+        return model.model_validate(row)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+        # Keys inside free-form members could be anything, so only the names of fields of ours are told.
+        where = ".".join(str(part) for part in first["loc"]) or "the record"
+        detail = f"{kind} cannot be read: {where}: {first['msg']}"
+    except (RecursionError, OverflowError, TypeError, ValueError):
+        detail = f"{kind} cannot be read"
+    issues.append(_unreadable(kind, _id(row), order_id, detail))
+    return None
+
+
+def _unreadable(kind: str, record_id: str | None, order_id: str, detail: str) -> Issue:
+    return Issue(
+        code="unreadable",
+        severity=Severity.ERROR,
+        detail=detail,
+        order_id=order_id,
+        record_kind=kind,
+        record_id=record_id,
+    )
+
+
+def _id(row: object, name: str = "id") -> str | None:
+    value = row.get(name) if isinstance(row, Mapping) else None
+    if isinstance(value, Mapping):
+        value = value.get("id")
+    if isinstance(value, str) or (isinstance(value, int) and not isinstance(value, bool)):
+        return str(value)[:200] or None
+    return None
+
+
+def _members(row: object, name: str) -> list[Any]:
+    found = rows(row.get(name)) if isinstance(row, Mapping) else None
+    return found if isinstance(found, list) else []
+
+
+def _merged(
+    listed: object, embedded: Iterable[object], kind: str, order_id: str, issues: list[Issue]
+) -> list[dict[str, Any]]:
+    """Every record once, in the order of their ids; embedded views first, so that listed ones overwrite them."""
+    by_id: dict[str, list[dict[str, Any]]] = {}
+    listed_rows = (
+        list(listed) if isinstance(listed, Iterable) and not isinstance(listed, str | Mapping) else []
+    )
+    seen_in_list: dict[str, list[dict[str, Any]]] = {}
+    for views, found in ((by_id, embedded), (seen_in_list, listed_rows)):
+        for row in found:
+            record_id = _id(row)
+            if not isinstance(row, dict) or record_id is None:
+                # An embedded bare id is a pointer to a record that is read elsewhere.
+                if views is seen_in_list or isinstance(row, dict):
+                    issues.append(
+                        _unreadable(kind, None, order_id, f"{kind} cannot be read: id: Field required")
+                    )
+                continue
+            views.setdefault(record_id, []).append(row)
+    merged = []
+    for record_id in sorted(by_id.keys() | seen_in_list.keys()):
+        views = [*_sorted(by_id.get(record_id, [])), *_sorted(seen_in_list.get(record_id, []))]
+        record = views[0] if len(views) == 1 else _overlaid(views)
+        merged.append(record)
+    return merged
+
+
+def _sorted(views: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return views if len(views) < 2 else sorted(views, key=_text)
+
+
+def _text(row: dict[str, Any]) -> bytes:
+    try:
+        return orjson.dumps(row, option=orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS)
+    except (TypeError, ValueError, RecursionError):
+        return repr(sorted(row, key=str)).encode()
+
+
+def _overlaid(views: list[dict[str, Any]]) -> dict[str, Any]:
+    record: dict[str, Any] = {}
+    for view in views:
+        record.update({name: value for name, value in view.items() if value is not None and value != ""})
+    if any(view.get("object") == "void_on_refund" for view in views):
+        record["object"] = "void_on_refund"
+    if any(view.get("voided") in (True, "true") for view in views):
+        record["voided"] = True
+    return record

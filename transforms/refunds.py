@@ -1,0 +1,381 @@
+"""Refund lines: which goods, service charges and tips a refund gave back.
+
+Refunds are taken in time order against what is left of the sale. For each, the first that fits:
+
+1. exactly the money collected beyond what was owed: ``Refund of Overpayment``;
+2. exactly all that is left, with or without the tip (or a surcharge): every sale line not yet reversed is reversed,
+   and every service charge has a line ``Refund of <its name>``;
+3. items that Clover says were returned, if their amounts make up the refund, with or without the tip: one line each,
+   ``refund_<line id>``, the price of the sale, a share of its discount and tax. Clover's ``amount_refunded`` of an
+   item may be its price or what was paid for it; the one that makes up the refund is taken. What the refund holds
+   beyond the goods is tip, at most the tip charged, then an amount without items;
+4. otherwise an amount without items: one line ``refund_<refund id>`` whose tax is the refund times order tax over
+   order total, halves up. The refund that returns the last of an order takes the tax that is left.
+
+Money beyond what was owed goes back before goods do. A refund of more than is left reverses what is left, then the
+tip, then surcharges; the rest is a line too, so that no refund is without a line, and is reported as beyond what was
+captured. When part of the goods was already given back as an amount without items, nobody knows which, so the rest
+goes back as an amount too. Part of a single unit goes back with quantity -1 at the price given back. A line given
+back twice carries ``_<refund id>`` the second time.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from itertools import combinations
+
+from schemas.commerce import TaxComponentRef
+from schemas.money import divide_half_up, to_decimal
+from transforms.allocation import shares
+from transforms.ledger import Fee, Line, effective_rate, unit_price
+
+_MOST_RETURNED_ITEMS = 10  # combinations of returned items tried against one refund: 1,023
+
+
+@dataclass(frozen=True, slots=True)
+class GivenBack:
+    """A refund that counts. amount: minor units, positive, without surcharges; surcharges: (name, minor units)."""
+
+    id: str
+    amount: int
+    surcharges: tuple[tuple[str, int], ...] = ()
+
+
+@dataclass(slots=True)
+class SoldLine:
+    """A sale line and what of it is still with the buyer. returned: list value Clover says was returned of it."""
+
+    line: Line
+    quantity: Decimal
+    net: int
+    tax: int
+    discounts: list[tuple[str, int]]
+    taxes: list[tuple[TaxComponentRef, int]]
+    value: int
+    returned: int = 0
+    reversed_before: bool = False
+
+    @property
+    def total(self) -> int:
+        return self.net - sum(amount for _, amount in self.discounts) + self.tax
+
+
+@dataclass(slots=True)
+class FeeLeft:
+    """A service charge and what of it was not given back yet."""
+
+    fee: Fee
+    total: int
+    tax: int
+
+
+@dataclass(slots=True)
+class Returns:
+    """The state of an order while its refunds are worked through. Minor units.
+
+    tax_total over goods_total is the share of tax in an amount without items.
+    """
+
+    exponent: int
+    goods_total: int
+    tax_total: int
+    sold: list[SoldLine] = field(default_factory=list)
+    shipping: list[FeeLeft] = field(default_factory=list)
+    surcharges: list[FeeLeft] = field(default_factory=list)
+    overpaid: int = 0
+    tip: int = 0
+    goods: int = 0
+    tax: int = 0
+    lines: list[Line] = field(default_factory=list)
+    estimates: list[tuple[str, int]] = field(default_factory=list)
+    beyond: int = 0
+    tip_returned: int = 0
+    _unallocated: bool = False
+    _ids: set[str] = field(default_factory=set)
+
+    def sell(
+        self, lines: Iterable[tuple[Line, int, int]], shipping: Iterable[Fee], goods: int, tax: int
+    ) -> None:
+        """Goods go to the buyer. lines: (line, its list value, what Clover says was returned of that value)."""
+        for line, value, returned in lines:
+            self.lines.append(line)
+            self._ids.add(line.id)
+            self.sold.append(
+                SoldLine(
+                    line,
+                    line.quantity,
+                    line.net,
+                    line.tax,
+                    list(line.discounts),
+                    list(line.taxes),
+                    value,
+                    returned,
+                )
+            )
+        self.shipping += [FeeLeft(fee, fee.total, fee.tax) for fee in shipping]
+        self.goods += goods
+        self.tax += tax
+
+    def give_back(self, refund: GivenBack) -> None:
+        """Work through one refund."""
+        for name, amount in refund.surcharges:
+            self._surcharge(refund, name, amount)
+        amount = refund.amount
+        if amount <= 0:
+            return
+        if self.overpaid and amount == self.overpaid:
+            self._overpayment(refund, amount)
+            return
+        left = max(self.goods, 0)
+        surcharge = 0 if refund.surcharges else sum(fee.total for fee in self.surcharges)
+        for extra_tip, extra_fee, extra_over in _extras(self.tip, surcharge, self.overpaid):
+            if left and amount == left + extra_tip + extra_fee + extra_over:
+                self._everything(refund)
+                self._extras_back(refund, extra_tip, extra_fee, extra_over)
+                return
+        if self._known_items(refund, amount):
+            return
+        over = min(self.overpaid, amount)
+        if over:
+            self._overpayment(refund, over)
+            amount -= over
+        if amount < left:
+            self._amount(refund, amount)
+        elif amount:
+            if left:
+                self._everything(refund)
+            self._excess(refund, amount - left, surcharge)
+
+    def _excess(self, refund: GivenBack, excess: int, surcharge: int) -> None:
+        tip = min(excess, self.tip)
+        fee = min(excess - tip, surcharge)
+        self._extras_back(refund, tip, fee, 0)
+        rest = excess - tip - fee
+        if rest:
+            self.beyond += rest
+            self.lines.append(self._amount_line(f"refund_{refund.id}", refund, rest, 0))
+
+    def _extras_back(self, refund: GivenBack, tip: int, fee: int, over: int) -> None:
+        self.tip -= tip
+        self.tip_returned += tip
+        for left in self.surcharges:
+            part = min(left.total, fee)
+            if part:
+                self._surcharge(refund, left.fee.label, part)
+                fee -= part
+        if over:
+            self._overpayment(refund, over)
+
+    def _surcharge(self, refund: GivenBack, name: str, amount: int) -> None:
+        if amount <= 0:
+            return
+        rest = amount
+        for left in sorted(self.surcharges, key=lambda candidate: candidate.fee.label != name):
+            part = min(left.total, rest)
+            left.total -= part
+            rest -= part
+        self.beyond += rest
+        self.lines.append(self._amount_line(f"Refund of {name}", refund, amount, 0))
+
+    def _overpayment(self, refund: GivenBack, amount: int) -> None:
+        self.overpaid -= amount
+        self.lines.append(self._amount_line("Refund of Overpayment", refund, amount, 0))
+
+    def _everything(self, refund: GivenBack) -> None:
+        """All that is left of goods and shipping."""
+        if self._unallocated:
+            self._amount(refund, self.goods)
+            return
+        for sold in self.sold:
+            if sold.total or sold.quantity > 0:
+                self._reverse_rest(refund, sold)
+        for fee in self.shipping:
+            if fee.total or fee.tax:
+                self.lines.append(self._amount_line(f"Refund of {fee.fee.label}", refund, fee.total, fee.tax))
+                fee.total = fee.tax = 0
+        self.goods = 0
+        self.tax = 0
+
+    def _amount(self, refund: GivenBack, amount: int) -> None:
+        """An amount of which nobody knows the goods."""
+        if amount == self.goods:
+            tax = self.tax
+        else:
+            tax = divide_half_up(amount * self.tax_total, self.goods_total) if self.goods_total > 0 else 0
+            tax = max(min(tax, self.tax), min(self.tax, 0))
+        tax = min(tax, amount)
+        if self.tax_total:
+            self.estimates.append((refund.id, tax))
+        self.goods -= amount
+        self.tax -= tax
+        self._unallocated = True
+        self.lines.append(self._amount_line(f"refund_{refund.id}", refund, amount, tax))
+
+    def _amount_line(self, line_id: str, refund: GivenBack, amount: int, tax: int) -> Line:
+        return Line(
+            id=self._free_id(line_id, refund),
+            quantity=Decimal(-1),
+            unit_price=to_decimal(amount - tax, self.exponent),
+            net=-(amount - tax),
+            tax=-tax,
+            tax_percentage=effective_rate(tax, amount - tax),
+        )
+
+    def _free_id(self, line_id: str, refund: GivenBack) -> str:
+        name, count = line_id, 1
+        while name in self._ids:
+            name = f"{line_id}_{refund.id}" if count == 1 else f"{line_id}_{refund.id}_{count}"
+            count += 1
+        self._ids.add(name)
+        return name
+
+    # Items that Clover says were returned ------------------------------------------------------------------
+
+    def _known_items(self, refund: GivenBack, amount: int) -> bool:
+        known = [sold for sold in self.sold if sold.returned > 0 and sold.total > 0]
+        if not known:
+            return False
+        found = self._made_up_of(known, amount)
+        if found is None:
+            return False
+        parts, beyond = found
+        if sum(total for _, total in parts) > self.goods:
+            return False
+        for sold, total in parts:
+            sold.returned = (
+                0 if total >= _paid_for(sold) or total >= _price_of(sold) else sold.returned - total
+            )
+            self._reverse_part(refund, sold, total)
+            self.goods -= total
+        tip = min(beyond, self.tip)
+        self._extras_back(refund, tip, 0, 0)
+        rest = beyond - tip
+        over = min(self.overpaid, rest)
+        if over:
+            self._overpayment(refund, over)
+            rest -= over
+        if 0 < rest <= self.goods:
+            self._amount(refund, rest)
+        elif rest:
+            self._excess(refund, rest, 0)
+        return True
+
+    def _made_up_of(
+        self, known: list[SoldLine], amount: int
+    ) -> tuple[list[tuple[SoldLine, int]], int] | None:
+        """The returned items behind a refund with the total given back of each, and what the refund holds beyond."""
+        for chosen in _choices(known):
+            for total_of in (_paid_for, _price_of):
+                whole = sum(total_of(sold) for sold in chosen)
+                if amount == whole or (self.tip and amount == whole + self.tip):
+                    return [(sold, total_of(sold)) for sold in chosen], amount - whole
+        for total_of in (_paid_for, _price_of):
+            whole = sum(total_of(sold) for sold in known)
+            if whole < amount <= whole + self.tip:
+                return [(sold, total_of(sold)) for sold in known], amount - whole
+        if len(known) == 1 and amount < _paid_for(known[0]):
+            return [(known[0], amount)], 0
+        whole = sum(_paid_for(sold) for sold in known)
+        return ([(sold, _paid_for(sold)) for sold in known], amount - whole) if whole < amount else None
+
+    def _reverse_rest(self, refund: GivenBack, sold: SoldLine) -> None:
+        quantity = sold.quantity if sold.quantity > 0 else Decimal(1)
+        self._reverse(refund, sold, quantity, sold.net, sold.tax, list(sold.discounts), list(sold.taxes))
+
+    def _reverse_part(self, refund: GivenBack, sold: SoldLine, total: int) -> None:
+        """Give back ``total`` of a line: whole units where it comes to that, else part of the price of one."""
+        if total >= sold.total:
+            before = sold.tax
+            self._reverse_rest(refund, sold)
+            self.tax -= before
+            return
+        units = _whole_units(sold, total)
+        tax = divide_half_up(sold.tax * total, sold.total)
+        discounts = [(name, divide_half_up(amount * total, sold.total)) for name, amount in sold.discounts]
+        net = total - tax + sum(amount for _, amount in discounts)
+        taxes = list(
+            zip((ref for ref, _ in sold.taxes), _cut(tax, [part for _, part in sold.taxes]), strict=True)
+        )
+        self.tax -= tax
+        self._reverse(refund, sold, units, net, tax, discounts, taxes)
+
+    def _reverse(
+        self,
+        refund: GivenBack,
+        sold: SoldLine,
+        units: Decimal | None,
+        net: int,
+        tax: int,
+        discounts: list[tuple[str, int]],
+        taxes: list[tuple[TaxComponentRef, int]],
+    ) -> None:
+        price = None if units is None else unit_price(units, net, self.exponent, sold.line.unit_price)
+        quantity = Decimal(1) if units is None or price is None else units
+        self.lines.append(
+            Line(
+                id=self._free_id(f"refund_{sold.line.id}", refund),
+                quantity=-quantity,
+                unit_price=to_decimal(net, self.exponent) if price is None else price,
+                net=-net,
+                tax=-tax,
+                discounts=[(name, -amount) for name, amount in discounts if amount],
+                taxes=[(component, -amount) for component, amount in taxes],
+                tax_percentage=sold.line.tax_percentage,
+                product=sold.line.product,
+            )
+        )
+        if units is not None:
+            sold.quantity -= units
+        sold.net -= net
+        sold.tax -= tax
+        sold.discounts = [
+            (name, amount - back) for (name, amount), (_, back) in zip(sold.discounts, discounts, strict=True)
+        ]
+        sold.taxes = [
+            (component, amount - back)
+            for (component, amount), (_, back) in zip(sold.taxes, taxes, strict=True)
+        ]
+
+
+def _extras(tip: int, surcharge: int, over: int) -> Iterator[tuple[int, int, int]]:
+    for extra_over in dict.fromkeys((0, over)):
+        for extra_fee in dict.fromkeys((0, surcharge)):
+            for extra_tip in dict.fromkeys((0, tip)):
+                yield extra_tip, extra_fee, extra_over
+
+
+def _choices(known: Sequence[SoldLine]) -> Iterator[Sequence[SoldLine]]:
+    """Sets of returned items, all of them first, then the smaller ones."""
+    yield known
+    if len(known) <= _MOST_RETURNED_ITEMS:
+        for size in range(1, len(known)):
+            yield from combinations(known, size)
+
+
+def _paid_for(sold: SoldLine) -> int:
+    """Clover's figure read as money paid for what came back."""
+    return min(sold.returned, sold.total)
+
+
+def _price_of(sold: SoldLine) -> int:
+    """Clover's figure read as list price of what came back: its share of what the line came to."""
+    if sold.value <= 0 or sold.returned >= sold.value:
+        return sold.total
+    return min(divide_half_up(sold.line.total * sold.returned, sold.value), sold.total)
+
+
+def _whole_units(sold: SoldLine, total: int) -> Decimal | None:
+    """How many whole units a part of a line comes to, None when it is no whole number."""
+    quantity = sold.line.quantity
+    if quantity != int(quantity) or quantity <= 1 or sold.line.total <= 0:
+        return None
+    units = divide_half_up(int(quantity) * total, sold.line.total)
+    if not 0 < units < sold.quantity:
+        return None
+    # A cent may be lost or won where the total of one unit is no whole number.
+    near = abs(units * sold.line.total - total * int(quantity)) <= int(quantity)
+    return Decimal(units) if near else None
+
+
+def _cut(total: int, weights: list[int]) -> list[int]:
+    return shares(total, [abs(weight) for weight in weights]) if weights else []
