@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Any
 
 import orjson
-from transforms.canonical import payment_fingerprint
+from transforms.canonical import payment_dates
 
 from connector.store import known_reads as reads
 from connector.store.interface import Reader
@@ -47,13 +47,7 @@ class Known:
         for order_id, modified, content_hash, doc in reads.current_versions(
             self.reader.connection, self.connection_id, order_ids
         ):
-            payments = orjson.loads(doc).get("payments", ()) if doc else ()
-            dates = {
-                payment["id"]: (payment_fingerprint(payment), payment["modifiedDate"])
-                for payment in payments
-                if payment.get("modifiedDate")
-            }
-            found[order_id] = PreviousVersion(modified, content_hash, dates)
+            found[order_id] = PreviousVersion(modified, content_hash, payment_dates(doc) if doc else {})
         return found
 
     def totals(self, order_ids: list[str]) -> dict[str, tuple[str, Decimal, Decimal]]:

@@ -1,0 +1,122 @@
+"""A shop, its stand-in Clover, a store and a clock in one: events happen, syncs follow, books are compared."""
+
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+
+import pytest
+
+from connector.config import Company, Config, Connection
+from connector.sandbox.sandbox import Sandbox
+from connector.sandbox.shapes import Shapes
+from connector.sandbox.world import World
+from connector.store import open_store
+from connector.sync.modes import SyncMode
+from connector.sync.reconcile import reconcile_all
+from connector.sync.runner import sync_all
+from schemas.money import exponent, to_decimal
+
+NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
+FAST = {
+    "requests_per_second": 10_000,
+    "concurrent_requests": 4,
+    "app_requests_per_second": 10_000,
+    "app_concurrent_requests": 8,
+}
+
+
+@dataclass
+class Bench:
+    """One merchant under test. ``world`` is what happens, ``sync`` reads it, ``check`` compares with the books."""
+
+    directory: object
+    sandbox: Sandbox
+    config: Config
+    now: datetime = NOON
+    store: object = field(init=False)
+
+    def __post_init__(self):
+        self.store = open_store(self.config.store, clock=lambda: self.now)
+
+    @property
+    def world(self) -> World:
+        return self.sandbox.world
+
+    @property
+    def company(self):
+        return self.config.companies[0]
+
+    def sync(self, at=None, **mode):
+        self.now = at or self.now + timedelta(hours=1)
+        return sync_all(self.config, self.store, mode=SyncMode(**mode), now=lambda: self.now).runs[0]
+
+    def reconcile(self, **span):
+        self.now += timedelta(minutes=1)
+        return reconcile_all(self.config, self.store, now=lambda: self.now, **span)
+
+    def rows(self, sql, *values):
+        with self.store.open_reader() as reader:
+            return reader.connection.execute(sql, list(values)).fetchall()
+
+    def orders(self):
+        """Order id -> the totals as published, with source date and hash: what two equal stores agree in."""
+        rows = self.rows(
+            "SELECT order_id, currency, total_amount, total_refund, total_tax_amount, total_discount,"
+            " total_gratuity, content_hash FROM ledger.order_versions WHERE replaced_by IS NULL AND NOT is_deleted"
+        )
+        return {row[0]: row[1:] for row in rows}
+
+    def check(self):
+        """Every published order says what the books say, to the minor unit, and no other order is published."""
+        published = self.orders()
+        books = {book.order_id: book for book in self.world.books.orders() if book.published}
+        assert set(published) == set(books)
+        for order_id, book in books.items():
+            currency, amount, refund, tax, discount, gratuity, _ = published[order_id]
+            e = exponent(book.currency)
+            said = (currency, amount, refund, gratuity)
+            true = (
+                book.currency,
+                to_decimal(book.total_amount_minor, e),
+                to_decimal(book.total_refund_minor, e),
+                to_decimal(book.gratuity_kept, e),
+            )
+            assert said == true, f"order {order_id}"
+            if not book.ambiguous and not book.estimated:
+                assert (tax, discount) == (to_decimal(book.tax_net, e), to_decimal(book.discount_net, e)), order_id
+
+
+@pytest.fixture
+def bench(tmp_path):
+    """Make a bench: ``bench(world=…, shapes=…, directory=…, **sync settings)``."""
+    open_sandboxes = []
+
+    def make(world=None, shapes=None, name="store", sandbox=None, **settings):
+        if sandbox is None:
+            sandbox = Sandbox(world or World(), shapes=shapes or Shapes()).start()
+            open_sandboxes.append(sandbox)
+        connection = Connection(
+            merchant_id=sandbox.world.merchant.id,
+            merchant_name="Juniper Goods",
+            base_url=sandbox.base_url,
+            country="USA",
+            timezone="America/New_York",
+            token=sandbox.token,
+            start_date=settings.pop("start_date", date(2026, 1, 1)),
+            platform=settings.pop("platform", "off"),
+        )
+        config = Config(
+            store=str(tmp_path / name),
+            companies=[Company(name="Juniper Goods", connections=[connection])],
+            limits=FAST,
+            sync=settings,
+        )
+        return Bench(tmp_path, sandbox, config)
+
+    yield make
+    for sandbox in open_sandboxes:
+        sandbox.stop()
+
+
+def money(text):
+    return Decimal(text)
