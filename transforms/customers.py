@@ -7,6 +7,7 @@ from its charges, newest first. ``null null`` as a name is Clover's way of havin
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from schemas.clover import Charge
 from schemas.commerce import Address, AddressType, Customer, Ref
 from transforms.dates import newest
 from transforms.model import OrderGroup
@@ -83,7 +84,7 @@ def address(source: Mapping[str, Any], kind: AddressType) -> Address | None:
     return Address(type=kind, **parts)
 
 
-def _newest_first(group: OrderGroup) -> Iterable[Any]:
+def _newest_first(group: OrderGroup) -> list[Charge]:
     return sorted(group.charges, key=lambda charge: (-(charge.created or 0), charge.id))
 
 

@@ -1,51 +1,18 @@
-"""What must add up in an order, checked on every one of them, and by how much it does not.
+"""What must add up within an order, anybody's, and by how much it does not.
 
-A violation is named and the order kept: nothing is dropped and nothing is bent until it fits. ``check_order`` looks
-at a finished order alone, anybody's; ``check`` also holds it against what Clover said. Differences are minor units
-of the order's currency: what the order has, less what it should have.
+A violation is named and the order kept: nothing is dropped and nothing is bent until it fits. What the order says
+against what Clover said is in ``transforms.agreement``. Differences are minor units of the order's currency: what
+the order has, less what it should have.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
 from decimal import Decimal
 
 from schemas.commerce import Order, PaymentStatus
 from schemas.money import exponent, to_minor
-from transforms.model import Issue, OrderGroup, Severity
-from transforms.money_moved import Returned, Taken
-from transforms.totals import Reading
+from transforms.model import Issue, Severity
 
 _ZERO = Decimal(0)
-
-
-@dataclass(slots=True)
-class Facts:
-    """What the mapping found out on its way, minor units of ``currency``.
-
-    owed: goods times sales. collected: for goods. money: all taken in less all given back. over: collected beyond
-    what was owed. estimates: (refund id, tax share). beyond: given back beyond what was captured.
-    """
-
-    currency: str
-    reading: Reading
-    times: int
-    owed: int
-    collected: int
-    money: int
-    over: int
-    taken: Sequence[Taken]
-    paid: Sequence[Taken]
-    refunds: Sequence[Returned]
-    counted: Sequence[Returned]
-    estimates: Sequence[tuple[str, int]] = field(default_factory=tuple)
-    beyond: int = 0
-    tip_returned: int = 0
-    foreign: bool = False
-
-
-def check(order: Order, group: OrderGroup, facts: Facts) -> list[Issue]:
-    """Everything that does not add up, in a fixed order."""
-    return [*check_order(order, payments=False), *_against_source(order, group, facts)]
 
 
 def check_order(order: Order, *, payments: bool = True) -> list[Issue]:
@@ -133,7 +100,7 @@ def discount_once(order: Order, places: int) -> Iterator[Issue]:
         yield _warning("discount_once", order, "total discount is not the sum of the allocations", difference)
 
 
-def dates(order: Order, places: int) -> Iterator[Issue]:
+def dates(order: Order, _places: int) -> Iterator[Issue]:
     """createdDate is not after sourceModifiedDate."""
     if order.created_date and order.source_modified_date and order.created_date > order.source_modified_date:
         yield _warning("dates", order, "the order was changed before it was created", None)
@@ -152,10 +119,6 @@ def payments_total(order: Order, places: int) -> Iterator[Issue]:
 
 def _paid_words(difference: int) -> str:
     return "more was paid than owed" if difference > 0 else "less was paid than owed"
-
-
-def _against_source(order: Order, group: OrderGroup, facts: Facts) -> Iterator[Issue]:
-    return iter(())
 
 
 def _warning(code: str, order: Order, detail: str, difference: int | None) -> Issue:

@@ -39,7 +39,7 @@ def sale_lines(
     if not items.has_lines:
         net = reading.goods - reading.tax
         return [_one_line(order_id, net, reading.tax, exponent)], fees, origin
-    goods = [item for item in items.goods]
+    goods = list(items.goods)
     values = [item.amount if reading.line_totals else item.unit_value for item in goods]
     discounts = [list(item.discounts) for item in goods]
     left = [value - sum(amount for _, amount in own) for value, own in zip(values, discounts, strict=True)]
@@ -71,7 +71,7 @@ def sale_lines(
         line.discounts.append((name, amount))
         lines.append(line)
     if tax_on_fees:
-        _tax_fees(order_id, fees, lines, tax_on_fees, reading, exponent)
+        _tax_fees(order_id, fees, lines, tax_on_fees, inside=reading.tax_inside)
     if reading.difference:
         lines.append(_unreconciled(reading.difference, exponent))
     return lines, fees, origin
@@ -91,11 +91,10 @@ def tax_weights(goods: Sequence[Goods], left: Sequence[int], *, inside: bool) ->
             weights.append(0)
         elif known:
             rate = sum(tax.rate or 0 for tax in item.taxes)
-            weight = value * rate * 1000
-            weights.append(
-                (weight * _RATE_SCALE // (_RATE_SCALE + rate) if inside else weight)
-                + 1000 * _RATE_SCALE * sum(tax.flat for tax in item.taxes)
-            )
+            taxed = value * rate * 1000
+            if inside:
+                taxed = taxed * _RATE_SCALE // (_RATE_SCALE + rate)
+            weights.append(taxed + 1000 * _RATE_SCALE * sum(tax.flat for tax in item.taxes))
         else:
             weights.append(value)
     return weights if any(weight > 0 for weight in weights) else [max(value, 0) for value in left]
@@ -204,13 +203,11 @@ def _unreconciled(difference: int, exponent: int) -> Line:
     return line
 
 
-def _tax_fees(
-    order_id: str, fees: list[Fee], lines: list[Line], tax: int, reading: Reading, exponent: int
-) -> None:
+def _tax_fees(order_id: str, fees: list[Fee], lines: list[Line], tax: int, *, inside: bool) -> None:
     if not fees:
         lines.append(Line(order_id, Decimal(1), Decimal(0), 0, tax))
         return
     for fee, part in zip(fees, shares(tax, [fee.total for fee in fees]), strict=True):
-        fee.total += 0 if reading.tax_inside else part
+        fee.total += 0 if inside else part
         fee.tax = part
         fee.tax_percentage = effective_rate(part, fee.total - part)

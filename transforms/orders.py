@@ -10,7 +10,7 @@ out of its price; ``closedDate`` stays unset because no event of Clover closes a
 data model); ``orderNumber`` is the merchant's reference unless the caller knows that others carry it too.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -28,10 +28,10 @@ from schemas.commerce import (
 )
 from schemas.iso import alpha_3
 from schemas.money import UNKNOWN_CURRENCY, exponent, to_decimal
+from transforms.agreement import Facts, check
 from transforms.canonical import content_hash
 from transforms.customers import customer_ref
 from transforms.dates import from_ms, local_day, newest, observed_date, whole_seconds
-from transforms.invariants import Facts, check
 from transforms.items import Goods, Items, items_of, platform_items
 from transforms.ledger import Fee, Line, effective_rate
 from transforms.line_items import sale_lines
@@ -222,6 +222,10 @@ def _books(group: OrderGroup, order_id: str, currency: str, taken: list[Taken], 
         ),
     )
     return _Books(places, returns.lines, fees, refunds, tips - returns.tip_returned, facts)
+
+
+def _is_foreign(moved: Iterable[Taken | Returned], currency: str) -> bool:
+    return any(one.currency != currency and one.status is PaymentStatus.PAID for one in moved)
 
 
 def _returned_by_totals(group: OrderGroup) -> bool:

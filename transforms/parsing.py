@@ -27,13 +27,13 @@ def parse_group(
 ) -> tuple[OrderGroup, list[Issue]]:
     """The group, and an issue of severity error for every record that could not be read. Never raises."""
     issues: list[Issue] = []
-    order_id = _id(order) or next(
-        (_id(row, "order") or _id(row) for row in charges if isinstance(row, dict)), ""
-    )
+    charge_list, refund_list = _listed(charges), _listed(refunds)
+    named = [_id(order), *(_id(row, "order") or _id(row) for row in charge_list)]
+    order_id = next((name for name in named if name), "")
     parsed_order = None if order is None else _read(Order, order, "order", order_id, issues)
-    charge_rows = _merged(charges, _members(order, "past_charges"), "charge", order_id, issues)
+    charge_rows = _merged(charge_list, _members(order, "past_charges"), "charge", order_id, issues)
     refund_rows = _merged(
-        refunds,
+        refund_list,
         (
             {"charge": row["id"], **refund} if isinstance(refund, dict) else refund
             for row in charge_rows
@@ -124,8 +124,12 @@ def _members(row: object, name: str) -> list[Any]:
     return found if isinstance(found, list) else []
 
 
+def _listed(found: object) -> list[object]:
+    return list(found) if isinstance(found, Iterable) and not isinstance(found, str | bytes | Mapping) else []
+
+
 def _merged(
-    listed: object, embedded: Iterable[object], kind: str, order_id: str, issues: list[Issue]
+    listed: list[object], embedded: Iterable[object], kind: str, order_id: str, issues: list[Issue]
 ) -> list[dict[str, Any]]:
     """Every record once, in the order of their ids; embedded views first, so that listed ones overwrite them."""
     by_id: dict[str, list[dict[str, Any]]] = {}
@@ -133,7 +137,7 @@ def _merged(
         list(listed) if isinstance(listed, Iterable) and not isinstance(listed, str | Mapping) else []
     )
     seen_in_list: dict[str, list[dict[str, Any]]] = {}
-    for views, found in ((by_id, embedded), (seen_in_list, listed_rows)):
+    for views, found in ((by_id, embedded), (seen_in_list, listed)):
         for row in found:
             record_id = _id(row)
             if not isinstance(row, dict) or record_id is None:
@@ -146,9 +150,8 @@ def _merged(
             views.setdefault(record_id, []).append(row)
     merged = []
     for record_id in sorted(by_id.keys() | seen_in_list.keys()):
-        views = [*_sorted(by_id.get(record_id, [])), *_sorted(seen_in_list.get(record_id, []))]
-        record = views[0] if len(views) == 1 else _overlaid(views)
-        merged.append(record)
+        all_views = [*_sorted(by_id.get(record_id, [])), *_sorted(seen_in_list.get(record_id, []))]
+        merged.append(all_views[0] if len(all_views) == 1 else _overlaid(all_views))
     return merged
 
 

@@ -1,0 +1,25 @@
+"""Payment methods: the ways an order was paid, by Codat's payment types.
+
+Clover's Ecommerce API names a method (``card``, ``giftCard``) and no record of it, so the type is the id.
+"""
+
+from schemas.commerce import Order, PaymentMethod, PaymentMethodStatus, PaymentType
+
+_NAMES = {
+    PaymentType.CARD: "Card, in person",
+    PaymentType.ONLINE_CARD: "Card, online",
+    PaymentType.PREPAID: "Gift card",
+    PaymentType.PAYPAL: "PayPal",
+    PaymentType.CASH: "Cash",
+    PaymentType.CUSTOM: "Other",
+    PaymentType.UNKNOWN: "Unknown",
+}
+
+
+def payment_methods_of(order: Order) -> list[PaymentMethod]:
+    """The methods of an order's payments, each once, in the order of their ids."""
+    used = sorted({payment.type for payment in order.payments if payment.type is not None})
+    return [
+        PaymentMethod(id=kind.value, name=_NAMES.get(kind, kind.value), status=PaymentMethodStatus.ACTIVE)
+        for kind in used
+    ]
