@@ -66,11 +66,20 @@ WITH bought AS (
   GROUP BY ALL
   HAVING has_sale
 ),
+often AS (
+  -- Few pairs come back in three months: the others are dropped before anything is sorted.
+  SELECT company_id, connection_id, customer_id, product_id, currency,
+    unnest(list({'month': "month", 'revenue': revenue})) AS bought
+  FROM bought
+  GROUP BY company_id, connection_id, customer_id, product_id, currency
+  HAVING count(*) >= 3
+),
 numbered AS (
   -- Months in a row keep the same difference between their number and their rank.
-  SELECT *, date_part('year', "month") * 12 + date_part('month', "month") - row_number() OVER (
-    PARTITION BY company_id, connection_id, customer_id, product_id, currency ORDER BY "month") AS streak
-  FROM bought
+  SELECT * EXCLUDE (bought), bought."month" AS "month", bought.revenue AS revenue,
+    date_part('year', bought."month") * 12 + date_part('month', bought."month") - row_number() OVER (
+      PARTITION BY company_id, connection_id, customer_id, product_id, currency ORDER BY bought."month") AS streak
+  FROM often
 ),
 counted AS (
   SELECT *, count(*) OVER (
