@@ -3,7 +3,9 @@
 import base64
 import json
 import shutil
+import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -11,8 +13,10 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+
 import duckdb
 import pytest
+import uvicorn
 from starlette.testclient import TestClient
 
 from connector.api.app import create_app
@@ -513,4 +517,33 @@ def shared(tmp_path_factory: pytest.TempPathFactory, published_file: Path) -> It
 @pytest.fixture(scope="session")
 def builders() -> Any:
     """What tests need to write books of their own."""
-    return SimpleNamespace(Books=Books, Shop=Shop, line=line, payment=payment, serve=serve, money=money)
+    return SimpleNamespace(
+        Books=Books,
+        Shop=Shop,
+        line=line,
+        payment=payment,
+        serve=serve,
+        money=money,
+        listening=listening,
+        published_copy=published_copy,
+        juniper_books=juniper_books,
+    )
+
+
+@contextmanager
+def listening(directory: Path, **more: Any) -> Iterator[tuple[str, ApiState]]:
+    """The application behind uvicorn on a loopback port, in a thread."""
+    app = create_app(ApiSettings(directory=directory, threads=1, **more))
+    server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None, access_log=False))
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    while not server.started:
+        assert thread.is_alive()
+        thread.join(0.01)
+    port = server.servers[0].sockets[0].getsockname()[1]
+    try:
+        yield f"http://127.0.0.1:{port}", app.state.api
+    finally:
+        server.should_exit = True
+        thread.join(20)
+        assert not thread.is_alive()
