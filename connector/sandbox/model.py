@@ -106,7 +106,10 @@ class Order:
 
 @dataclass(slots=True, eq=False)
 class Charge:
-    """One attempt to take money. amount: without tip and surcharge. captured: what was taken, same reading."""
+    """One attempt to take money. amount: without tip and surcharge. captured: what was taken, same reading.
+
+    pays_alone: it was the first charge and for all that was owed.
+    """
 
     id: str
     seq: int
@@ -127,6 +130,7 @@ class Charge:
     note: str | None = None
     in_person: bool = False
     partial_auth: bool = False
+    pays_alone: bool = False
     vanished: bool = False
     refunds: list["Refund"] = field(default_factory=list)
     row: tuple[object, bytes] | None = None

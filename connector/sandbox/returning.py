@@ -62,7 +62,8 @@ class Returning(Selling):
         """Pays once more for an order that was returned in full; the new charge's id."""
         with self.happening(at) as at_ms:
             order = self.orders.by_id[order_id]
-            if any(charge.refundable for charge in order.charges):
+            taken = [charge for charge in order.charges if charge.captured]
+            if not taken or any(charge.refundable for charge in taken):
                 raise ValueError(f"Order {order_id} is not returned in full.")
             order.settled_charges = len(order.charges)
             charge_id = self.charge(at_ms, order_id, outcome="authorized", tip=tip)

@@ -122,6 +122,7 @@ class Selling(Records):
                 description=description,
                 in_person=in_person,
                 partial_auth=partial_auth,
+                pays_alone=not order.charges and asked == order.owed,
             )
             order.charges.append(charge)
             self.charges.add(charge)

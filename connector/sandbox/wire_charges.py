@@ -19,15 +19,9 @@ _ABSENT_CHARGE = ("customer", "description", "failure_code", "failure_message", 
 _ABSENT_REFUND = ("reason", "receipt_number", "failure_reason")
 
 
-def sole_charge(charge: Charge) -> bool:
-    """Whether the charge alone pays its order, the only case in which a tip can hide in its amount."""
-    order = charge.order
-    return order is not None and len(order.charges) == 1 and charge.amount == order.owed
-
-
 def tip_is_inside(charge: Charge, shapes: Shapes) -> bool:
     """Whether this charge's ``amount`` contains its tip: undocumented, but recorded."""
-    if not charge.tip or charge.state != "captured" or charge.preauthorized or not sole_charge(charge):
+    if not charge.tip or charge.state != "captured" or charge.preauthorized or not charge.pays_alone:
         return False
     if shapes.charge_tip == "mixed":
         return charge.order is not None and 10 <= die(charge.order.id, 200, "amount") < 18
