@@ -10,8 +10,10 @@ from connector.cli.output import json_text
 from connector.cli.progress import watching
 from connector.cli.reconciliation import print_reconciliation
 from connector.cli.stand_in import StandIn, stand_in
-from connector.cli.summary import print_summary
+from connector.cli.summary import print_next, print_runs, print_store
 from connector.errors import ConfigError
+
+NEXT = ('query "SELECT * FROM monthly_sales"', "status", 'query "DESCRIBE orders"')
 
 MARK = "# Written by connector demo; running it again rewrites this file.\n"
 
@@ -96,8 +98,10 @@ def _sync_and_reconcile(invocation: Invocation, *, as_json: bool) -> int:
     if as_json:
         click.echo(json_text({"sync": report.as_json(), "reconcile": checked.as_json()}))
     else:
+        print_runs(report)
+        print_store(report, config.store)
         print_reconciliation(checked)
-        print_summary(report, store=config.store, config_path=invocation.config_path)
+        print_next(NEXT, invocation.config_path)
     return report.exit_code or checked.exit_code
 
 

@@ -1,8 +1,9 @@
-"""Progress on the screen: bars on a terminal, a quiet log line a stage elsewhere."""
+"""Progress on the screen: bars on a terminal, a log line now and then elsewhere."""
 
 import sys
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
@@ -14,6 +15,8 @@ from connector.progress import STAGES, Progress, Stage
 from connector.redaction import redact
 
 log = get_logger(__name__)
+
+SECONDS_BETWEEN_LINES = 30.0
 
 
 class Bar:
@@ -44,36 +47,36 @@ class Bar:
 
 
 class Lines:
-    """One log line when a stage is left, with how many records it did."""
+    """A log line every half minute, saying how far the stage is; what a run did as a whole is its own line."""
 
-    def __init__(self, label: str = "") -> None:
+    def __init__(self, label: str = "", clock: Callable[[], float] = time.monotonic) -> None:
         self._label = label
+        self._clock = clock
+        self._said = clock()
         self._stage: Stage | None = None
+        self._total: int | None = None
         self._done = 0
         self._lock = threading.Lock()
 
     def of(self, label: str) -> Progress:
-        return Lines(label)
+        return Lines(label, self._clock)
 
     def stage(self, name: Stage, *, total: int | None = None) -> None:
-        self.close()
         with self._lock:
-            self._stage, self._done = name, 0
+            self._stage, self._total, self._done = name, total, 0
         log.debug("stage.started", stage=name, of=self._label, total=total)
 
     def advance(self, n: int = 1) -> None:
         with self._lock:
             self._done += n
+            done, stage, total, now = self._done, self._stage, self._total, self._clock()
+            if now - self._said < SECONDS_BETWEEN_LINES:
+                return
+            self._said = now
+        log.info("progress", stage=stage, of=self._label, done=done, total=total)
 
     def note(self, text: str) -> None:
         log.info("note", of=self._label, text=text)
-
-    def close(self) -> None:
-        """Say what the stage that was open has done; once."""
-        with self._lock:
-            stage, done, self._stage = self._stage, self._done, None
-        if stage is not None:
-            log.info("stage.finished", stage=stage, of=self._label, records=done)
 
 
 @contextmanager

@@ -78,7 +78,7 @@ def _print(found: list[Freshness], now: datetime) -> None:
                     _ago(one.last_success, now) if first else "",
                     state.stream,
                     f"{state.rows:,}",
-                    plain(state.cursor) or "never read",
+                    "never read" if state.cursor is None else plain(state.cursor.replace(microsecond=0)),
                     "" if state.cursor is None else ago(state.cursor, now),
                     (plain(one.next_run) or "by hand") if first else "",
                 )

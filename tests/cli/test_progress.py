@@ -21,18 +21,19 @@ def work(progress):
     return shop
 
 
-def test_elsewhere_a_stage_is_one_line_with_its_count():
+def test_elsewhere_a_line_comes_every_half_minute():
     out = io.StringIO()
     configure_logging("json", stream=out)
-    work(Lines()).close()
-    lines = [json.loads(line) for line in out.getvalue().splitlines()]
-    assert [(line["event"], line.get("stage"), line.get("records")) for line in lines] == [
-        ("note", None, None),
-        ("stage.finished", "extract", 3),
-        ("stage.finished", "load", 5),
-    ]
-    assert {line["of"] for line in lines} == {"Juniper Goods"}
-    assert "1TSTxxxx" not in out.getvalue()
+    now = [0.0]
+    shop = work(Lines(clock=lambda: now[0]))
+    now[0] = 31.0
+    shop.advance(4)
+    shop.advance(4)
+    note, progress = [json.loads(line) for line in out.getvalue().splitlines()]
+    assert note["event"] == "note"
+    assert "1TSTxxxx" not in note["text"]
+    assert (progress["event"], progress["stage"], progress["done"]) == ("progress", "load", 9)
+    assert progress["of"] == "Juniper Goods"
 
 
 def test_on_a_terminal_each_connection_has_a_bar():
