@@ -217,9 +217,7 @@ def _books(group: OrderGroup, order_id: str, currency: str, taken: list[Taken], 
         estimates=returns.estimates,
         beyond=returns.beyond,
         tip_returned=returns.tip_returned,
-        foreign=any(
-            one.currency != currency and one.status is PaymentStatus.PAID for one in (*taken, *refunds)
-        ),
+        foreign=_is_foreign(taken, currency) or _is_foreign(refunds, currency),
     )
     return _Books(places, returns.lines, fees, refunds, tips - returns.tip_returned, facts)
 

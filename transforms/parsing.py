@@ -133,9 +133,6 @@ def _merged(
 ) -> list[dict[str, Any]]:
     """Every record once, in the order of their ids; embedded views first, so that listed ones overwrite them."""
     by_id: dict[str, list[dict[str, Any]]] = {}
-    listed_rows = (
-        list(listed) if isinstance(listed, Iterable) and not isinstance(listed, str | Mapping) else []
-    )
     seen_in_list: dict[str, list[dict[str, Any]]] = {}
     for views, found in ((by_id, embedded), (seen_in_list, listed)):
         for row in found:

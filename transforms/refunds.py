@@ -15,7 +15,7 @@ Refunds are taken in time order against what is left of the sale. For each, the 
 Money beyond what was owed goes back before goods do. A refund of more than is left reverses what is left, then the
 tip, then surcharges; the rest is a line too, so that no refund is without a line, and is reported as beyond what was
 captured. When part of the goods was already given back as an amount without items, nobody knows which, so the rest
-goes back as an amount too. Part of a single unit goes back with quantity -1 at the price given back. A line given
+goes back as an amount too; so does an order with a line below zero, whose reverse would not be a refund. Part of a single unit goes back with quantity -1 at the price given back. A line given
 back twice carries ``_<refund id>`` the second time.
 """
 
@@ -183,7 +183,7 @@ class Returns:
 
     def _everything(self, refund: GivenBack) -> None:
         """All that is left of goods and shipping."""
-        if self._unallocated:
+        if self._unallocated or any(sold.total < 0 for sold in self.sold):
             self._amount(refund, self.goods)
             return
         for sold in self.sold:

@@ -14,7 +14,7 @@ RULES: Mapping[str, str] = {
     ),
     "totalTaxAmount": (
         "Sum of the tax of all lines and service charges, net of refunds. Clover's tax is taken once: from its tax "
-        "lines, else from tax_amount, else from the charges; it is shared out over the taxed lines to the last minor unit."
+        "lines, else from tax_amount, else from the charges; it is shared out over the taxed lines to the last unit."
     ),
     "totalDiscount": (
         "Sum of all discount allocations, net of refunds. A discount of the order is shared out over its lines in "
