@@ -61,13 +61,18 @@ class Page:
         return Answer(200, body)
 
 
-def read_one(world: World, collection: Collection, record_id: str, shapes: Shapes) -> Answer:
+def read_one(
+    world: World, collection: Collection, record_id: str, shapes: Shapes, fault: Fault | None = None
+) -> Answer:
     """A record by its id, or one of the not-found answers."""
     with world.lock:
         index: RowIndex[Any] = getattr(world, collection.name)
         record = index.by_id.get(record_id)
         if record is not None:
-            return Answer(200, encode(collection.full(record, shapes)))
+            body = encode(collection.full(record, shapes))
+            if fault is not None and fault.kind == "poison":
+                body = poisoned(body, fault.form)
+            return Answer(200, body)
     code = _NOT_FOUND_CODES[crc32(record_id.encode()) % 3]
     status = 400 if shapes.not_found == "under_400" else 404
     message = f"{collection.noun} with id {record_id} not found."
@@ -103,6 +108,14 @@ def read_list(
     if fault is not None:
         spoil(page, fault)
     return page.answer()
+
+
+def render_rows(world: World, shapes: Shapes) -> None:
+    """Renders the rows of all three lists ahead of the requests for them."""
+    for collection in COLLECTIONS.values():
+        with world.lock:
+            for record in getattr(world, collection.name).by_id.values():
+                _row(record, collection.row, shapes)
 
 
 def spoil(page: Page, fault: Fault) -> None:

@@ -136,6 +136,11 @@ class Charge:
     row: tuple[object, bytes] | None = None
 
     @property
+    def page(self) -> str:
+        """Under which id the books keep it: its order's, or its own when it has none."""
+        return self.order.id if self.order is not None else self.id
+
+    @property
     def refunded(self) -> int:
         """Given back so far by refunds that count; tip inside, surcharge not."""
         return sum(refund.amount for refund in self.refunds if refund.counts)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from connector.sandbox.model import Charge, Item, Moment, Order, Refund, RefundState
-from connector.sandbox.selling import Selling, page_of
+from connector.sandbox.selling import Selling
 from connector.sandbox.shares import half_up
 
 Lines = Sequence[tuple[Item, int]]
@@ -36,7 +36,7 @@ class Returning(Selling):
         with self.happening(at) as at_ms:
             charges = self._refundable(order_id, charge_id)
             order = charges[0].order
-            page = page_of(charges[0])
+            page = charges[0].page
             lines = _lines(order, items) if order is not None and items is not None else []
             room = sum(charge.refundable for charge in charges)
             kept_tip = self.books.balance(page, "tip")
@@ -82,7 +82,7 @@ class Returning(Selling):
             charge = self._in_state(charge_id, "captured")
             if charge.refunds:
                 raise ValueError(f"Charge {charge_id} has refunds already; it cannot be voided.")
-            page = page_of(charge)
+            page = charge.page
             self._note(at_ms, f"void_{how}", page, charge_id, charge.amount)
             if how == "refund":
                 refund_id = self.refund(at_ms, charge_id=charge_id)
@@ -103,7 +103,7 @@ class Returning(Selling):
             refund = self._pending(refund_id)
             refund.state = "succeeded"
             self._give_back(at_ms, [refund])
-            self._note(at_ms, "refund_succeeded", page_of(refund.charge), refund_id, refund.amount)
+            self._note(at_ms, "refund_succeeded", refund.charge.page, refund_id, refund.amount)
 
     def fail_refund(self, at: Moment, refund_id: str, *, state: RefundState = "failed") -> None:
         """A refund, pending or already succeeded, failed after all; the money is back with the shop."""
@@ -111,7 +111,7 @@ class Returning(Selling):
             refund = self.refunds.by_id[refund_id]
             self._undo(at_ms, refund)
             refund.state = state
-            self._note(at_ms, f"refund_{state}", page_of(refund.charge), refund_id, refund.amount)
+            self._note(at_ms, f"refund_{state}", refund.charge.page, refund_id, refund.amount)
 
     def void_refund(
         self, at: Moment, refund_id: str, *, shown_as: Literal["object", "flag", "gone"] = "object"
@@ -123,7 +123,7 @@ class Returning(Selling):
             refund.voided_as = shown_as
             if shown_as == "gone":
                 self.refunds.remove(refund)
-            self._note(at_ms, "refund_voided", page_of(refund.charge), refund_id, refund.amount)
+            self._note(at_ms, "refund_voided", refund.charge.page, refund_id, refund.amount)
 
     def _refundable(self, order_id: str | None, charge_id: str | None) -> list[Charge]:
         """The charges that can give money back, the latest first."""
@@ -179,7 +179,7 @@ class Returning(Selling):
     def _give_back(self, at_ms: int, refunds: list[Refund]) -> None:
         """Books refunds made together as one entry under the first one's id."""
         first = refunds[0]
-        page, order = page_of(first.charge), first.charge.order
+        page, order = first.charge.page, first.charge.order
         amount = sum(refund.amount for refund in refunds)
         tip = sum(refund.tip for refund in refunds)
         surcharge = sum(refund.surcharge for refund in refunds)
@@ -220,7 +220,7 @@ class Returning(Selling):
     def _undo(self, at_ms: int, refund: Refund) -> None:
         """A refund no longer counts: its entry is reversed, its lines are sold again."""
         if refund.counts:
-            page = page_of(refund.charge)
+            page = refund.charge.page
             if not any(entry[1] == refund.id for entry in self.books.entries(page)):
                 raise ValueError("One of several refunds made together cannot be undone alone.")
             self.books.reverse(page, at_ms, refund.id)

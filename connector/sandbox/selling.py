@@ -205,7 +205,7 @@ class Selling(Records):
             charge = self._in_state(charge_id, "pending")
             charge.state = "failed"
             self._touch(at_ms, charge.order, charge)
-            self._note(at_ms, "ach_failed", page_of(charge), charge.id, charge.amount)
+            self._note(at_ms, "ach_failed", charge.page, charge.id, charge.amount)
 
     def charge_alone(
         self, at: Moment, amount: int, *, description: str = "Monthly plan", with_order: bool = False
@@ -269,7 +269,7 @@ class Selling(Records):
         """Money came in: books it and, when the order is paid in full by it, says when that was."""
         charge.state = "captured"
         charge.captured = amount
-        page, order = page_of(charge), charge.order
+        page, order = charge.page, charge.order
         due = self.books.balance(page, "receivable")
         if order is not None and charge.currency != order.currency:
             amount = due  # settles in the merchant's currency, at a rate Clover does not publish
@@ -291,18 +291,13 @@ class Selling(Records):
             taken = charge.amount if amount is None else amount
             self._take(at_ms, charge, taken)
             self._touch(at_ms, charge.order, charge)
-            self._note(at_ms, "charge_captured", page_of(charge), charge.id, taken)
+            self._note(at_ms, "charge_captured", charge.page, charge.id, taken)
 
     def _in_state(self, charge_id: str, state: ChargeState) -> Charge:
         charge = self.charges.by_id[charge_id]
         if charge.state != state:
             raise ValueError(f"Charge {charge_id} is {charge.state}, not {state}.")
         return charge
-
-
-def page_of(charge: Charge) -> str:
-    """Under which id the books keep a charge: its order's, or its own when it has none."""
-    return charge.order.id if charge.order is not None else charge.id
 
 
 def _named(discount: Discounts) -> list[tuple[str, int]]:

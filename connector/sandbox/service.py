@@ -73,7 +73,7 @@ def _ecommerce(request: Request, grant: Grant, shapes: Shapes, fault: Fault | No
             403, f"Missing permission {name}.", code="processing_error", kind="authentication_error"
         )
     if len(parts) == 3:
-        return read_one(grant.world, collection, parts[2], shapes)
+        return read_one(grant.world, collection, parts[2], shapes, fault)
     return read_list(grant.world, collection, request, shapes, fault)
 
 

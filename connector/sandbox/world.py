@@ -11,7 +11,7 @@ server is listing.
 
 from connector.sandbox.model import Customer, Item, Moment
 from connector.sandbox.returning import Returning
-from connector.sandbox.selling import AnyItem, page_of
+from connector.sandbox.selling import AnyItem
 
 
 class World(Returning):
@@ -75,9 +75,9 @@ class World(Returning):
             charge = self._in_state(charge_id, "captured")
             more = tip - charge.tip
             charge.tip = tip
-            self.books.post(page_of(charge), at_ms, charge_id, {"cash": more, "tip": more})
+            self.books.post(charge.page, at_ms, charge_id, {"cash": more, "tip": more})
             self._touch(at_ms, charge.order, charge)
-            self._note(at_ms, "tip_changed", page_of(charge), charge_id, tip)
+            self._note(at_ms, "tip_changed", charge.page, charge_id, tip)
 
     def delete_order(self, at: Moment, order_id: str) -> None:
         """Somebody deletes the order on the platform: it is gone from lists and reads, its charges stay."""
@@ -95,4 +95,4 @@ class World(Returning):
             charge = self.charges.by_id[charge_id]
             charge.note = text
             self._touch(at_ms, charge.order, charge)
-            self._note(at_ms, "dispute_noted", page_of(charge), charge_id)
+            self._note(at_ms, "dispute_noted", charge.page, charge_id)

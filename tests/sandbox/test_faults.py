@@ -159,6 +159,13 @@ def test_one_record_of_a_page_is_poison_and_the_others_are_not(caller, form):
     assert [is_poison(row) for row in rows] == [False] * 4 + [True] + [False] * 4
 
 
+def test_a_record_read_by_id_can_be_poison_too(caller):
+    order = caller.ids("/v1/orders")[0]
+    caller.sandbox.faults.first(poison(), path="/v1/orders/*")
+    assert caller.json(f"/v1/orders/{order}")["amount"] == "abc"
+    assert caller.json(f"/v1/orders/{order}")["amount"] == 2400
+
+
 def test_faults_keep_to_their_path(caller):
     caller.sandbox.faults.always(error(503), path="/v1/refunds")
     caller.sandbox.faults.first(error(500), path="/v1/orders/*")

@@ -114,6 +114,17 @@ def test_lists_are_not_slower_for_being_long(serve):
     assert pages <= len(ids) // 99 + 1
 
 
+def test_a_warmed_sandbox_serves_the_same_rows(serve):
+    world = generate_shop(200, seed=1)
+    caller = serve(world)
+    cold = caller.get("/v1/orders", limit=100).content
+    caller.sandbox.shapes = Shapes()
+    caller.sandbox.warm()
+    assert all(order.row[0] is caller.sandbox.shapes for order in world.orders.by_id.values())
+    caller.sandbox.shapes = PLAIN
+    assert caller.get("/v1/orders", limit=100).content == cold
+
+
 def test_serving_says_where_it_is_and_what_the_books_say():
     said: list[str] = []
     stop = threading.Event()
