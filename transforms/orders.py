@@ -126,7 +126,7 @@ def _map(
         codat = Order.built(**{**codat.__dict__, "source_modified_date": moment})
         fingerprint = content_hash(codat)
     issues = check(codat, group, books.facts)
-    part_paid = books.facts.owed > books.facts.collected and not books.facts.foreign
+    part_paid = bool(paid) and books.facts.owed > books.facts.collected and not books.facts.foreign
     return MappedOrder(
         order_id=order_id,
         order=codat,

@@ -15,8 +15,9 @@ Refunds are taken in time order against what is left of the sale. For each, the 
 Money beyond what was owed goes back before goods do. A refund of more than is left reverses what is left, then the
 tip, then surcharges; the rest is a line too, so that no refund is without a line, and is reported as beyond what was
 captured. When part of the goods was already given back as an amount without items, nobody knows which, so the rest
-goes back as an amount too; so does an order with a line below zero, whose reverse would not be a refund. Part of a single unit goes back with quantity -1 at the price given back. A line given
-back twice carries ``_<refund id>`` the second time.
+goes back as an amount too; so does an order with a line below zero, whose reverse would not be a refund. Part of a
+single unit goes back with quantity -1 at the price given back. A line given back twice carries ``_<refund id>`` the
+second time.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -27,7 +28,7 @@ from itertools import combinations
 from schemas.commerce import TaxComponentRef
 from schemas.money import divide_half_up, to_decimal
 from transforms.allocation import shares
-from transforms.ledger import Fee, Line, effective_rate, unit_price
+from transforms.ledger import Fee, Line, effective_rate, extended, unit_price
 
 _MOST_RETURNED_ITEMS = 10  # combinations of returned items tried against one refund: 1,023
 
@@ -117,12 +118,13 @@ class Returns:
         self.tax += tax
 
     def give_back(self, refund: GivenBack) -> None:
-        """Work through one refund."""
+        """Work through one refund: the goods, then the surcharges it names."""
+        if refund.amount > 0:
+            self._give_back(refund, refund.amount)
         for name, amount in refund.surcharges:
             self._surcharge(refund, name, amount)
-        amount = refund.amount
-        if amount <= 0:
-            return
+
+    def _give_back(self, refund: GivenBack, amount: int) -> None:
         if self.overpaid and amount == self.overpaid:
             self._overpayment(refund, amount)
             return
@@ -290,9 +292,7 @@ class Returns:
             self.tax -= before
             return
         units = _whole_units(sold, total)
-        tax = divide_half_up(sold.tax * total, sold.total)
-        discounts = [(name, divide_half_up(amount * total, sold.total)) for name, amount in sold.discounts]
-        net = total - tax + sum(amount for _, amount in discounts)
+        net, tax, discounts = _parts(sold, total, units, self.exponent)
         taxes = list(
             zip((ref for ref, _ in sold.taxes), _cut(tax, [part for _, part in sold.taxes]), strict=True)
         )
@@ -375,6 +375,27 @@ def _whole_units(sold: SoldLine, total: int) -> Decimal | None:
     # A cent may be lost or won where the total of one unit is no whole number.
     near = abs(units * sold.line.total - total * int(quantity)) <= int(quantity)
     return Decimal(units) if near else None
+
+
+def _parts(
+    sold: SoldLine, total: int, units: Decimal | None, exponent: int
+) -> tuple[int, int, list[tuple[str, int]]]:
+    """What a part of a line that comes to ``total`` consists of: (net, tax, discounts).
+
+    Whole units at the price of the sale, where an odd cent fits into the discount or, without one, into the tax.
+    Otherwise every part in proportion.
+    """
+    off = sum(amount for _, amount in sold.discounts)
+    if units is not None:
+        net = extended(units, sold.line.unit_price, exponent)
+        tax = divide_half_up(sold.tax * int(units), int(sold.quantity)) if off else total - net
+        back = net + tax - total
+        if 0 <= back <= off and 0 <= tax <= sold.tax and net <= sold.net:
+            cut = _cut(back, [amount for _, amount in sold.discounts])
+            return net, tax, list(zip((name for name, _ in sold.discounts), cut, strict=True))
+    tax = divide_half_up(sold.tax * total, sold.total)
+    discounts = [(name, divide_half_up(amount * total, sold.total)) for name, amount in sold.discounts]
+    return total - tax + sum(amount for _, amount in discounts), tax, discounts
 
 
 def _cut(total: int, weights: list[int]) -> list[int]:

@@ -46,10 +46,7 @@ def shops(draw: st.DrawFn, *, most_refunds: int = 4) -> Shop:
     for item in items:
         if rate and style != "inside":
             item["tax_rates"] = [{"name": "Sales", "rate": rate}]
-    if style == "inside":
-        goods_total = base
-    else:
-        goods_total = base + tax
+    goods_total = base if style == "inside" else base + tax
     amount = base if style == "excluded" else goods_total
     if style == "line_total":
         for item in items:
