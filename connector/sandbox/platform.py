@@ -5,7 +5,7 @@ Filters repeat as ``filter=modifiedTime>=…``; order and payment queries by tim
 """
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,7 +44,7 @@ class _Kind:
 
     permission: str
     noun: str
-    records: Callable[[World], Iterable[Any]]
+    records: Callable[[World], Mapping[str, Any]]
     render: Callable[[Any, set[str]], dict[str, Any]]
     times: dict[str, str]
     spanned: bool = True
@@ -52,18 +52,18 @@ class _Kind:
 
 _BOTH = {"createdTime": "created", "clientCreatedTime": "created", "modifiedTime": "modified"}
 _KINDS = {
-    "orders": _Kind("READ_ORDERS", "Order", lambda world: world.orders.by_id.values(), platform_order, _BOTH),
+    "orders": _Kind("READ_ORDERS", "Order", lambda world: world.orders.by_id, platform_order, _BOTH),
     "payments": _Kind(
         "READ_PAYMENTS",
         "Payment",
-        lambda world: world.charges.by_id.values(),
+        lambda world: world.charges.by_id,
         lambda charge, _: payment_json(charge),
         _BOTH,
     ),
     "refunds": _Kind(
         "READ_PAYMENTS",
         "Refund",
-        lambda world: world.refunds.by_id.values(),
+        lambda world: world.refunds.by_id,
         lambda refund, _: platform_refund(refund),
         {"createdTime": "created"},
         spanned=False,
@@ -71,7 +71,7 @@ _KINDS = {
     "customers": _Kind(
         "READ_CUSTOMERS",
         "Customer",
-        lambda world: world.customers.values(),
+        lambda world: world.customers,
         customer_json,
         {"customerSince": "since"},
         spanned=False,
@@ -106,12 +106,7 @@ def platform(request: Request, grant: Grant | None) -> Answer:
     with world.lock:
         if record_id is None:
             return _listing(request, kind, world, expand)
-        source: dict[str, Any] = (
-            {record.id: record for record in kind.records(world)}
-            if kind.noun != "Order"
-            else world.orders.by_id
-        )
-        record = source.get(record_id)
+        record = kind.records(world).get(record_id)
         if record is None:
             raise Refused(platform_refusal(404, f"{kind.noun} not found"))
         if nested == "line_items" and kind.noun == "Order":
@@ -127,7 +122,7 @@ def _listing(request: Request, kind: _Kind, world: World, expand: set[str]) -> A
         _check_span(tests, world.now)
     records = [
         record
-        for record in kind.records(world)
+        for record in kind.records(world).values()
         if all(_TESTS[operator](getattr(record, name), bound) for name, operator, bound in tests)
     ]
     records.sort(key=lambda record: getattr(record, "modified", 0), reverse=True)

@@ -6,9 +6,7 @@ from connector.sandbox.ids import die
 from connector.sandbox.model import Charge, ChargeState, Item, Moment, Order, Tender
 from connector.sandbox.records import Records
 from connector.sandbox.shares import half_up, shares
-
-AnyItem = Item | tuple[str, int] | tuple[str, int, int]
-Discounts = int | tuple[str, int] | Sequence[tuple[str, int]]
+from connector.sandbox.terms import AnyItem, Discounts, named
 
 _RATE_BASE = 10_000_000  # rates are percent x 100 000
 
@@ -42,8 +40,8 @@ class Selling(Records):
         """
         with self.happening(at) as at_ms:
             lines = [self._line(item, tax_rate) for item in items]
-            named = _named(discount)
-            off = sum(amount for _, amount in named)
+            discounts = named(discount)
+            off = sum(amount for _, amount in discounts)
             for line, share in zip(lines, shares(off, [line.value for line in lines]), strict=True):
                 line.discount = share
             by_rate = [(line.value - line.discount) * line.rate for line in lines]
@@ -60,7 +58,7 @@ class Selling(Records):
                 modified=second,
                 currency=currency or self.merchant.currency,
                 items=lines,
-                discounts=named,
+                discounts=discounts,
                 shipping=shipping,
                 shipping_name=shipping_name,
                 tax=tax,
@@ -298,11 +296,3 @@ class Selling(Records):
         if charge.state != state:
             raise ValueError(f"Charge {charge_id} is {charge.state}, not {state}.")
         return charge
-
-
-def _named(discount: Discounts) -> list[tuple[str, int]]:
-    if isinstance(discount, int):
-        return [("Discount", discount)] if discount else []
-    if isinstance(discount, tuple) and len(discount) == 2 and isinstance(discount[0], str):
-        return [(discount[0], int(discount[1]))]
-    return [(str(name), int(amount)) for name, amount in discount]

@@ -11,7 +11,7 @@ server is listing.
 
 from connector.sandbox.model import Customer, Item, Moment
 from connector.sandbox.returning import Returning
-from connector.sandbox.selling import AnyItem
+from connector.sandbox.terms import AnyItem
 
 
 class World(Returning):

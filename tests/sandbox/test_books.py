@@ -84,6 +84,22 @@ def test_a_surcharge_goes_back_in_proportion(world):
     assert world.books.order(order).total_amount_minor == 6_180
 
 
+def test_refunds_in_pieces_give_back_exactly_the_surcharge(world):
+    order = world.sell(T, [("Stool", 1000)], surcharge=31)
+    for amount in (333, 333, 334):
+        world.refund(T + HOUR, order, amount)
+    assert [world.refunds.by_id[one].surcharge for one in world.refund_ids(order)] == [10, 10, 11]
+    assert world.books.order(order).total_amount_minor == 0
+
+
+def test_a_discount_is_shared_out_to_the_cent_by_largest_remainder(world):
+    """Shares of 15.15, 37.88 and 46.97: the two larger remainders are rounded up; ties go to the earlier."""
+    order = world.open_order(T, [("A", 100), ("B", 100), ("C", 100)], discount=100)
+    uneven = world.open_order(T, [("A", 1000), ("B", 2500), ("C", 3100)], discount=100)
+    assert [item.discount for item in world.order(order).items] == [34, 33, 33]
+    assert [item.discount for item in world.order(uneven).items] == [15, 38, 47]
+
+
 def test_returned_and_paid_again_sells_twice_and_returns_once(world):
     order = world.sell(T, [("Gift basket", 2600)])
     world.refund(T + HOUR, order)
