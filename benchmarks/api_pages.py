@@ -3,8 +3,9 @@
     python benchmarks/api_pages.py [--orders 1000000] [--companies 20] [--requests 300]
 
 Makes a published file, serves it with one uvicorn worker on a loopback port, and asks over HTTP with a kept-alive
-connection: first pages, later pages, filtered pages, a page of 5000, single orders. For each it prints the median and the
-99th percentile in milliseconds, the bare server's median for the same bytes in the same run, and their ratio.
+connection: first pages, later pages, filtered pages, a page of 5000, single orders. For each it prints the median
+and the 99th percentile in milliseconds, the bare server's median for the same bytes in the same run, and their
+ratio.
 """
 
 import argparse
@@ -56,13 +57,15 @@ def make_store(directory: Path, orders: int, companies: int) -> None:
           [{{'id': 'L1', 'quantity': 2, 'unit_price': 25, 'total_amount': 54}}] AS order_line_items,
           [{{'id': 'CH' || order_id, 'amount': amount, 'currency': 'USD', 'type': 'OnlineCard', 'status': 'Paid'}}]
             AS payments,
-          '{{"id":"' || order_id || '","orderNumber":"' || order_id || '","country":"USA","currency":"USD","createdDate":"'
-            || strftime(sold, '%Y-%m-%dT%H:%M:%SZ') || '","totalAmount":' || amount || ',"totalRefund":0,"totalTaxAmount":9,'
-            || '"totalDiscount":5,"totalGratuity":0,"orderLineItems":[{LINE},{LINE},{LINE}],"payments":[{{"id":"CH' || order_id
-            || '","amount":' || amount || ',"currency":"USD","type":"OnlineCard","status":"Paid","paymentProvider":"clover"}}],'
-            || '"serviceCharges":[],"customerRef":{{"id":"' || customer || '","name":"Name ' || customer || '"}},"modifiedDate":"'
-            || '2026-11-01T00:00:00Z","sourceModifiedDate":"' || strftime(sold, '%Y-%m-%dT%H:%M:%SZ') || '"}}' AS doc
-        FROM o ORDER BY company, i"""  # noqa: S608
+          '{{"id":"' || order_id || '","orderNumber":"' || order_id || '","country":"USA","currency":"USD"'
+            || ',"createdDate":"' || strftime(sold, '%Y-%m-%dT%H:%M:%SZ') || '","totalAmount":' || amount
+            || ',"totalRefund":0,"totalTaxAmount":9,"totalDiscount":5,"totalGratuity":0,"orderLineItems":'
+            || '[{LINE},{LINE},{LINE}],"payments":[{{"id":"CH' || order_id || '","amount":' || amount
+            || ',"currency":"USD","type":"OnlineCard","status":"Paid","paymentProvider":"clover"}}],'
+            || '"serviceCharges":[],"customerRef":{{"id":"' || customer || '","name":"Name ' || customer
+            || '"}},"modifiedDate":"2026-11-01T00:00:00Z","sourceModifiedDate":"'
+            || strftime(sold, '%Y-%m-%dT%H:%M:%SZ') || '"}}' AS doc
+        FROM o ORDER BY company, i"""
     )
     for n in range(companies):
         con.execute(
@@ -81,6 +84,7 @@ def make_store(directory: Path, orders: int, companies: int) -> None:
 
 
 def make_key(directory: Path, companies: int) -> str:
+    """The companies in the control file, and the base64 of a key that may read them all."""
     sys.path.insert(0, str(ROOT))
     from connector.api.state import TABLES
     from connector.store import api_companies, api_keys
@@ -150,6 +154,7 @@ def timed(client: httpx.Client, path: Callable[[int], str], n: int) -> tuple[lis
 
 
 def main() -> None:
+    """Make, serve, ask, print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--orders", type=int, default=1_000_000)
     parser.add_argument("--companies", type=int, default=20)
@@ -194,7 +199,10 @@ def main() -> None:
             ("single order", order, asked.requests),
         ]
         rows = []
-        with served(API, str(store)) as url, httpx.Client(base_url=url, headers=headers, timeout=60) as client:
+        with (
+            served(API, str(store)) as url,
+            httpx.Client(base_url=url, headers=headers, timeout=60) as client,
+        ):
             timed(client, of, 10)
             measured = [(name, *timed(client, path, n), n) for name, path, n in cases]
             for index, (_name, _took, body, _n) in enumerate(measured):

@@ -146,7 +146,7 @@ def _get_route(resource: Resource) -> Callable[..., Response]:
     summary="Company info",
     description="Who the merchant is, as the source says. One object, no paging.",
     operation_id="get-commerce-info",
-    **documented(examples.COMPANY_INFO, 409),
+    **documented(examples.COMPANY_INFO, 400, 409),
 )
 def get_company_info(
     request: Request, company_id: CompanyId, connection_id: ConnectionId, as_of: AsOf = None

@@ -5,7 +5,7 @@ An example of success, and the errors of the route in Codat's one body.
 
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Response
 
 from schemas.platform import ErrorMessage
 
@@ -44,7 +44,8 @@ def documented(
             "model": ErrorMessage,
             "content": {"application/json": {"example": _error(code)}},
         }
-    return {"responses": responses, "status_code": status, "response_model": None}
+    made = {"responses": responses, "status_code": status, "response_model": None}
+    return made if example is not None else {**made, "response_class": Response}
 
 
 def _error(code: int) -> dict[str, object]:

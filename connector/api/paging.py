@@ -87,10 +87,8 @@ class Pins:
         now = self._clock()
         with self._lock:
             held = self._pins.pop(reader, None)
-            if page == 1 or held is None or now - held[1] > PIN_SECONDS:
-                snapshot = newest
-            else:
-                snapshot = min(held[0], newest)
+            fresh = page == 1 or held is None or now - held[1] > PIN_SECONDS
+            snapshot = newest if fresh or held is None else min(held[0], newest)
             self._pins[reader] = (snapshot, now)
             while len(self._pins) > self._most:
                 self._pins.popitem(last=False)

@@ -59,7 +59,7 @@ def take_from_config(
         for company_id, name, connection_ids in companies:
             db.execute(
                 "INSERT INTO companies (company_id, name, created, origin) VALUES (?, ?, ?, 'config')"
-                " ON CONFLICT (company_id) DO UPDATE SET name = CASE WHEN origin = 'config' THEN excluded.name ELSE name END",
+                " ON CONFLICT (company_id) DO UPDATE SET name = excluded.name WHERE origin = 'config'",
                 (company_id, name, stamp(now)),
             )
             for connection_id in connection_ids:

@@ -95,23 +95,20 @@ def _apply(connection: duckdb.DuckDBPyConnection, batch: Batch, load: _Load) -> 
     _put_state(connection, batch, load)
     _put_run(connection, batch.run, applied)
     connection.execute(
-        "UPDATE ledger.publication SET commit_id = commit_id + 1, committed_at = ?",
-        [load.loaded_at.replace(tzinfo=None)],
+        "UPDATE ledger.publication SET commit_id = commit_id + 1, committed_at = ?,"
+        " snapshot_id = greatest(snapshot_id, ?)",
+        [_plain(load.loaded_at), applied.snapshot_id or 0],
     )
     return applied
 
 
 def _next_load(connection: duckdb.DuckDBPyConnection, now: datetime) -> _Load:
-    row = connection.execute(
-        "SELECT coalesce(max(snapshot_id), 0), max(loaded_at) FROM ledger.snapshots"
-    ).fetchone()
+    row = connection.execute("SELECT snapshot_id, committed_at FROM ledger.publication").fetchone()
     assert row is not None
     newest, last = row
-    at = now.astimezone(UTC).replace(microsecond=0)
-    if last is not None:
-        # A client that asks for "modified after the last I saw", cut to the second, must not miss this load.
-        at = max(at, last.replace(tzinfo=UTC) + timedelta(seconds=1))
-    return _Load(newest + 1, at)
+    # A client that asks for "modified after the last I saw", cut to the second, must not miss this load.
+    after_the_last = last.replace(tzinfo=UTC) + timedelta(seconds=1)
+    return _Load(newest + 1, max(now.astimezone(UTC).replace(microsecond=0), after_the_last))
 
 
 def _put_connection(connection: duckdb.DuckDBPyConnection, row: ConnectionRow | None) -> None:

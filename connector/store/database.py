@@ -22,7 +22,7 @@ TEMPORARY = Path("staging/duckdb.tmp")
 # Readable by DuckDB 1.4 and later, so that older command lines and DBeaver open what is published.
 STORAGE_VERSION = "v1.4.0"
 THREADS = min(4, os.cpu_count() or 1)
-MEMORY_LIMIT = "2GB"
+MEMORY_LIMIT = 2 << 30
 _MAKE_ROOM = "Free disk space, then run it again. What was published before is unharmed."
 _RAISE_LIMIT = "Raise the limit on file size (ulimit -f), then run it again. What was published is unharmed."
 
@@ -38,32 +38,51 @@ def private_directory(path: Path) -> Path:
 
 @contextmanager
 def work_database(directory: Path) -> Iterator[duckdb.DuckDBPyConnection]:
-    """The writer's file as the default catalog, made when it is missing. Only under the store's lock."""
+    """The writer's file, which must be there, as the default catalog. Only under the store's lock."""
     path = directory / WORK
     with store_errors(path, "open"):
-        connection = _memory(directory)
+        connection = memory_database(directory)
     try:
         with store_errors(path, "open"):
-            # duckdb.connect(path) would make a file in the newest format; ATTACH can choose.
-            quoted = _quoted(str(path))
-            if path.exists():
-                connection.execute(f"ATTACH {quoted} AS {CATALOG}")
-            else:
-                connection.execute(f"ATTACH {quoted} AS {CATALOG} (STORAGE_VERSION '{STORAGE_VERSION}')")
-                path.chmod(0o600)
+            connection.execute(f"ATTACH {quoted(path)} AS {CATALOG}")
             connection.execute(f"USE {CATALOG}")
-            connection.execute("CREATE SCHEMA IF NOT EXISTS ledger")
         yield connection
     finally:
         connection.close()
 
 
-def _memory(directory: Path) -> duckdb.DuckDBPyConnection:
+def attach_new(connection: duckdb.DuckDBPyConnection, path: Path, catalog: str) -> None:
+    """Make an empty database file that only its owner can read, as a catalog with an empty ledger."""
+    # duckdb.connect(path) would make a file in the newest format; ATTACH can choose.
+    connection.execute(f"ATTACH {quoted(path)} AS {catalog} (STORAGE_VERSION '{STORAGE_VERSION}')")
+    path.chmod(0o600)
+    connection.execute(f"CREATE SCHEMA {catalog}.ledger")
+
+
+def unwritten_log(path: Path) -> Path | None:
+    """The log beside a database file when it holds something that is not in the file yet."""
+    log = path.with_name(path.name + ".wal")
+    return log if log.exists() and log.stat().st_size > 0 else None
+
+
+def make_work_database(directory: Path) -> None:
+    """An empty writer's file, complete before it gets its name."""
+    path, temporary = directory / WORK, directory / "making-work.tmp"
+    with store_errors(path, "make"):
+        connection = memory_database(directory)
+        try:
+            attach_new(connection, temporary, CATALOG)
+        finally:
+            connection.close()
+        temporary.replace(path)
+
+
+def memory_database(directory: Path) -> duckdb.DuckDBPyConnection:
+    """A session of the writer's, with nothing in it yet."""
     connection = duckdb.connect(
         ":memory:",
         config={
             "threads": THREADS,
-            "memory_limit": MEMORY_LIMIT,
             # Beside the store, where there is room for it; the default would be the current directory.
             "temp_directory": str(directory / TEMPORARY),
             "autoinstall_known_extensions": False,
@@ -71,7 +90,17 @@ def _memory(directory: Path) -> duckdb.DuckDBPyConnection:
         },
     )
     connection.execute("SET TimeZone = 'UTC'")
+    connection.execute(f"SET memory_limit = '{_memory_limit(connection)}B'")
     return connection
+
+
+def _memory_limit(connection: duckdb.DuckDBPyConnection) -> int:
+    """Bytes: two GiB, or half of what DuckDB would take by itself, which knows the limits of containers."""
+    row = connection.execute("SELECT current_setting('memory_limit')").fetchone()
+    found = re.fullmatch(r"([\d.]+) (KiB|MiB|GiB|TiB)", str(row[0]) if row else "")
+    if found is None:
+        return MEMORY_LIMIT
+    return min(MEMORY_LIMIT, int(float(found[1]) * 1024 ** (1 + "KMGT".index(found[2][0])) / 2))
 
 
 @contextmanager
@@ -128,7 +157,7 @@ def _explained_duckdb(error: duckdb.Error, path: Path, doing: str) -> StoreError
         )
     if isinstance(error, duckdb.OutOfMemoryException):
         return StoreError(
-            f"Could not {doing}: {path}: not enough memory ({MEMORY_LIMIT}). Nothing of this load was kept.",
+            f"Could not {doing}: {path}: not enough memory. Nothing of this load was kept.",
             hint="Load a shorter span at a time: connector sync --until ...",
         )
     return StoreError(
@@ -136,5 +165,6 @@ def _explained_duckdb(error: duckdb.Error, path: Path, doing: str) -> StoreError
     )
 
 
-def _quoted(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
+def quoted(path: Path) -> str:
+    """A path as a SQL string."""
+    return "'" + str(path).replace("'", "''") + "'"

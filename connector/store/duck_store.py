@@ -12,7 +12,7 @@ publishing. So companies are synced side by side, and nobody who reads waits for
 """
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -23,17 +23,27 @@ from connector.errors import StoreError
 from connector.store import locks
 from connector.store.apply import apply_batch
 from connector.store.batch import Applied, Batch
-from connector.store.database import TEMPORARY, WORK, private_directory, store_errors, work_database
+from connector.store.database import (
+    TEMPORARY,
+    WORK,
+    make_work_database,
+    private_directory,
+    store_errors,
+    work_database,
+)
 from connector.store.failpoints import failpoint
+from connector.store.forget import rewrite_without
 from connector.store.interface import now_utc
 from connector.store.migrate import migrate
 from connector.store.publish import (
+    LINK,
     committed,
     copy_in_child,
     newest_copy,
     publish_copy,
     published_commit,
     remove_leftovers,
+    remove_old,
 )
 from connector.store.reader import DuckReader, open_published
 
@@ -103,6 +113,15 @@ class DuckStore:
             if is_behind:
                 self._publish()
 
+    def forget(self, company_id: str) -> Mapping[str, int]:
+        with self._locked():
+            with self._work():
+                pass  # brings the store up to date first
+            removed = rewrite_without(self._directory, company_id, at=self._clock())
+            published = self._publish()
+            remove_old(self._directory, published, keep=1)
+        return removed
+
     def open_reader(self) -> DuckReader:
         return open_published(self._directory)
 
@@ -115,6 +134,8 @@ class DuckStore:
                     " Nothing was changed.",
                     hint=f"Remove {WORK}: the next run makes it again from the published file.",
                 )
+            if shown == commit:
+                return (self._directory / LINK).resolve()
             with store_errors(self._directory / WORK, "write out"):
                 connection.execute("CHECKPOINT")
         # Closed now: nobody has the file open, and the lock keeps it so.
@@ -132,7 +153,8 @@ class DuckStore:
     @contextmanager
     def _work(self) -> Iterator[duckdb.DuckDBPyConnection]:
         private_directory(self._directory / "staging")
-        self._restore_lost_work()
+        if not (self._directory / WORK).exists():
+            self._make_work()
         with work_database(self._directory) as connection:
             with store_errors(self._directory / WORK, "bring the store up to date"):
                 if migrate(connection, at=self._clock()):
@@ -140,16 +162,18 @@ class DuckStore:
                     connection.execute("UPDATE ledger.publication SET commit_id = commit_id + 1")
             yield connection
 
-    def _restore_lost_work(self) -> None:
+    def _make_work(self) -> None:
         """A published file holds everything the writer's file does: make a lost one from it, never an empty
         one.
         """
-        work = self._directory / WORK
-        published = newest_copy(self._directory)
-        if work.exists() or published is None:
+        published, work = newest_copy(self._directory), self._directory / WORK
+        # A log without its file is of no use to anybody, and must not be taken for that of the new file.
+        work.with_name(WORK + ".wal").unlink(missing_ok=True)
+        if published is None:
+            make_work_database(self._directory)
             return
         with store_errors(work, "restore"):
-            temporary = self._directory / "restoring-work.tmp"
+            temporary = self._directory / "making-work.tmp"
             copy_in_child(published, temporary)
             temporary.chmod(0o600)
             temporary.replace(work)

@@ -1,6 +1,6 @@
 """The door to the store: what sync, API and command line may ask of it, whatever keeps the data behind it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -69,6 +69,12 @@ class Store(Protocol):
 
     def repair(self) -> None:
         """Finish what a killed process left: make the store if it is missing, publish if something waits."""
+
+    def forget(self, company_id: str) -> Mapping[str, int]:
+        """Remove a company from the ledger and every published file; table -> rows removed.
+
+        Raw payloads, ``control.sqlite`` and the configuration are the caller's. Hold the company's run locks.
+        """
 
     def open_reader(self) -> Reader:
         """The newest published state. StoreError when nothing was published yet."""

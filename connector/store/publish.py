@@ -15,13 +15,13 @@ from pathlib import Path
 import duckdb
 
 from connector.errors import StoreError
-from connector.store.database import WORK, store_errors
+from connector.store.database import WORK, store_errors, unwritten_log
 from connector.store.failpoints import failpoint
 
 LINK = "commerce.duckdb"
 KEPT = 3
 _NAME = re.compile(r"^serve-(\d{9,})\.duckdb$")
-_LEFTOVERS = ("publishing-*.tmp", "link-*.tmp", "restoring-*.tmp")
+_LEFTOVERS = ("publishing-*.tmp", "link-*.tmp", "making-*.tmp*")
 
 
 def published_commit(directory: Path) -> int | None:
@@ -52,9 +52,8 @@ def publish_copy(directory: Path, commit: int) -> Path:
     Only under the store's lock. Raises StoreError; what was published before stays in place then.
     """
     work, target = directory / WORK, directory / f"serve-{commit:09d}.duckdb"
-    log = work.with_name(WORK + ".wal")
     with store_errors(directory, "publish"):
-        if log.exists() and log.stat().st_size > 0:
+        if log := unwritten_log(work):
             raise StoreError(
                 f"{work} was not written out completely ({log.name} is not empty). Nothing was published.",
                 hint="Run it again. If that does not help, keep both files and report it.",
@@ -75,7 +74,7 @@ def publish_copy(directory: Path, commit: int) -> Path:
         failpoint("publish.before_link")
         _lead_to(directory, target)
         failpoint("publish.after_link")
-        _remove_old(directory, target)
+        remove_old(directory, target)
     return target
 
 
@@ -120,9 +119,10 @@ def _lead_to(directory: Path, target: Path) -> None:
     _flush(directory)
 
 
-def _remove_old(directory: Path, newest: Path) -> None:
+def remove_old(directory: Path, newest: Path, *, keep: int = KEPT) -> None:
+    """Remove all published copies but the newest few. Who has one open keeps reading it."""
     copies = sorted(_copies(directory), key=lambda copy: copy[0], reverse=True)
-    for _, path in copies[KEPT:]:
+    for _, path in copies[keep:]:
         if path != newest:
             path.unlink(missing_ok=True)
 

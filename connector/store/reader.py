@@ -8,7 +8,7 @@ from typing import Self
 import duckdb
 
 from connector.errors import ConfigError, StoreError
-from connector.store.database import THREADS, store_errors
+from connector.store.database import THREADS, quoted, store_errors
 from connector.store.publish import LINK
 
 
@@ -103,7 +103,7 @@ def _attached(path: Path) -> duckdb.DuckDBPyConnection:
     )
     try:
         connection.execute("SET TimeZone = 'UTC'")
-        connection.execute("ATTACH '" + str(path).replace("'", "''") + "' AS commerce (READ_ONLY)")
+        connection.execute(f"ATTACH {quoted(path)} AS commerce (READ_ONLY)")
         connection.execute("USE commerce")
     except BaseException:
         connection.close()

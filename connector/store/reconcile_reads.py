@@ -55,7 +55,9 @@ def stored_records(
         yield from chunk
 
 
-def unshown_records(connection: duckdb.DuckDBPyConnection, connection_id: str) -> dict[tuple[str, str], str | None]:
+def unshown_records(
+    connection: duckdb.DuckDBPyConnection, connection_id: str
+) -> dict[tuple[str, str], str | None]:
     """(kind, id) of charges and refunds that no published order lists -> why its order is held back, or None."""
     rows = connection.execute(_UNSHOWN, {"connection": connection_id}).fetchall()
     return {(kind, record_id): reason for kind, record_id, _, reason in rows}

@@ -13,7 +13,6 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-
 import duckdb
 import pytest
 import uvicorn

@@ -11,6 +11,7 @@ Oct     E      Y         10-01 00:00:00       1 x 40          40
 """
 
 from datetime import date, datetime, timedelta
+from itertools import pairwise
 
 import pytest
 
@@ -24,7 +25,7 @@ REPORTS = ("revenue", "orders", "refunds", "customerRetention", "lifetimeValue")
 @pytest.fixture(scope="module")
 def get(tmp_path_factory, builders):
     made = builders.Books(tmp_path_factory.mktemp("metrics"))
-    at = datetime  # noqa: DTZ001 - the store keeps UTC without a zone
+    at = datetime
     for order_id, customer, created, lines in [
         ("A", "X", at(2026, 8, 10), [("2", "10", "1")]),
         ("B", "X", at(2026, 9, 1), [("1", "100", "8")]),
@@ -42,19 +43,16 @@ def get(tmp_path_factory, builders):
     made.snapshot(1, "r1", JUNIPER, SHOP, at(2026, 11, 18))
     made.connections.append((JUNIPER, SHOP, "Linked", "USD"))
     made.publish()
-    for server in builders.serve(made):
-        headers = server.key("read", companies=[JUNIPER])
+    running = builders.serve(made)
+    server = next(running)
+    headers = server.key("read", companies=[JUNIPER])
 
-        def ask(report, **more):
-            params = {
-                "reportDate": "29-10-2026",
-                "periodLength": 1,
-                "numberOfPeriods": 2,
-                "periodUnit": "Month",
-            }
-            return server.client.get(f"{METRICS}/{report}", params={**params, **more}, headers=headers)
+    def ask(report, **more):
+        params = {"reportDate": "29-10-2026", "periodLength": 1, "numberOfPeriods": 2, "periodUnit": "Month"}
+        return server.client.get(f"{METRICS}/{report}", params={**params, **more}, headers=headers)
 
-        yield ask
+    yield ask
+    running.close()
 
 
 def values(answer):
@@ -126,7 +124,8 @@ def test_as_of_works_here_too(get):
     [
         {"reportDate": "31-02-2026"}, {"reportDate": "October"}, {"periodLength": 0}, {"numberOfPeriods": 0},
         {"periodUnit": "Decade"}, {"reportDate": "01-01-0001"}, {"reportDate": "31-12-9999"},
-        {"periodUnit": "Year", "periodLength": 1000, "numberOfPeriods": 400}, {"periodUnit": "Week", "periodLength": 1000, "numberOfPeriods": 400},
+        {"periodUnit": "Year", "periodLength": 1000, "numberOfPeriods": 400},
+        {"periodUnit": "Week", "periodLength": 1000, "numberOfPeriods": 400},
     ],
 )  # fmt: skip
 def test_what_cannot_be_is_a_400(get, wrong):
@@ -145,7 +144,7 @@ def test_never_synced_is_a_404_because_codats_clients_know_no_409_here(shared):
 def test_periods_lie_back_to_back_and_end_with_the_month(unit, length):
     made = periods(read_report_date("15-02-2024"), length, unit, 5)
     assert made[-1].end == date(2024, 2, 29)
-    assert all(a.end + timedelta(days=1) == b.start for a, b in zip(made, made[1:], strict=False))
+    assert all(a.end + timedelta(days=1) == b.start for a, b in pairwise(made))
     days = {(p.end - p.start).days + 1 for p in made}
     if unit in ("Day", "Week"):
         assert days == {length * (7 if unit == "Week" else 1)}

@@ -104,9 +104,11 @@ CREATE TABLE ledger.reconciliations (
   explained DECIMAL(18,4), unexplained DECIMAL(18,4), detail VARCHAR
 );
 
--- One row: how many commits there were. A published file is named after it, so that every publication has a new name.
-CREATE TABLE ledger.publication (commit_id BIGINT NOT NULL, committed_at TIMESTAMP NOT NULL);
-INSERT INTO ledger.publication VALUES (0, TIMESTAMP '1970-01-01 00:00:00');
+-- One row: how many commits there were, the time of the last one, and the highest snapshot id ever given. A published
+-- file is named after the commit, so that every publication has a new name. Ids and times are kept here because the
+-- newest snapshot may be one that is forgotten together with its company, and neither may be given again.
+CREATE TABLE ledger.publication (commit_id BIGINT NOT NULL, committed_at TIMESTAMP NOT NULL, snapshot_id BIGINT NOT NULL);
+INSERT INTO ledger.publication VALUES (0, TIMESTAMP '1970-01-01 00:00:00', 0);
 
 -- One row: fingerprint of the view definitions that are in force.
 CREATE TABLE ledger.view_definitions (fingerprint VARCHAR NOT NULL);

@@ -1,0 +1,148 @@
+"""``connector serve``, ``keys`` and ``webhooks``: as a person and as a script use them."""
+
+import base64
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+import httpx
+import pytest
+
+from connector.cli.entry import run
+
+JUNIPER, SHOP = "8a210b68-6988-11ed-a1eb-0242ac120002", "2e9d2c44-f675-40ba-8049-353bfcb5e171"
+CONFIG = f"""\
+store: ./
+companies:
+  - id: {JUNIPER}
+    name: Juniper Goods
+    connections:
+      - {{id: {SHOP}, merchant_id: MHT4QK2Z9WX61, country: USA, timezone: America/New_York,
+         token: "${{NOT_SET_ANYWHERE}}", start_date: 2024-01-01}}
+"""
+
+
+@pytest.fixture
+def connector(books, capsys):
+    config = books.directory / "config.yaml"
+    config.write_text(CONFIG)
+
+    def call(*words):
+        code = run(["--config", str(config), *words])
+        out, err = capsys.readouterr()
+        return code, out, err
+
+    call.config = config
+    return call
+
+
+def test_a_key_is_made_shown_once_listed_without_secret_and_revoked(connector):
+    code, secret, err = connector("keys", "create", "--label", "First Lender", "--company", "Juniper Goods")
+    assert (code, secret.startswith("cck_")) == (0, True)
+    assert "not shown again" in err
+    code, out, _ = connector("keys", "list", "--json")
+    [key] = json.loads(out)
+    assert (key["label"], key["companies"], key["scopes"], key["state"]) == (
+        "First Lender",
+        [JUNIPER],
+        ["read"],
+        "good",
+    )
+    assert secret.strip().split("_", 2)[2] not in out
+    assert connector("keys", "revoke", key["key_id"])[0] == 0
+    assert json.loads(connector("keys", "list", "--json")[1])[0]["state"] == "revoked"
+    assert connector("keys", "revoke", key["key_id"])[0] == 2
+    assert connector("keys", "list")[0] == 0
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--label", "x"],
+        ["--label", "x", "--company", "nobody"],
+        ["--label", "x", "--all-companies", "--company", JUNIPER],
+        ["--label", "x", "--all-companies", "--scope", "admin"],
+    ],
+)
+def test_a_key_that_makes_no_sense_is_refused_with_exit_code_2(connector, words):
+    assert connector("keys", "create", *words)[0] == 2
+
+
+def test_the_audit_shows_who_read_what(connector, builders, books):
+    made = json.loads(connector("keys", "create", "--label", "ops", "--all-companies", "--json")[1])
+    headers = {"Authorization": "Basic " + base64.b64encode(made["key"].encode()).decode()}
+    for server in builders.serve(books):
+        server.client.get(
+            f"/companies/{JUNIPER}/connections/{SHOP}/data/commerce-orders?pageSize=3", headers=headers
+        )
+    [entry] = json.loads(connector("keys", "audit", "--key", made["key_id"], "--json")[1])
+    assert (entry["key_id"], entry["rows"], entry["snapshot_id"], entry["status"]) == (
+        made["key_id"],
+        3,
+        3,
+        200,
+    )
+    assert connector("keys", "audit")[0] == 0
+
+
+def test_webhooks_are_added_tested_listed_and_removed(connector):
+    got = []
+
+    def answer(request):
+        got.append(request)
+        return httpx.Response(204)
+
+    with pytest.MonkeyPatch.context() as patch:
+        client = httpx.Client
+        patch.setattr(httpx, "Client", lambda **more: client(transport=httpx.MockTransport(answer), **more))
+        added = json.loads(connector("webhooks", "add", "https://lender.example.com/x", "--json")[1])
+        assert added["secret"].startswith("whsec_")
+        code, out, _ = connector("webhooks", "test", added["id"])
+        assert (code, "answered 204" in out) == (0, True)
+    assert got[0].headers["webhook-signature"].startswith("v1,")
+    [delivery] = json.loads(connector("webhooks", "deliveries", added["id"], "--json")[1])
+    assert (delivery["event_type"], delivery["last_status"], delivery["next_try"]) == ("test", 204, None)
+    assert json.loads(connector("webhooks", "list", "--json")[1])[0]["state"] == "good"
+    assert connector("webhooks", "list")[0] == connector("webhooks", "deliveries", added["id"])[0] == 0
+    assert connector("webhooks", "remove", added["id"])[0] == 0
+    assert connector("webhooks", "remove", added["id"])[0] == connector("webhooks", "test", "nope")[0] == 2
+    assert connector("webhooks", "add", "http://lender.example.com")[0] == 2
+
+
+def test_a_served_process_answers_finishes_what_it_began_and_stops_on_sigterm(connector):
+    """The audit of a request answered just before the end is not lost."""
+    secret = connector("keys", "create", "--label", "x", "--all-companies")[1].strip()
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [
+        sys.executable,
+        "-c",
+        "from connector.cli import main; main()",
+        "--config",
+        str(connector.config),
+    ]
+    process = subprocess.Popen(
+        [*command, "serve", "--port", str(port)], stderr=subprocess.DEVNULL, env=os.environ
+    )
+    try:
+        url, headers = f"http://127.0.0.1:{port}", {"Authorization": f"Bearer {secret}"}
+        for _ in range(200):
+            try:
+                assert httpx.get(f"{url}/health").json() == {"status": "ok", "published": True}
+                break
+            except httpx.TransportError:
+                time.sleep(0.05)
+        answer = httpx.get(f"{url}/companies", headers=headers)
+        assert answer.json()["results"][0]["redirect"].startswith(url)
+        assert "server" not in answer.headers
+        process.send_signal(signal.SIGTERM)
+        process.wait(20)
+    finally:
+        process.kill()
+    audit = json.loads(connector("keys", "audit", "--json")[1])
+    assert answer.headers["x-correlation-id"] in [entry["correlation_id"] for entry in audit]
