@@ -45,6 +45,7 @@ def _quantity(value: object) -> object:
 
 
 Minor = Annotated[int, BeforeValidator(_whole), Field(ge=-_MOST, le=_MOST)]
+Positive = Annotated[int, BeforeValidator(_whole), Field(ge=0, le=_MOST)]
 Milliseconds = Annotated[int, BeforeValidator(_milliseconds), Field(ge=0, le=_LAST_MS)]
 Quantity = Annotated[
     Decimal, BeforeValidator(_quantity), Field(ge=-(10**9), le=10**9, allow_inf_nan=False, decimal_places=4)
@@ -152,7 +153,7 @@ class LooseModel(CloverModel):
 class AdditionalCharge(LooseModel):
     """A surcharge or convenience fee, on top of ``amount`` of its charge or refund."""
 
-    amount: Minor
+    amount: Positive
     type: str | None = None
     rate: Any = None
 
@@ -216,21 +217,21 @@ class Charge(LooseModel):
     """A payment, or the attempt at one. ``captured`` and ``paid`` alone do not say whether money was taken."""
 
     id: Id
-    amount: Minor
+    amount: Positive
     order: str | None = None
     customer: str | None = None
     currency: Currency | None = None
     created: Milliseconds | None = None
     captured: bool | None = None
-    amount_captured: Minor | None = None
+    amount_captured: Positive | None = None
     paid: bool | None = None
     status: str | None = None
     voided: bool | None = None
-    amount_refunded: Minor | None = None
+    amount_refunded: Positive | None = None
     refunded: bool | None = None
     refunds: list[Any] = Field(default_factory=list)
     tax_amount: Minor | None = None
-    tip_amount: Minor | None = None
+    tip_amount: Positive | None = None
     additional_charges: list[AdditionalCharge] = Field(default_factory=list)
     description: str | None = None
     external_reference_id: str | None = None
@@ -254,11 +255,11 @@ class Order(LooseModel):
 
     id: Id
     amount: Minor | None = None
-    amount_paid: Minor | None = None
-    amount_returned: Minor | None = None
+    amount_paid: Positive | None = None
+    amount_returned: Positive | None = None
     tax_amount: Minor | None = None
-    tip_amount: Minor | None = None
-    surcharge_amount: Minor | None = None
+    tip_amount: Positive | None = None
+    surcharge_amount: Positive | None = None
     additional_charges: list[AdditionalCharge] = Field(default_factory=list)
     currency: Currency | None = None
     created: Milliseconds | None = None

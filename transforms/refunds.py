@@ -388,8 +388,14 @@ def _parts(
     off = sum(amount for _, amount in sold.discounts)
     if units is not None:
         net = extended(units, sold.line.unit_price, exponent)
-        tax = divide_half_up(sold.tax * int(units), int(sold.quantity)) if off else total - net
-        back = net + tax - total
+        part, whole = int(units), int(sold.quantity)
+        tax = divide_half_up(sold.tax * part, whole)
+        back = divide_half_up(off * part, whole)
+        # The odd cent goes where it is less of a distortion.
+        ways = [(tax, net + tax - total), (total - net + back, back)] if off else [(total - net, 0)]
+        tax, back = min(
+            ways, key=lambda way: abs(way[0] * whole - sold.tax * part) + abs(way[1] * whole - off * part)
+        )
         if 0 <= back <= off and 0 <= tax <= sold.tax and net <= sold.net:
             cut = _cut(back, [amount for _, amount in sold.discounts])
             return net, tax, list(zip((name for name, _ in sold.discounts), cut, strict=True))

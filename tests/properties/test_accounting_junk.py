@@ -59,12 +59,12 @@ json_values = st.recursive(
     ),
     max_leaves=12,
 )
-FIELDS = [
-    "id", "amount", "currency", "created", "status", "items", "charge", "past_charges", "order", "captured", "refunds",
-    "amount_captured", "amount_refunded", "tip_amount", "tax_amount", "additional_charges", "status_transitions", "returns",
-    "customer", "shipping", "metadata", "source", "voided", "object", "amount_paid", "amount_returned", "surcharge_amount",
-    "external_reference_id", "email", "billing_details", "tender", "payment_method_details", "quantity", "paid",
-]  # fmt: skip
+FIELDS = (
+    "id amount currency created status items charge past_charges order captured refunds amount_captured amount_refunded "
+    "tip_amount tax_amount additional_charges status_transitions returns customer shipping metadata source voided object "
+    "amount_paid amount_returned surcharge_amount external_reference_id email billing_details tender quantity paid "
+    "payment_method_details"
+).split()
 records = st.dictionaries(st.sampled_from(FIELDS), json_values, max_size=12)
 
 

@@ -1,0 +1,197 @@
+"""Customers, products, locations, company info, payment methods, tax components, transactions, rules."""
+
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from schemas.commerce import Order
+from transforms.company_info import company_info_of
+from transforms.customers import customers_of, words
+from transforms.locations import location_of
+from transforms.model import MappedOrder, Merchant, OrderGroup
+from transforms.orders import map_order
+from transforms.parsing import parse_group
+from transforms.payment_methods import payment_methods_of
+from transforms.products import products_of
+from transforms.rules import RULES, rule_of
+from transforms.tax_components import tax_components_of
+from transforms.transactions import transactions_of
+
+MERCHANT = Merchant("MHT4QK2Z9WX61", "Quay Street Goods", "USA", "USD")
+ORDER: dict[str, Any] = {
+    "id": "O1",
+    "amount": 5861,
+    "tax_amount": 386,
+    "currency": "USD",
+    "created": 1791279000000,
+    "status": "paid",
+    "customer": "JT97KB6CQ643D",
+    "email": "ines.moreau@example.com",
+    "items": [
+        {
+            "parent": "P1",
+            "quantity": 2,
+            "amount": 1500,
+            "description": "Apron",
+            "tax_rates": [{"name": "City", "rate": 825000}],
+        },
+        {
+            "parent": "P2",
+            "amount": 2200,
+            "description": "Board",
+            "tax_rates": [{"name": "City", "rate": 825000}, {"name": "Named only", "tax_rate_uuid": "T9"}],
+        },
+        {"type": "discount", "amount": -520},
+        {"type": "shipping", "amount": 795},
+    ],
+    "shipping": {
+        "name": "Ines Moreau",
+        "phone": "6175550147",
+        "address": {
+            "line1": "12 Quay Street",
+            "line2": "Apt 3",
+            "city": "Boston",
+            "state": "Massachusetts",
+            "postal_code": "02109",
+            "country": "US",
+        },
+    },
+}
+CHARGE: dict[str, Any] = {
+    "id": "C1",
+    "amount": 5861,
+    "currency": "usd",
+    "created": 1791279100000,
+    "captured": True,
+    "status": "succeeded",
+    "customer": "JT97KB6CQ643D",
+    "source": {"brand": "VISA", "first6": "424242", "last4": "4242"},
+    "billing_details": {"name": "I. Moreau", "address_line1": "12 Quay Street", "address_zip": "02109"},
+}
+REFUND: dict[str, Any] = {
+    "id": "R1",
+    "amount": 5861,
+    "charge": "C1",
+    "created": 1792611930000,
+    "status": "succeeded",
+}
+
+
+@pytest.fixture
+def group() -> OrderGroup:
+    return parse_group(
+        ORDER, [CHARGE, {**CHARGE, "id": "C2", "status": "failed", "captured": False}], [REFUND]
+    )[0]
+
+
+@pytest.fixture
+def order(group: OrderGroup) -> Order:
+    mapped: MappedOrder = map_order(
+        group, MERCHANT, previous=None, run_start=datetime(2026, 12, 1, tzinfo=UTC)
+    )
+    assert mapped.order is not None
+    return mapped.order
+
+
+def test_a_customer_has_what_codat_asks_for_and_no_card(group: OrderGroup) -> None:
+    [customer] = customers_of(group)
+    assert customer.model_dump_wire() == {
+        "id": "JT97KB6CQ643D",
+        "customerName": "I. Moreau",
+        "emailAddress": "ines.moreau@example.com",
+        "phone": "6175550147",
+        "addresses": [
+            {
+                "type": "Delivery",
+                "line1": "12 Quay Street",
+                "line2": "Apt 3",
+                "city": "Boston",
+                "region": "Massachusetts",
+                "country": "US",
+                "postalCode": "02109",
+            },
+            {"type": "Billing", "line1": "12 Quay Street", "postalCode": "02109"},
+        ],
+        "createdDate": "2026-10-06T09:30:00Z",
+    }
+
+
+def test_a_guest_is_nobody() -> None:
+    guest = parse_group({**ORDER, "customer": None}, [{**CHARGE, "customer": None}], [])[0]
+    assert customers_of(guest) == []
+
+
+def test_null_written_out_is_no_name() -> None:
+    assert [words(text) for text in ("null null", "Ines null", " Ines  Moreau ", "", None, 5)] == [
+        None,
+        "Ines",
+        "Ines Moreau",
+        None,
+        None,
+        None,
+    ]
+
+
+def test_products_come_from_sale_lines_each_once(order: Order) -> None:
+    products = products_of(order)
+    assert [(product.id, product.name) for product in products] == [("P1", "Apron"), ("P2", "Board")]
+    variant = products[0].model_dump_wire()["variants"][0]
+    assert variant["id"] == "P1"
+    assert variant["prices"] == [{"currency": "USD", "unitPrice": 15}]
+    assert variant["inventory"] == {"locations": []}
+    assert variant["vatPercentage"] == 8.25
+
+
+def test_transactions_are_money_that_moved(order: Order) -> None:
+    found = [
+        (one.id, one.type, one.total_amount, one.transaction_source_ref) for one in transactions_of(order)
+    ]
+    assert [(name, kind, amount) for name, kind, amount, _ in found] == [
+        ("C1", "Payment", Decimal("58.61")),
+        ("R1", "Refund", Decimal("-58.61")),
+    ]
+    assert all(ref is not None and (ref.id, ref.type) == ("O1", "Order") for *_, ref in found)
+
+
+def test_the_merchant_is_the_location_and_the_company() -> None:
+    assert location_of(MERCHANT).model_dump_wire() == {
+        "id": "MHT4QK2Z9WX61",
+        "name": "Quay Street Goods",
+        "address": {"type": "Inventory", "country": "USA"},
+    }
+    info = company_info_of(MERCHANT).model_dump_wire()
+    assert (info["companyName"], info["commercePlatformRef"], info["baseCurrency"]) == (
+        "Quay Street Goods",
+        "MHT4QK2Z9WX61",
+        "USD",
+    )
+    assert company_info_of(Merchant("M")).addresses == []
+
+
+def test_payment_methods_are_the_types_used(order: Order) -> None:
+    assert [method.model_dump_wire() for method in payment_methods_of(order)] == [
+        {"id": "OnlineCard", "name": "Card, online", "status": "Active"}
+    ]
+
+
+def test_tax_components_are_fractions_and_match_the_lines(group: OrderGroup, order: Order) -> None:
+    [component] = tax_components_of(group)
+    assert (component.name, component.rate, component.is_compound) == ("City", Decimal("0.0825"), False)
+    named = {tax.tax_component_ref.id for line in order.order_line_items for tax in line.taxes}
+    assert component.id in named
+
+
+def test_every_total_has_its_rule_in_words() -> None:
+    for name in (
+        "totalAmount",
+        "totalRefund",
+        "totalTaxAmount",
+        "totalDiscount",
+        "totalGratuity",
+        "payments",
+        "serviceCharges",
+    ):
+        assert rule_of(name) == RULES[name]
+    assert rule_of("id") is None
