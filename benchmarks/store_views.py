@@ -33,7 +33,7 @@ INSERT INTO ledger.order_versions BY NAME
 WITH n AS (
   SELECT i, i % $companies AS c, hash(i + 2) % $days AS day, hash(i) AS h,
     ((hash(i) % 9000)::INTEGER + 1000) * 0.01::DECIMAL(3,2) AS price,
-    CASE WHEN hash(i + 1) % 5 = 0 THEN NULL ELSE 'C' || (hash(i + 1) % $customers) END AS customer_id
+    CASE WHEN hash(i + 1) % 5 = 0 THEN NULL ELSE printf('C%d-%d', i % $companies, hash(i + 1) % $customers) END AS customer_id
   FROM range($orders) r(i) ORDER BY c, i
 ),
 o AS (
@@ -100,7 +100,7 @@ def make(directory: Path, orders: int) -> None:
             connection.execute(
                 _ORDERS,
                 {"orders": orders, "companies": COMPANIES, "days": DAYS, "snapshot": snapshot,
-                 "customers": max(1, orders // 6)},
+                 "customers": max(1, orders // COMPANIES // 6)},
             )  # fmt: skip
             connection.execute(
                 "INSERT INTO ledger.snapshots SELECT ?, 'bench', 'c', 'n', now()::TIMESTAMP + to_seconds(?::INTEGER),"

@@ -26,5 +26,10 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "keys": ("connector.cli.keys", "keys", "API keys: create, list, revoke, audit."),
     "webhooks": ("connector.cli.webhooks", "webhooks", "Who is told of events: add, list, test, remove."),
     "query": ("connector.cli.query", "query", "Read-only SQL on the published file."),
+    "dictionary": (
+        "connector.cli.dictionary",
+        "dictionary",
+        "Every view and column with its meaning, as Markdown or dbt sources.",
+    ),
     "sandbox": ("connector.cli.sandbox", "sandbox", "Run the stand-in Clover by itself."),
 }

@@ -67,8 +67,8 @@ regulars AS (
     bit_or(1::UBIGINT << ((date_part('year', "month") * 12 + date_part('month', "month")) % 60)::INTEGER) AS months
   FROM live
   GROUP BY connection_id, customer_id
-  HAVING months & ((months << 1 | months >> 59) & ((1::UBIGINT << 60) - 1))
-    & ((months << 2 | months >> 58) & ((1::UBIGINT << 60) - 1)) <> 0
+  HAVING months & (((months << 1) | (months >> 59)) & ((1::UBIGINT << 60) - 1))
+    & (((months << 2) | (months >> 58)) & ((1::UBIGINT << 60) - 1)) <> 0
 ),
 bought AS (
   SELECT company_id, connection_id, customer_id, line.product_id AS product_id, currency, "month",

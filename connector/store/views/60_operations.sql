@@ -2,8 +2,8 @@
 -- grain: snapshot_id
 -- column snapshot_id: Number of the load, rising over all companies.
 -- column loaded_at: When it was committed, UTC, whole seconds, later than that of the snapshot before.
--- column from_source_modified_date: Oldest source_modified_date of the order versions it brought; NULL when it brought none.
--- column to_source_modified_date: Newest source_modified_date of the order versions it brought.
+-- column from_source_modified_date: Oldest source_modified_date of the order versions it brought, UTC; NULL when it brought none.
+-- column to_source_modified_date: Newest source_modified_date of the order versions it brought, UTC.
 -- column orders_inserted: Orders that were not there before.
 -- column orders_updated: Orders that got a new current version, deletions included.
 -- column orders_unchanged: Orders that were looked at and had not changed.
@@ -150,7 +150,7 @@ WHERE replaced_by IS NULL AND NOT is_deleted;
 -- column reconciled_orders: Orders whose Paid payments are exactly total_amount + total_gratuity and that have no open
 --   warning or error.
 -- column reconciled_share: reconciled_orders / orders, 0 to 1, rounded down to four decimals; NULL without orders.
--- column estimated_orders: Orders with an open issue of severity info: an estimate was needed, totals are exact.
+-- column estimated_orders: Orders with an open issue of severity info: something had to be estimated or assumed, totals are exact.
 -- column held_back: Records kept raw and not published.
 -- column open_issues: Issues that are not healed, all severities.
 -- column open_warnings: Those of severity warning.

@@ -1,0 +1,152 @@
+"""The data dictionary: every view, macro and column with its meaning, as Markdown and as dbt sources.
+
+Made from the definitions this version comes with, in an empty ledger in memory: no store has to exist.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import duckdb
+import yaml
+
+from connector.store.migrate import migrate
+from connector.store.views import definitions
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """type: as DuckDB writes it. meaning: unit, sign and source in words."""
+
+    name: str
+    type: str
+    meaning: str
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """A view, or a table macro (then ``parameters`` is given). grain: the columns that tell its rows apart."""
+
+    name: str
+    meaning: str
+    grain: tuple[str, ...]
+    columns: tuple[Column, ...]
+    parameters: tuple[str, ...] | None = None
+
+    @property
+    def signature(self) -> str:
+        """How it is written in SQL."""
+        return self.name if self.parameters is None else f"{self.name}({', '.join(self.parameters)})"
+
+
+def views() -> tuple[View, ...]:
+    """Every view and macro of this version, in the order they are explained. Macros have no columns here."""
+    connection = duckdb.connect(":memory:")
+    try:
+        connection.execute("CREATE SCHEMA ledger")
+        migrate(connection, at=datetime(2000, 1, 1, tzinfo=UTC))
+        columns = _columns(connection)
+        parameters = dict(
+            connection.execute(
+                "SELECT function_name, parameters FROM duckdb_functions()"
+                " WHERE NOT internal AND function_type = 'table_macro'"
+            ).fetchall()
+        )
+    finally:
+        connection.close()
+    return tuple(
+        View(
+            name=definition.name,
+            meaning=definition.meaning,
+            grain=definition.grain,
+            columns=tuple(columns.get(definition.name, ())),
+            parameters=tuple(parameters[definition.name]) if definition.is_macro else None,
+        )
+        for definition in definitions()
+    )
+
+
+def _columns(connection: duckdb.DuckDBPyConnection) -> dict[str, list[Column]]:
+    found: dict[str, list[Column]] = {}
+    for view, name, kind, meaning in connection.execute(
+        "SELECT table_name, column_name, data_type, coalesce(comment, '') FROM duckdb_columns()"
+        " WHERE schema_name = 'main' AND NOT internal ORDER BY table_name, column_index"
+    ).fetchall():
+        found.setdefault(view, []).append(Column(name, kind, meaning))
+    return found
+
+
+def markdown() -> str:
+    """The dictionary for people: one section a view, one line a column."""
+    return "\n".join(_markdown_lines()) + "\n"
+
+
+def _markdown_lines() -> Iterator[str]:
+    everything = views()
+    yield "# Data dictionary"
+    yield ""
+    yield "`commerce.duckdb`, made by `connector dictionary`. Times are UTC. Money is exact, in major units of the row's"
+    yield "`currency`; amounts of different currencies are never added. Days and months are the merchant's."
+    yield ""
+    for view in everything:
+        yield f"- [{view.signature}](#{view.name}): {view.meaning.split('. ')[0].rstrip('.')}"
+    for view in everything:
+        yield ""
+        yield f"## {view.name}"
+        yield ""
+        yield view.meaning
+        if view.parameters is not None:
+            yield ""
+            yield f"Used as `SELECT * FROM {view.signature}`."
+            continue
+        yield ""
+        yield f"Rows are told apart by: {', '.join(f'`{name}`' for name in view.grain)}."
+        yield ""
+        yield "| column | type | meaning |"
+        yield "|---|---|---|"
+        for column in view.columns:
+            yield f"| `{column.name}` | {column.type} | {_cell(column.meaning)} |"
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("<", "&lt;")
+
+
+def dbt_sources(database: str = "commerce") -> str:
+    """dbt's ``sources.yml``. database: the name under which the file is attached.
+
+    The columns of each grain get dbt's own test ``not_null``, a grain of one column ``unique`` too; the whole
+    grain stands in ``meta``.
+    """
+    tables = [
+        {
+            "name": view.name,
+            "description": view.meaning,
+            "config": {"meta": {"grain": list(view.grain)}},
+            "columns": [_dbt_column(column, view.grain) for column in view.columns],
+        }
+        for view in views()
+        if view.parameters is None
+    ]
+    source = {
+        "name": "commerce",
+        "description": "Clover Ecommerce sales in Codat's commerce schema. Read-only; times in UTC.",
+        "database": database,
+        "schema": "main",
+        "tables": tables,
+    }
+    head = "# Made by: connector dictionary --dbt\n"
+    return head + yaml.safe_dump(
+        {"version": 2, "sources": [source]}, sort_keys=False, allow_unicode=True, width=110
+    )
+
+
+def _dbt_column(column: Column, grain: tuple[str, ...]) -> dict[str, object]:
+    described: dict[str, object] = {
+        "name": column.name,
+        "description": column.meaning,
+        "data_type": column.type,
+    }
+    if column.name in grain:
+        described["data_tests"] = ["not_null", "unique"] if grain == (column.name,) else ["not_null"]
+    return described
