@@ -8,6 +8,7 @@ from accounting_strategies import Shop, shops
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from schemas.clover import Charge, Order, OrderItem, Refund
 from transforms.canonical import document
 from transforms.customers import customers_of
 from transforms.invariants import check_order
@@ -59,12 +60,7 @@ json_values = st.recursive(
     ),
     max_leaves=12,
 )
-FIELDS = (
-    "id amount currency created status items charge past_charges order captured refunds amount_captured amount_refunded "
-    "tip_amount tax_amount additional_charges status_transitions returns customer shipping metadata source voided object "
-    "amount_paid amount_returned surcharge_amount external_reference_id email billing_details tender quantity paid "
-    "payment_method_details"
-).split()
+FIELDS = sorted({*Order.model_fields, *Charge.model_fields, *Refund.model_fields, *OrderItem.model_fields})
 records = st.dictionaries(st.sampled_from(FIELDS), json_values, max_size=12)
 
 
