@@ -11,6 +11,7 @@ ConnectorError               .kind for logs and metrics, .exit_code for the shel
 ├── StoreError               the store cannot be read or written: full disk, read-only, damaged
 │   ├── StoreBusy            another process holds the lock; .pid
 │   └── StoreTooNew          written by a newer version of the connector
+├── Stopped               the operator asked the process to end; what was committed stays
 └── PartlyDone               the run finished, but some companies failed or records are held back
 """
 
@@ -104,6 +105,12 @@ class StoreBusy(StoreError):
 
 class StoreTooNew(StoreError):
     """The store was written by a newer version of the connector; this one must not touch it."""
+
+
+class Stopped(ConnectorError):
+    """The process was asked to end while a run was reading. The run is begun again by the next start."""
+
+    kind = "stopped"
 
 
 class PartlyDone(ConnectorError):

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from connector.errors import ConfigError, Throttled
+from connector.errors import ConfigError, Stopped, Throttled
 
 # A pause longer than this is not sat out inside a run; the run ends and the next one asks again.
 LONGEST_PAUSE = 120.0
@@ -143,6 +143,8 @@ class AppPacer:
         self._clock = clock
         self._wait = wait
         self._lock = threading.Lock()
+        self._is_stopped = False
+        self._sleepers: list[threading.Condition] = []
 
     def acquire(self, budget: Budget) -> float:
         """Waits for the turn of that token and counts its request as started. Returns the seconds waited."""
@@ -154,6 +156,7 @@ class AppPacer:
             try:
                 while True:
                     now = self._clock()
+                    self._refuse_when_stopped()
                     self._refuse_long_pause(budget, now)
                     turn, ready = self._turns.next(now)
                     if turn is ticket and ready <= now:
@@ -180,6 +183,35 @@ class AppPacer:
         with self._lock:
             budget.pause(self._clock() + seconds)
             self._turns.wake_all()  # turns may have changed, and a long pause ends the waiting
+
+    def stop(self) -> None:
+        """No request starts any more: whoever waits for a turn, or asks for one later, gets Stopped."""
+        with self._lock:
+            self._is_stopped = True
+            self._turns.wake_all()
+            for sleeper in self._sleepers:
+                sleeper.notify()
+
+    def sleep(self, seconds: float) -> None:
+        """Waits between two attempts; ends early with Stopped."""
+        with self._lock:
+            condition = threading.Condition(self._lock)
+            self._sleepers.append(condition)
+            until = self._clock() + seconds
+            try:
+                self._refuse_when_stopped()
+                while (left := until - self._clock()) > 0:
+                    self._wait(condition, left)
+                    self._refuse_when_stopped()
+            finally:
+                self._sleepers.remove(condition)
+
+    def _refuse_when_stopped(self) -> None:
+        if self._is_stopped:
+            raise Stopped(
+                "The connector was asked to stop. What was loaded before is kept; the rest is read next time.",
+                hint="It begins again by itself when the scheduler starts, or with: connector sync",
+            )
 
     def _wake_next(self) -> None:
         turn, _ = self._turns.next(self._clock())

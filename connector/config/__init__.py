@@ -1,7 +1,18 @@
 """config.yaml: read, filled in from the environment, checked. What the settings do is left to their users."""
 
 from connector.config.load import load_config, setting_paths
-from connector.config.settings import Alerts, Api, Company, Config, Connection, Limits, OAuth, Sync
+from connector.config.settings import (
+    Alerts,
+    Api,
+    Company,
+    Config,
+    Connection,
+    Limits,
+    Metrics,
+    OAuth,
+    Scheduler,
+    Sync,
+)
 
 __all__ = [
     "Alerts",
@@ -10,7 +21,9 @@ __all__ = [
     "Config",
     "Connection",
     "Limits",
+    "Metrics",
     "OAuth",
+    "Scheduler",
     "Sync",
     "load_config",
     "setting_paths",

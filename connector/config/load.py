@@ -12,6 +12,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from connector.config.document import Document, KeyPath, Value, read_document, written
+from connector.config.environment import Environment
 from connector.config.interpolate import interpolate
 from connector.config.settings import Config
 from connector.errors import ConfigError
@@ -31,7 +32,9 @@ def load_config(
     """
     document = read_document(path)
     may_be_missing = _holds_a_secret if secrets_may_be_missing else (lambda _path: False)
-    values = interpolate(document, os.environ if env is None else env, may_be_missing=may_be_missing)
+    values = interpolate(
+        document, Environment(os.environ if env is None else env), may_be_missing=may_be_missing
+    )
     if secrets_may_be_missing:
         _drop_unfilled_oauth(values)
     try:
@@ -61,6 +64,10 @@ def _resolved(config: Config, directory: Path) -> Config:
         changes["store"] = str(_absolute(re.sub(r"^duckdb:(//)?", "", config.store), directory))
     if config.key_file is not None:
         changes["key_file"] = _absolute(str(config.key_file), directory)
+    if (textfile := config.metrics.textfile) is not None:
+        changes["metrics"] = config.metrics.model_copy(
+            update={"textfile": _absolute(str(textfile), directory)}
+        )
     return config.model_copy(update=changes)
 
 

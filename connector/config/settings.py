@@ -208,9 +208,31 @@ class Api(Section):
 
 
 class Alerts(Section):
-    """Who is told when a run fails."""
+    """Who is told when a run fails, when nothing has succeeded for too long, and when it works again.
+
+    stale_after_hours: how long is too long; None takes twice the longest interval of the connection's schedule.
+    """
 
     webhook_url: WebAddress | None = None
+    stale_after_hours: Annotated[float, Field(gt=0)] | None = None
+
+
+class Metrics(Section):
+    """textfile: figures of the runs for Prometheus' node exporter, absolute after loading; None writes none."""
+
+    textfile: Path | None = None
+
+
+class Scheduler(Section):
+    """How ``connector schedule`` spreads its runs.
+
+    jitter_seconds: longest delay of a tick, each connection its own. side_by_side: runs at once; one that takes
+    long gives its place away. grace_seconds: how long runs may take to end after SIGTERM.
+    """
+
+    jitter_seconds: Annotated[int, Field(ge=0, le=3600)] = 60
+    side_by_side: Annotated[int, Field(ge=1, le=64)] = 8
+    grace_seconds: Annotated[int, Field(ge=0, le=3600)] = 25
 
 
 class Config(Section):
@@ -226,6 +248,8 @@ class Config(Section):
     limits: Limits = Limits()
     api: Api = Api()
     alerts: Alerts = Alerts()
+    metrics: Metrics = Metrics()
+    scheduler: Scheduler = Scheduler()
     key_file: Path | None = None
     raw_retention_days: Annotated[int, Field(ge=1)] | None = None
 

@@ -74,6 +74,7 @@ def witnessed(
         token_source(config, connection),
         pacer=pace.of(connection),
         transport=transport,
+        sleep=pace.app.sleep,
     )
     with client:
         yield call_witness(client, connection.merchant_id)
@@ -100,6 +101,7 @@ def connected(
             pacer=pace.of(connection),
             archive=archive,
             transport=transport,
+            sleep=pace.app.sleep,
         )
         stack.callback(client.close)
         yield CloverAccess(client, config.limits.concurrent_requests, config.sync.window_days)
