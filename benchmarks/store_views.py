@@ -33,7 +33,8 @@ INSERT INTO ledger.order_versions BY NAME
 WITH n AS (
   SELECT i, i % $companies AS c, hash(i + 2) % $days AS day, hash(i) AS h,
     ((hash(i) % 9000)::INTEGER + 1000) * 0.01::DECIMAL(3,2) AS price,
-    CASE WHEN hash(i + 1) % 5 = 0 THEN NULL ELSE printf('C%d-%d', i % $companies, hash(i + 1) % $customers) END AS customer_id
+    CASE WHEN hash(i + 1) % 5 = 0 THEN NULL
+      ELSE printf('C%d-%d', i % $companies, hash(i + 1) % $customers) END AS customer_id
   FROM range($orders) r(i) ORDER BY c, i
 ),
 o AS (

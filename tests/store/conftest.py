@@ -176,7 +176,9 @@ def ledger(one_ledger: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
     ).fetchall()
     for (table,) in tables:
         if table == "publication":
-            one_ledger.execute("UPDATE ledger.publication SET commit_id = 0")
+            one_ledger.execute(
+                "UPDATE ledger.publication SET commit_id = 0, committed_at = '1970-01-01', snapshot_id = 0"
+            )
         elif table not in ("migrations", "view_definitions", "view_grains"):
             one_ledger.execute(f"DELETE FROM ledger.{table}")
     return one_ledger
