@@ -26,6 +26,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "keys": ("connector.cli.keys", "keys", "API keys: create, list, revoke, audit."),
     "webhooks": ("connector.cli.webhooks", "webhooks", "Who is told of events: add, list, test, remove."),
     "query": ("connector.cli.query", "query", "Read-only SQL on the published file."),
+    "export": ("connector.cli.export", "export", "Views as Parquet or CSV files."),
     "dictionary": (
         "connector.cli.dictionary",
         "dictionary",

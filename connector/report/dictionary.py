@@ -85,8 +85,8 @@ def _markdown_lines() -> Iterator[str]:
     everything = views()
     yield "# Data dictionary"
     yield ""
-    yield "`commerce.duckdb`, made by `connector dictionary`. Times are UTC. Money is exact, in major units of the row's"
-    yield "`currency`; amounts of different currencies are never added. Days and months are the merchant's."
+    yield "`commerce.duckdb`, explained by `connector dictionary`. Times are UTC. Money is exact, in major units of"
+    yield "the row's `currency`; amounts of different currencies are never added. Days and months are the merchant's."
     yield ""
     for view in everything:
         yield f"- [{view.signature}](#{view.name}): {view.meaning.split('. ')[0].rstrip('.')}"
@@ -97,7 +97,7 @@ def _markdown_lines() -> Iterator[str]:
         yield view.meaning
         if view.parameters is not None:
             yield ""
-            yield f"Used as `SELECT * FROM {view.signature}`."
+            yield f"Used as `SELECT * FROM {view.signature}`."  # noqa: S608 - text for people
             continue
         yield ""
         yield f"Rows are told apart by: {', '.join(f'`{name}`' for name in view.grain)}."

@@ -303,7 +303,8 @@ def test_order_changes_say_what_when_learned_and_when_it_happened(agree, ledger,
             "SELECT snapshot_id, loaded_at FROM snapshots WHERE company_id = ? ORDER BY 1", ledger.company_id
         )
         learned = rows(
-            "SELECT DISTINCT snapshot_id, previous_snapshot_id AS before, learned_at FROM order_changes WHERE company_id = ?",
+            "SELECT DISTINCT snapshot_id, previous_snapshot_id AS before, learned_at FROM order_changes"
+            " WHERE company_id = ?",
             ledger.company_id,
         )
         first, second = loads
