@@ -155,7 +155,7 @@ def store(tmp_path: Path, empty_store: Path) -> DuckStore:
     """An empty, published store. Its clock stands still at START."""
     directory = tmp_path / "store"
     shutil.copytree(empty_store, directory, symlinks=True)
-    return DuckStore(directory, clock=lambda: START, lock_wait=5)
+    return DuckStore(directory, clock=lambda: START, lock_wait=100)
 
 
 @pytest.fixture(scope="session")

@@ -54,7 +54,7 @@ class Book:
         return {o: (date, content) for o, (date, content, deleted) in self.current.items() if not deleted}
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(batch, min_size=1, max_size=6))
 def test_every_snapshot_reads_back_as_the_book_had_it(ledger, books, rows, batches):
     """Late, tied and repeated versions and deletions; loading a batch twice adds no row."""

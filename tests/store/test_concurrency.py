@@ -3,7 +3,7 @@
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
-_LOADS = 4
+_LOADS = 2
 
 
 def test_readers_see_whole_snapshots_while_companies_are_loaded_side_by_side(store, books, rows):
@@ -49,9 +49,11 @@ def test_readers_see_whole_snapshots_while_companies_are_loaded_side_by_side(sto
     with ThreadPoolExecutor() as pool:
         readers = [pool.submit(read) for _ in range(2)]
         writers = [pool.submit(write, name) for name in batches]
-        for writer in writers:
-            writer.result()
-        ended.set()
+        try:
+            for writer in writers:
+                writer.result(timeout=120)
+        finally:
+            ended.set()
         for reader in readers:
             seen = reader.result()
             assert seen == sorted(seen), "a reader never goes back in time"
