@@ -23,12 +23,14 @@ DAYS = 300
 
 
 def serve(orders: int, rows: str, ready: "multiprocessing.Queue[tuple[str, str]]") -> None:
-    from connector.sandbox import Sandbox, Shapes, generate_shop
+    from connector.sandbox import Sandbox, Shapes
+    from connector.sandbox.shop import generate_shop
 
     until = datetime.now(UTC) - timedelta(minutes=5)
     world = generate_shop(orders, seed=1, until=until, days=DAYS - 10)
     shapes = Shapes(order_rows=rows, refund_rows=rows)
     sandbox = Sandbox(world, shapes=shapes).start()
+    sandbox.warm()
     ready.put((sandbox.base_url, sandbox.token))
     time.sleep(3600)
 

@@ -81,7 +81,7 @@ class BatchFiles:
 
     def _issue_rows(self, batch: MappedBatch) -> Iterator[dict[str, Any]]:
         for issue, currency in batch.issues:
-            self.issues[issue.code] += 1
+            self.issues[str(issue.code)] += 1
             yield {
                 **self._ids,
                 "order_id": issue.order_id,
@@ -95,7 +95,7 @@ class BatchFiles:
     def _hold_back(
         self, kind: str, record_id: str, order_id: str | None, reason: str, detail: str, *, unreadable: bool
     ) -> None:
-        self.held_back[reason] += 1
+        self.held_back[str(reason)] += 1
         if unreadable:
             self.unreadable.append(f"{kind} {record_id}: {detail}")
         row = {
