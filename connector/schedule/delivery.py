@@ -1,0 +1,48 @@
+"""Sends the alerts that wait: one POST each, tried again until it is taken."""
+
+from collections.abc import Callable
+from datetime import datetime
+from urllib.parse import urlsplit
+
+import httpx
+
+from connector.logs import get_logger
+from connector.schedule.alert_book import AlertBook, Waiting
+
+SECONDS = 10.0
+Post = Callable[[str, str], int]
+log = get_logger(__name__)
+
+
+def post(url: str, text: str) -> int:
+    """Send one body; the status of the answer. Raises httpx.HTTPError."""
+    headers = {"Content-Type": "application/json", "User-Agent": "clover-codat-connector"}
+    return httpx.post(
+        url, content=text.encode(), headers=headers, timeout=SECONDS, follow_redirects=False
+    ).status_code
+
+
+def deliver(book: AlertBook, url: str, *, now: Callable[[], datetime], send: Post = post) -> int:
+    """Send what is due, and note what became of it. Returns how many were taken."""
+    taken = 0
+    for waiting in book.waiting(now()):
+        if not book.claim(waiting, now()):
+            continue
+        error = _attempt(url, waiting, send)
+        book.attempted(waiting, error, now())
+        if error is None:
+            taken += 1
+        else:
+            # The address may hold a secret in its path, as those of chat services do.
+            log.warning(
+                "alert.not_taken", host=urlsplit(url).hostname, attempts=waiting.attempts + 1, error=error
+            )
+    return taken
+
+
+def _attempt(url: str, waiting: Waiting, send: Post) -> str | None:
+    try:
+        status = send(url, waiting.body)
+    except httpx.HTTPError as error:
+        return type(error).__name__
+    return None if 200 <= status < 300 else f"HTTP {status}"
