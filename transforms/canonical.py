@@ -9,7 +9,7 @@ placeholder ``@loaded``, which whoever stores the document replaces by the time 
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from decimal import Decimal
 from functools import lru_cache
@@ -85,20 +85,16 @@ def wire(model: CodatModel) -> dict[str, Any]:
         value = values[name]
         if value is None:
             continue
-        kind = type(value)
-        if kind is str:
-            found[alias] = value
-        elif kind is Decimal:
-            found[alias] = _number(value)
-        elif kind is datetime:
-            found[alias] = _date(value)
-        elif kind is list:
-            found[alias] = [wire(member) if isinstance(member, CodatModel) else member for member in value]
-        elif isinstance(value, CodatModel):
-            found[alias] = wire(value)
+        write = _WRITERS.get(type(value))
+        if write is not None:
+            found[alias] = write(value)
         else:
-            found[alias] = value
+            found[alias] = wire(value) if isinstance(value, CodatModel) else value
     return found
+
+
+def _list(members: list[Any]) -> list[Any]:
+    return [wire(member) if isinstance(member, CodatModel) else member for member in members]
 
 
 @lru_cache(maxsize=64)
@@ -114,7 +110,12 @@ def _number(amount: Decimal) -> orjson.Fragment:
     return orjson.Fragment(b"0" if text in ("-0", "") else text.encode())
 
 
-_date = lru_cache(maxsize=8_192)(date_text)
+_WRITERS: Mapping[type, Callable[[Any], Any]] = {
+    str: str,
+    Decimal: _number,
+    datetime: lru_cache(maxsize=8_192)(date_text),
+    list: _list,
+}
 
 
 def _by_id(members: Mapping[str, Any]) -> str:

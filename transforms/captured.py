@@ -25,8 +25,13 @@ _TYPES = {
 }
 
 
-def statuses(charges: Iterable[Charge], order: Order | None, given_back: int) -> dict[str, PaymentStatus]:
-    """Charge id -> where it stands. given_back: minor units refunded on this order, as far as known."""
+def statuses(
+    charges: Iterable[Charge], order: Order | None, given_back: int, first_return_ms: int | None = None
+) -> dict[str, PaymentStatus]:
+    """Charge id -> where it stands.
+
+    given_back: minor units refunded on this order, as far as known; first_return_ms: when the first of it was.
+    """
     found = {}
     doubtful = []
     certain = 0
@@ -39,10 +44,14 @@ def statuses(charges: Iterable[Charge], order: Order | None, given_back: int) ->
         else:
             doubtful.append(charge)
     if doubtful:
-        covered = order is not None and bool(order.amount) and certain - given_back >= (order.amount or 0)
-        taken = _says_paid(order) and not covered
+        owed = order.amount or 0 if order is not None else 0
+        says_paid = _says_paid(order)
         paid_so_far = 0 if order is None else (order.amount_paid or 0) - certain
         for charge in doubtful:
+            # After a return the order may have been paid again, so only what came before it is covered for sure.
+            before = first_return_ms is not None and (charge.created or 0) <= first_return_ms
+            covered = 0 < owed <= (certain if before else certain - given_back)
+            taken = says_paid and not covered
             if (charge.amount_refunded or 0) > 0 or charge.refunded or taken:
                 found[charge.id] = PaymentStatus.PAID
             elif 0 < charge.amount <= paid_so_far:

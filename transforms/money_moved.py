@@ -88,11 +88,13 @@ class Returned:
 def charges_taken(group: OrderGroup, currency: str) -> list[Taken]:
     """Every charge of the group with its status, oldest first."""
     order = group.order
-    given_back = sum(
-        abs(refund.amount) for refund in group.refunds if refund_status(refund) is PaymentStatus.PAID
+    counted = [refund for refund in group.refunds if refund_status(refund) is PaymentStatus.PAID]
+    given_back = max(
+        sum(abs(refund.amount) for refund in counted),
+        sum(charge.amount_refunded or 0 for charge in group.charges),
     )
-    given_back = max(given_back, sum(charge.amount_refunded or 0 for charge in group.charges))
-    status = statuses(group.charges, order, given_back)
+    first_return = min((refund.created for refund in counted if refund.created is not None), default=None)
+    status = statuses(group.charges, order, given_back, first_return)
     opened = order.created if order is not None and order.created is not None else 0
     taken = [
         Taken(

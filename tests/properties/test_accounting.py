@@ -35,7 +35,7 @@ def minor(amount: Decimal | None, order: Order) -> int:
 
 
 @given(shops())
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_every_identity_is_exact_to_the_minor_unit(shop: Shop) -> None:
     result = mapped(shop)
     order = result.order
@@ -46,7 +46,7 @@ def test_every_identity_is_exact_to_the_minor_unit(shop: Shop) -> None:
 
 
 @given(shops())
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_every_unit_of_money_is_counted_exactly_once(shop: Shop) -> None:
     order = mapped(shop).order
     assert order is not None
@@ -73,7 +73,7 @@ def test_every_unit_of_money_is_counted_exactly_once(shop: Shop) -> None:
 
 
 @given(shops())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_signs_prices_and_ids(shop: Shop) -> None:
     order = mapped(shop).order
     assert order is not None
@@ -92,7 +92,7 @@ def test_signs_prices_and_ids(shop: Shop) -> None:
 
 
 @given(shops(), st.randoms(use_true_random=False))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 def test_the_order_of_records_never_matters(shop: Shop, chance: random.Random) -> None:
     first = mapped(shop)
     expected = document(first, None)
@@ -110,7 +110,7 @@ def test_the_order_of_records_never_matters(shop: Shop, chance: random.Random) -
 
 
 @given(shops(), st.randoms(use_true_random=False))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 def test_a_reordered_answer_keeps_ids_and_totals(shop: Shop, chance: random.Random) -> None:
     first = mapped(shop).order
     chance.shuffle(shop.order["items"])
@@ -125,7 +125,7 @@ def test_a_reordered_answer_keeps_ids_and_totals(shop: Shop, chance: random.Rand
 
 
 @given(shops())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 def test_what_is_written_reads_back_as_the_same_order(shop: Shop) -> None:
     order = mapped(shop).order
     assert order is not None

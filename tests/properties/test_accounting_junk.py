@@ -87,13 +87,13 @@ def answered(order: Any, charges: Any, refunds: Any) -> None:
     st.lists(st.one_of(records, json_values), max_size=3),
     json_values,
 )
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_junk_is_answered(order: Any, charges: Any, refunds: Any) -> None:
     answered(order, charges, refunds)
 
 
 @given(shops(), st.data())
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_a_real_order_with_broken_members_is_answered(shop: Shop, data: st.DataObject) -> None:
     """Where it still becomes an order, its own identities hold, however Clover's figures contradict each other."""
     order, charges, refunds = copy.deepcopy((shop.order, shop.charges, shop.refunds))

@@ -1,0 +1,62 @@
+"""Words and fields of Clover that nobody here knows: they never stop the mapping, and are to be reported once a run.
+
+Known are the words of docs.clover.com (Ecommerce API reference) and those seen in real answers.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+from schemas.clover import LooseModel
+from transforms.model import OrderGroup
+
+_KNOWN_WORDS = {
+    ("order", "status"): "created paid fulfilled fulfiled returned refunded canceled cancelled voided",
+    ("charge", "status"): "succeeded pending failed canceled cancelled voided",
+    ("refund", "status"): "succeeded pending failed canceled cancelled voided",
+    ("item", "type"): "sku tax shipping discount",
+    ("charge", "payment_method_details"): "card ach paypal giftcard gift_card cash custom",
+    ("charge", "ecomind"): "ecom moto retail",
+}
+_KNOWN = {key: frozenset(words.split()) for key, words in _KNOWN_WORDS.items()}
+_KNOWN_FIELDS = {
+    "order": "object tax_amount_paid shipping_methods selected_shipping_method source ref_num auth_code ecomind "
+    "warning_message livemode receipt_email",
+    "charge": "object ref_num auth_code outcome failure_message warning_message partial_auth receipt_number "
+    "receipt_url site_url livemode on_behalf_of debt_payment stored_credentials saved_credentials_on_file "
+    "soft_descriptor threeds gift_card level2 level3 external_customer_reference",
+    "refund": "description external_reference_id failure_reason receipt_number gift_card inReportingPeriod",
+    "item": "object currency",
+}
+_EXPECTED = {kind: frozenset(names.split()) for kind, names in _KNOWN_FIELDS.items()}
+
+
+def unknown_words(group: OrderGroup) -> set[tuple[str, str]]:
+    """Values of closed vocabularies that are in none: (``charge.status``, the word in lower case, cut to 40)."""
+    found = set()
+    for kind, record in _records(group):
+        for (owner, name), known in _KNOWN.items():
+            word = getattr(record, name, None) if owner == kind else None
+            if isinstance(word, str) and word.lower() not in known:
+                found.add((f"{kind}.{name}", word.lower()[:40]))
+    return found
+
+
+def unknown_fields(group: OrderGroup) -> set[str]:
+    """Fields that are neither read nor documented, such as ``charge.settled_amount``."""
+    return {
+        f"{kind}.{name}"
+        for kind, record in _records(group)
+        for name in record.model_extra or {}
+        if name not in _EXPECTED[kind]
+    }
+
+
+def _records(group: OrderGroup) -> Iterator[tuple[str, LooseModel | Any]]:
+    if group.order is not None:
+        yield "order", group.order
+        for item in group.order.items:
+            yield "item", item
+    for charge in group.charges:
+        yield "charge", charge
+    for refund in group.refunds:
+        yield "refund", refund
