@@ -1,11 +1,11 @@
 """An operator is told once that something is wrong and once that it is over, also over restarts and full disks."""
 
-import json
 import sqlite3
 from datetime import UTC, datetime, timedelta
 
 import httpx
 import pytest
+from structlog.testing import capture_logs
 
 from connector.schedule.alert_book import AlertBook
 from connector.schedule.alerts import Known, decide, stale_after
@@ -37,28 +37,6 @@ def book(tmp_path):
     opened = AlertBook(tmp_path)
     yield opened
     opened.close()
-
-
-@pytest.fixture
-def hook():
-    """An endpoint: what it received, and the statuses it will answer with (200 when there are none left)."""
-
-    class Hook:
-        def __init__(self):
-            self.bodies, self.answers = [], []
-
-        def __call__(self, url, text):
-            self.bodies.append(json.loads(text))
-            answer = self.answers.pop(0) if self.answers else 200
-            if isinstance(answer, Exception):
-                raise answer
-            return answer
-
-        @property
-        def events(self):
-            return [body["event"] for body in self.bodies]
-
-    return Hook()
 
 
 def send(book, hook, at=NOON):
@@ -176,11 +154,13 @@ def test_the_body_holds_ids_and_the_error_in_words_and_no_secret(book, hook):
     assert "example.com" not in text
 
 
-def test_the_address_of_the_endpoint_is_not_logged(book, hook, caplog):
+def test_the_address_of_the_endpoint_is_not_logged(book, hook):
     hook.answers = [500]
     book.note(FAILED, NOON)
-    send(book, hook)
-    assert "secret-path" not in caplog.text
+    with capture_logs() as lines:
+        send(book, hook)
+    assert [line["host"] for line in lines] == ["hooks.example.com"]
+    assert "secret-path" not in str(lines)
 
 
 def test_a_file_that_cannot_be_written_does_not_silence_the_alert(book, hook, monkeypatch):
