@@ -8,12 +8,38 @@ members are in ``transforms.invariants``.
 
 from datetime import UTC, datetime
 from decimal import Decimal
-from enum import StrEnum
 from typing import Annotated, Any, Self
 
 from pydantic import BeforeValidator, ConfigDict, Field, PlainSerializer
 
 from schemas.base import CodatModel
+from schemas.commerce_enums import (
+    AddressType as AddressType,
+)
+from schemas.commerce_enums import (
+    PaymentMethodStatus as PaymentMethodStatus,
+)
+from schemas.commerce_enums import (
+    PaymentStatus as PaymentStatus,
+)
+from schemas.commerce_enums import (
+    PaymentType as PaymentType,
+)
+from schemas.commerce_enums import (
+    PhoneNumberType as PhoneNumberType,
+)
+from schemas.commerce_enums import (
+    ProductStatus as ProductStatus,
+)
+from schemas.commerce_enums import (
+    ServiceChargeType as ServiceChargeType,
+)
+from schemas.commerce_enums import (
+    TransactionSourceType as TransactionSourceType,
+)
+from schemas.commerce_enums import (
+    TransactionType as TransactionType,
+)
 
 _UNSET_DATE = "0001-01-01T00:00:00"
 
@@ -85,102 +111,6 @@ class CommerceModel(CodatModel):
     def model_dump_wire(self) -> dict[str, Any]:
         """Codat's JSON members as plain Python values: no None, dates as text, numbers as int or float."""
         return self.model_dump(mode="json", by_alias=True, exclude_none=True)
-
-
-class PaymentStatus(StrEnum):
-    """Where a payment stands. Only ``Paid`` ones are money."""
-
-    PENDING = "Pending"
-    AUTHORIZED = "Authorized"
-    PAID = "Paid"
-    FAILED = "Failed"
-    CANCELLED = "Cancelled"
-    UNKNOWN = "Unknown"
-
-
-class PaymentType(StrEnum):
-    """How a payment was made."""
-
-    CASH = "Cash"
-    CARD = "Card"
-    INVOICE = "Invoice"
-    ONLINE_CARD = "OnlineCard"
-    SWISH = "Swish"
-    VIPPS = "Vipps"
-    MOBILE = "Mobile"
-    STORE_CREDIT = "StoreCredit"
-    PAYPAL = "Paypal"
-    CUSTOM = "Custom"
-    PREPAID = "Prepaid"
-    UNKNOWN = "Unknown"
-
-
-class ServiceChargeType(StrEnum):
-    """What a service charge is for. There is no type for tips, surcharges or refunds."""
-
-    GENERIC = "Generic"
-    SHIPPING = "Shipping"
-    OVERPAYMENT = "Overpayment"
-    UNKNOWN = "Unknown"
-
-
-class TransactionType(StrEnum):
-    """What moved the money."""
-
-    PAYMENT = "Payment"
-    REFUND = "Refund"
-    PAYOUT = "Payout"
-    FAILED_PAYOUT = "FailedPayout"
-    TRANSFER = "Transfer"
-    PAYMENT_FEE = "PaymentFee"
-    PAYMENT_FEE_REFUND = "PaymentFeeRefund"
-    UNKNOWN = "Unknown"
-
-
-class TransactionSourceType(StrEnum):
-    """What a transaction belongs to."""
-
-    FEE = "Fee"
-    ORDER = "Order"
-    PAYMENT = "Payment"
-    SERVICE_CHARGE = "ServiceCharge"
-    UNKNOWN = "Unknown"
-
-
-class AddressType(StrEnum):
-    """What an address is for."""
-
-    BILLING = "Billing"
-    DELIVERY = "Delivery"
-    ORDER = "Order"
-    INVENTORY = "Inventory"
-    UNKNOWN = "Unknown"
-
-
-class ProductStatus(StrEnum):
-    """Whether a product is on sale."""
-
-    PUBLISHED = "Published"
-    UNPUBLISHED = "Unpublished"
-    UNKNOWN = "Unknown"
-
-
-class PaymentMethodStatus(StrEnum):
-    """Whether a payment method is in use."""
-
-    ACTIVE = "Active"
-    ARCHIVED = "Archived"
-    UNKNOWN = "Unknown"
-
-
-class PhoneNumberType(StrEnum):
-    """What kind of line a phone number is."""
-
-    PRIMARY = "Primary"
-    LANDLINE = "Landline"
-    MOBILE = "Mobile"
-    FAX = "Fax"
-    UNKNOWN = "Unknown"
 
 
 class Ref(CommerceModel):

@@ -10,10 +10,8 @@ out of its price; ``closedDate`` stays unset because no event of Clover closes a
 data model); ``orderNumber`` is the merchant's reference unless the caller knows that others carry it too.
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from datetime import datetime
-from decimal import Decimal
 from typing import Literal
 
 from schemas.clover import Order as CloverOrder
@@ -21,27 +19,23 @@ from schemas.commerce import (
     DiscountAllocation,
     Order,
     OrderLineItem,
-    PaymentStatus,
     Ref,
     SupplementalData,
     TaxAllocation,
 )
 from schemas.iso import alpha_3
-from schemas.money import UNKNOWN_CURRENCY, exponent, to_decimal
-from transforms.agreement import Facts, check
+from schemas.money import UNKNOWN_CURRENCY, to_decimal
+from transforms.agreement import check
+from transforms.bookkeeping import Books, books_of
 from transforms.canonical import content_hash
 from transforms.customers import customer_ref
 from transforms.dates import from_ms, local_day, newest, observed_date, whole_seconds
-from transforms.items import Goods, Items, items_of, platform_items
-from transforms.ledger import Fee, Line, effective_rate
-from transforms.line_items import sale_lines
+from transforms.ledger import Line
 from transforms.model import Issue, MappedOrder, Merchant, OrderGroup, PreviousVersion, Severity
-from transforms.money_moved import Returned, Taken, charges_taken, of_order, place_tips, refunds_of, sales
+from transforms.money_moved import Taken, charges_taken, of_order, refunds_of
 from transforms.payments import payments
 from transforms.publication import HeldBack, held_back, open_reason
-from transforms.refunds import FeeLeft, Returns
-from transforms.service_charges import overpayment, service_charge, surcharge
-from transforms.totals import Reading, read_totals
+from transforms.service_charges import service_charge
 
 SOURCE = "clover"
 
@@ -112,7 +106,7 @@ def _map(
         poll = open_reason(order, taken, refunds, part_paid=False)
         return MappedOrder(order_id, None, "", moment, False, None, {}, (), reason, poll)
 
-    books = _books(group, order_id, currency, taken, paid)
+    books = books_of(group, order_id, currency, taken, paid)
     codat = _order(group, order_id, merchant, currency, taken, books, moment, unique_reference)
     fingerprint = content_hash(codat)
     observed = False
@@ -141,148 +135,6 @@ def _map(
         held_back=None,
         open_reason=open_reason(order, taken, books.refunds, part_paid),
     )
-
-
-@dataclass(slots=True)
-class _Books:
-    """An order before it is written down: minor units throughout."""
-
-    exponent: int
-    lines: list[Line]
-    fees: list[Fee]
-    refunds: list[Returned]
-    gratuity: int
-    facts: Facts
-
-
-def _books(group: OrderGroup, order_id: str, currency: str, taken: list[Taken], paid: list[Taken]) -> _Books:
-    places = exponent(currency)
-    order = group.order
-    if order is not None:
-        items = items_of(order)
-        platform = platform_items(group.platform_lines, order) if group.platform_lines else None
-        reading = read_totals(
-            order, [one.charge for one in paid], items, platform, sum(one.amount for one in paid)
-        )
-        lines, shipping, origin = sale_lines(order_id, reading, places)
-    else:
-        reading, lines = _charges_alone(paid or taken, places)
-        shipping, origin = [], {}
-    refunds = refunds_of(group, taken, currency) if group.refunds or _returned_by_totals(group) else []
-    counted = [one for one in refunds if one.status is PaymentStatus.PAID and one.currency == currency]
-    again = sales(reading.goods, paid, counted) if len(paid) > 1 else []
-    times = 1 + len(again)
-    owed = reading.goods * times
-    place_tips(paid, order, owed)
-    surcharges = [surcharge(name, amount) for one in paid for name, amount in one.surcharges if amount]
-    collected = sum(one.goods for one in paid)
-    over = collected - owed if paid and collected > owed else 0
-    tips = sum(one.tip for one in paid)
-    returns = Returns(
-        exponent=places,
-        goods_total=reading.goods,
-        tax_total=reading.tax,
-        surcharges=[FeeLeft(fee, fee.total, 0) for fee in surcharges],
-        overpaid=over,
-        tip=tips,
-    )
-    fees = list(shipping)
-    returns.sell(_with_returns(lines, origin, reading, once=times == 1), shipping, reading.goods, reading.tax)
-    sold = 1
-    for refund in counted:
-        while again and refund.created_ms > again[0]:
-            again.pop(0)
-            sold += 1
-            fees += _sell_again(returns, lines, shipping, reading, sold)
-        returns.give_back(refund.given_back)
-    for _ in again:
-        sold += 1
-        fees += _sell_again(returns, lines, shipping, reading, sold)
-    fees += surcharges
-    if over:
-        fees.append(overpayment(over))
-    money = sum(one.money for one in paid) - sum(one.money for one in counted)
-    facts = Facts(
-        currency=currency,
-        reading=reading,
-        times=times,
-        owed=owed,
-        collected=collected,
-        money=money,
-        over=over,
-        taken=taken,
-        paid=paid,
-        refunds=refunds,
-        counted=counted,
-        estimates=returns.estimates,
-        beyond=returns.beyond,
-        tip_returned=returns.tip_returned,
-        foreign=_is_foreign(taken, currency) or _is_foreign(refunds, currency),
-    )
-    return _Books(places, returns.lines, fees, refunds, tips - returns.tip_returned, facts)
-
-
-def _is_foreign(moved: Iterable[Taken | Returned], currency: str) -> bool:
-    return any(one.currency != currency and one.status is PaymentStatus.PAID for one in moved)
-
-
-def _returned_by_totals(group: OrderGroup) -> bool:
-    if group.order is not None and group.order.amount_returned:
-        return True
-    return any(charge.amount_refunded for charge in group.charges)
-
-
-def _sell_again(
-    returns: Returns, lines: list[Line], shipping: list[Fee], reading: Reading, time: int
-) -> list[Fee]:
-    fees = [
-        Fee(fee.description, fee.type, fee.total, fee.label, fee.tax, fee.tax_percentage) for fee in shipping
-    ]
-    returns.sell([(line.again(time), 0, 0) for line in lines], fees, reading.goods, reading.tax)
-    return fees
-
-
-def _with_returns(
-    lines: Sequence[Line], origin: dict[str, Goods], reading: Reading, *, once: bool
-) -> list[tuple[Line, int, int]]:
-    """Every line with its list value and what Clover says was returned of it; a split line shares both."""
-    found = []
-    left: dict[int, int] = {}
-    for line in lines:
-        item = origin.get(line.id)
-        if item is None:
-            found.append((line, 0, 0))
-            continue
-        value = item.amount if reading.line_totals else item.unit_value
-        returned = 0
-        if once and item.returned:
-            whole = line.quantity == item.quantity
-            returned = left.get(id(item), item.returned)
-            if item.fully_returned:
-                returned = value
-            elif not whole:
-                returned = min(returned, line.net)
-            left[id(item)] = max(left.get(id(item), item.returned) - returned, 0)
-            value = value if whole else line.net
-        found.append((line, value, returned))
-    return found
-
-
-def _charges_alone(taken: Sequence[Taken], places: int) -> tuple[Reading, list[Line]]:
-    """The lines of charges that have no order: one each, tax taken out of the price."""
-    lines = []
-    goods = tax_total = 0
-    for one in taken:
-        tax = min(max(one.charge.tax_amount or 0, 0), one.amount)
-        net = one.amount - tax
-        goods += one.amount
-        tax_total += tax
-        lines.append(
-            Line(
-                one.charge.id, Decimal(1), to_decimal(net, places), net, tax, [], [], effective_rate(tax, net)
-            )
-        )
-    return Reading(Items(), goods, tax_total, tax_inside=True), lines
 
 
 def _currency(group: OrderGroup, merchant: Merchant) -> str:
@@ -318,7 +170,7 @@ def _order(
     merchant: Merchant,
     currency: str,
     taken: Sequence[Taken],
-    books: _Books,
+    books: Books,
     moment: datetime,
     unique_reference: bool,
 ) -> Order:

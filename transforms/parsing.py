@@ -15,7 +15,8 @@ from typing import Any, TypeVar
 import orjson
 from pydantic import ValidationError
 
-from schemas.clover import Charge, LooseModel, Order, Refund, rows
+from schemas.clover import Charge, Order, Refund
+from schemas.loose import LooseModel, rows
 from transforms.model import Issue, OrderGroup, PlatformLine, Severity
 
 Row = Mapping[str, Any]

@@ -20,17 +20,14 @@ single unit goes back with quantity -1 at the price given back. A line given bac
 second time.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
-from itertools import combinations
 
 from schemas.commerce import TaxComponentRef
 from schemas.money import divide_half_up, to_decimal
-from transforms.allocation import shares
-from transforms.ledger import Fee, Line, effective_rate, extended, unit_price
-
-_MOST_RETURNED_ITEMS = 10  # combinations of returned items tried against one refund: 1,023
+from transforms.ledger import Fee, Line, effective_rate, unit_price
+from transforms.sold import SoldLine, choices, paid_for, parts_of, price_of, proportional, whole_units
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,25 +37,6 @@ class GivenBack:
     id: str
     amount: int
     surcharges: tuple[tuple[str, int], ...] = ()
-
-
-@dataclass(slots=True)
-class SoldLine:
-    """A sale line and what of it is still with the buyer. returned: list value Clover says was returned of it."""
-
-    line: Line
-    quantity: Decimal
-    net: int
-    tax: int
-    discounts: list[tuple[str, int]]
-    taxes: list[tuple[TaxComponentRef, int]]
-    value: int
-    returned: int = 0
-    reversed_before: bool = False
-
-    @property
-    def total(self) -> int:
-        return self.net - sum(amount for _, amount in self.discounts) + self.tax
 
 
 @dataclass(slots=True)
@@ -244,9 +222,7 @@ class Returns:
         if sum(total for _, total in parts) > self.goods:
             return False
         for sold, total in parts:
-            sold.returned = (
-                0 if total >= _paid_for(sold) or total >= _price_of(sold) else sold.returned - total
-            )
+            sold.returned = 0 if total >= paid_for(sold) or total >= price_of(sold) else sold.returned - total
             self._reverse_part(refund, sold, total)
             self.goods -= total
         tip = min(beyond, self.tip)
@@ -266,19 +242,19 @@ class Returns:
         self, known: list[SoldLine], amount: int
     ) -> tuple[list[tuple[SoldLine, int]], int] | None:
         """The returned items behind a refund with the total given back of each, and what the refund holds beyond."""
-        for chosen in _choices(known):
-            for total_of in (_paid_for, _price_of):
+        for chosen in choices(known):
+            for total_of in (paid_for, price_of):
                 whole = sum(total_of(sold) for sold in chosen)
                 if amount == whole or (self.tip and amount == whole + self.tip):
                     return [(sold, total_of(sold)) for sold in chosen], amount - whole
-        for total_of in (_paid_for, _price_of):
+        for total_of in (paid_for, price_of):
             whole = sum(total_of(sold) for sold in known)
             if whole < amount <= whole + self.tip:
                 return [(sold, total_of(sold)) for sold in known], amount - whole
-        if len(known) == 1 and amount < _paid_for(known[0]):
+        if len(known) == 1 and amount < paid_for(known[0]):
             return [(known[0], amount)], 0
-        whole = sum(_paid_for(sold) for sold in known)
-        return ([(sold, _paid_for(sold)) for sold in known], amount - whole) if whole < amount else None
+        whole = sum(paid_for(sold) for sold in known)
+        return ([(sold, paid_for(sold)) for sold in known], amount - whole) if whole < amount else None
 
     def _reverse_rest(self, refund: GivenBack, sold: SoldLine) -> None:
         quantity = sold.quantity if sold.quantity > 0 else Decimal(1)
@@ -291,10 +267,14 @@ class Returns:
             self._reverse_rest(refund, sold)
             self.tax -= before
             return
-        units = _whole_units(sold, total)
-        net, tax, discounts = _parts(sold, total, units, self.exponent)
+        units = whole_units(sold, total)
+        net, tax, discounts = parts_of(sold, total, units, self.exponent)
         taxes = list(
-            zip((ref for ref, _ in sold.taxes), _cut(tax, [part for _, part in sold.taxes]), strict=True)
+            zip(
+                (ref for ref, _ in sold.taxes),
+                proportional(tax, [part for _, part in sold.taxes]),
+                strict=True,
+            )
         )
         self.tax -= tax
         self._reverse(refund, sold, units, net, tax, discounts, taxes)
@@ -342,67 +322,3 @@ def _extras(tip: int, surcharge: int, over: int) -> Iterator[tuple[int, int, int
         for extra_fee in dict.fromkeys((0, surcharge)):
             for extra_tip in dict.fromkeys((0, tip)):
                 yield extra_tip, extra_fee, extra_over
-
-
-def _choices(known: Sequence[SoldLine]) -> Iterator[Sequence[SoldLine]]:
-    """Sets of returned items, all of them first, then the smaller ones."""
-    yield known
-    if len(known) <= _MOST_RETURNED_ITEMS:
-        for size in range(1, len(known)):
-            yield from combinations(known, size)
-
-
-def _paid_for(sold: SoldLine) -> int:
-    """Clover's figure read as money paid for what came back."""
-    return min(sold.returned, sold.total)
-
-
-def _price_of(sold: SoldLine) -> int:
-    """Clover's figure read as list price of what came back: its share of what the line came to."""
-    if sold.value <= 0 or sold.returned >= sold.value:
-        return sold.total
-    return min(divide_half_up(sold.line.total * sold.returned, sold.value), sold.total)
-
-
-def _whole_units(sold: SoldLine, total: int) -> Decimal | None:
-    """How many whole units a part of a line comes to, None when it is no whole number."""
-    quantity = sold.line.quantity
-    if quantity != int(quantity) or quantity <= 1 or sold.line.total <= 0:
-        return None
-    units = divide_half_up(int(quantity) * total, sold.line.total)
-    if not 0 < units < sold.quantity:
-        return None
-    # A cent may be lost or won where the total of one unit is no whole number.
-    near = abs(units * sold.line.total - total * int(quantity)) <= int(quantity)
-    return Decimal(units) if near else None
-
-
-def _parts(
-    sold: SoldLine, total: int, units: Decimal | None, exponent: int
-) -> tuple[int, int, list[tuple[str, int]]]:
-    """What a part of a line that comes to ``total`` consists of: (net, tax, discounts).
-
-    Whole units at the price of the sale, where an odd cent fits into the discount or, without one, into the tax.
-    Otherwise every part in proportion.
-    """
-    off = sum(amount for _, amount in sold.discounts)
-    if units is not None:
-        net = extended(units, sold.line.unit_price, exponent)
-        part, whole = int(units), int(sold.quantity)
-        tax = divide_half_up(sold.tax * part, whole)
-        back = divide_half_up(off * part, whole)
-        # The odd cent goes where it is less of a distortion.
-        ways = [(tax, net + tax - total), (total - net + back, back)] if off else [(total - net, 0)]
-        tax, back = min(
-            ways, key=lambda way: abs(way[0] * whole - sold.tax * part) + abs(way[1] * whole - off * part)
-        )
-        if 0 <= back <= off and 0 <= tax <= sold.tax and net <= sold.net:
-            cut = _cut(back, [amount for _, amount in sold.discounts])
-            return net, tax, list(zip((name for name, _ in sold.discounts), cut, strict=True))
-    tax = divide_half_up(sold.tax * total, sold.total)
-    discounts = [(name, divide_half_up(amount * total, sold.total)) for name, amount in sold.discounts]
-    return total - tax + sum(amount for _, amount in discounts), tax, discounts
-
-
-def _cut(total: int, weights: list[int]) -> list[int]:
-    return shares(total, [abs(weight) for weight in weights]) if weights else []

@@ -6,7 +6,7 @@ Known are the words of docs.clover.com (Ecommerce API reference) and those seen 
 from collections.abc import Iterator
 from typing import Any
 
-from schemas.clover import LooseModel
+from schemas.loose import LooseModel
 from transforms.model import OrderGroup
 
 _KNOWN_WORDS = {
