@@ -22,11 +22,18 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
         "status",
         "When each stream was last read, how far, and what went wrong.",
     ),
+    "runs": ("connector.cli.runs", "runs", "What each run did, how it ended, and what to type next."),
+    "schedule": (
+        "connector.cli.schedule",
+        "schedule",
+        "Sync each connection on its cron expression, in the foreground.",
+    ),
     "serve": ("connector.cli.serve", "serve", "Serve the read API and the portal page."),
     "keys": ("connector.cli.keys", "keys", "API keys: create, list, revoke, audit."),
     "webhooks": ("connector.cli.webhooks", "webhooks", "Who is told of events: add, list, test, remove."),
     "query": ("connector.cli.query", "query", "Read-only SQL on the published file."),
     "export": ("connector.cli.export", "export", "Views as Parquet or CSV files."),
+    "report": ("connector.cli.report", "report", "One HTML page a company, with charts, to mail or print."),
     "dictionary": (
         "connector.cli.dictionary",
         "dictionary",

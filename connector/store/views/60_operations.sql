@@ -155,7 +155,7 @@ WHERE replaced_by IS NULL AND NOT is_deleted;
 -- column open_issues: Issues that are not healed, all severities.
 -- column open_warnings: Those of severity warning.
 -- column open_errors: Those of severity error.
--- column last_success: When a run of the company last succeeded, UTC.
+-- column last_success: When a sync of the company last succeeded, UTC. Reconciliations and rebuilds read nothing new.
 -- column last_reconciled: When the company was last compared with Clover, UTC.
 CREATE VIEW main.data_quality AS
 WITH issues AS (
@@ -188,7 +188,7 @@ held AS (
   GROUP BY company_id
 ),
 runs AS (
-  SELECT company_id, max(finished_at) FILTER (status IN ('succeeded', 'partly_done')) AS last_success
+  SELECT company_id, max(finished_at) FILTER (kind = 'sync' AND status IN ('succeeded', 'partly_done')) AS last_success
   FROM ledger.sync_runs
   GROUP BY company_id
 ),

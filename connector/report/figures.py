@@ -1,0 +1,286 @@
+"""The figures of one company's report, read from the views: nothing is computed here but ratios of sums.
+
+Money is exact Decimal in major units; figures of different currencies stay apart. Months and days are the
+merchant's.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import ROUND_HALF_UP, Decimal
+from typing import Any
+
+import duckdb
+
+from schemas.money import exponent
+
+MONTHS = 24
+"""The newest months that are shown."""
+PRODUCTS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Month:
+    """One month of one currency. refunds: of these sales, whenever given; refunded: given back in this month."""
+
+    month: date
+    orders: int
+    gross_sales: Decimal
+    refunds: Decimal
+    net_sales: Decimal
+    tax: Decimal
+    gratuity: Decimal
+    refunded: Decimal
+    average_order_value: Decimal | None
+
+
+@dataclass(frozen=True, slots=True)
+class Product:
+    """A product over all months shown. quantity: units sold less units returned."""
+
+    name: str
+    quantity: Decimal
+    net_sales: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Sales:
+    """What was sold in one currency."""
+
+    currency: str
+    months: tuple[Month, ...]
+    products: tuple[Product, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Customers:
+    """Customers of one month over all currencies; guests are no customers."""
+
+    month: date
+    new: int
+    returning: int
+    guest_orders: int
+
+
+@dataclass(frozen=True, slots=True)
+class Freshness:
+    """How new the data of one merchant is. Times are UTC; None when it never happened."""
+
+    merchant: str
+    status: str
+    last_success: datetime | None
+    newest_sale: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class OpenIssues:
+    """Findings of one kind that are not healed."""
+
+    severity: str
+    code: str
+    detail: str
+    orders: int
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """The newest comparison with Clover, by stream and currency. Amounts as Clover and as the store have them."""
+
+    stream: str
+    currency: str
+    clover_count: int
+    stored_count: int
+    clover_amount: Decimal
+    stored_amount: Decimal
+    explained: Decimal
+    unexplained: Decimal
+    reconciled_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """Everything a report shows. quality: the company's row of ``data_quality``."""
+
+    company_id: str
+    company: str
+    snapshot_id: int
+    loaded_at: datetime | None
+    timezones: tuple[str, ...]
+    sales: tuple[Sales, ...]
+    customers: tuple[Customers, ...]
+    freshness: tuple[Freshness, ...]
+    issues: tuple[OpenIssues, ...]
+    comparisons: tuple[Comparison, ...]
+    quality: Mapping[str, Any]
+
+
+def ratio(sum_: Decimal, count: int, currency: str) -> Decimal | None:
+    """A sum over a count in whole minor units of the currency, halves up; None without anything to count."""
+    if not count:
+        return None
+    return (sum_ / count).quantize(Decimal(1).scaleb(-exponent(currency)), ROUND_HALF_UP)
+
+
+def read_figures(connection: duckdb.DuckDBPyConnection, company_id: str, *, snapshot_id: int) -> Figures:
+    """The figures of one company as the published file has them."""
+    names = _rows(
+        connection,
+        "SELECT company_name, timezone FROM connections WHERE company_id = ? ORDER BY connection_id",
+        company_id,
+    )
+    loaded = _rows(connection, "SELECT loaded_at FROM snapshots WHERE snapshot_id = ?", snapshot_id)
+    quality = _rows(
+        connection, "SELECT * EXCLUDE (company_id) FROM data_quality WHERE company_id = ?", company_id
+    )
+    return Figures(
+        company_id=company_id,
+        company=next((row["company_name"] for row in names if row["company_name"]), company_id),
+        snapshot_id=snapshot_id,
+        loaded_at=loaded[0]["loaded_at"] if loaded else None,
+        timezones=tuple(dict.fromkeys(row["timezone"] for row in names if row["timezone"])),
+        sales=_sales(connection, company_id),
+        customers=_customers(connection, company_id),
+        freshness=_freshness(connection, company_id),
+        issues=_issues(connection, company_id),
+        comparisons=_comparisons(connection, company_id),
+        quality=quality[0] if quality else {},
+    )
+
+
+def companies(connection: duckdb.DuckDBPyConnection) -> list[str]:
+    """Ids of the companies in the published file."""
+    return [
+        row["company_id"]
+        for row in _rows(connection, "SELECT DISTINCT company_id FROM connections ORDER BY 1")
+    ]
+
+
+def _sales(connection: duckdb.DuckDBPyConnection, company_id: str) -> tuple[Sales, ...]:
+    months: dict[str, list[Month]] = {}
+    for row in _rows(
+        connection,
+        """
+        SELECT coalesce(s."month", r."month") AS "month", coalesce(s.currency, r.currency) AS currency,
+          coalesce(s.orders, 0) AS orders, coalesce(s.gross_sales, 0) AS gross_sales,
+          coalesce(s.refunds, 0) AS refunds, coalesce(s.net_sales, 0) AS net_sales, coalesce(s.tax, 0) AS tax,
+          coalesce(s.gratuity, 0) AS gratuity, coalesce(r.refunded, 0) AS refunded
+        FROM (FROM monthly_sales WHERE company_id = $company) s
+        FULL JOIN (
+          SELECT date_trunc('month', "day")::DATE AS "month", currency, sum(refunded_amount) AS refunded
+          FROM daily_refunds WHERE company_id = $company GROUP BY ALL
+        ) r ON r."month" = s."month" AND r.currency = s.currency
+        ORDER BY 2, 1
+        """,
+        {"company": company_id},
+    ):
+        currency = row.pop("currency")
+        average = ratio(row["gross_sales"], row["orders"], currency)
+        months.setdefault(currency, []).append(Month(**row, average_order_value=average))
+    shown = {currency: _unbroken(found)[-MONTHS:] for currency, found in months.items()}
+    busiest = sorted(shown, key=lambda currency: (-sum(m.orders for m in shown[currency]), currency))
+    return tuple(
+        Sales(
+            currency, shown[currency], _products(connection, company_id, currency, shown[currency][0].month)
+        )
+        for currency in busiest
+    )
+
+
+def _unbroken(found: Sequence[Month]) -> tuple[Month, ...]:
+    """The months with those between them in which nothing was sold: a gap must show as a gap."""
+    by_month = {one.month: one for one in found}
+    month, last = found[0].month, found[-1].month
+    whole = []
+    nothing = Decimal(0)
+    while month <= last:
+        empty = Month(month, 0, nothing, nothing, nothing, nothing, nothing, nothing, None)
+        whole.append(by_month.get(month, empty))
+        month = date(month.year + month.month // 12, month.month % 12 + 1, 1)
+    return tuple(whole)
+
+
+def _products(
+    connection: duckdb.DuckDBPyConnection, company_id: str, currency: str, since: date
+) -> tuple[Product, ...]:
+    rows = _rows(
+        connection,
+        """
+        SELECT coalesce(max(product_name), product_id) AS name, sum(quantity_sold + quantity_returned) AS quantity,
+          sum(net_sales) AS net_sales
+        FROM product_sales
+        WHERE company_id = ? AND currency = ? AND "month" >= ? AND product_id <> '(none)'
+        GROUP BY connection_id, product_id
+        ORDER BY net_sales DESC, name LIMIT ?
+        """,
+        company_id, currency, since, PRODUCTS,
+    )  # fmt: skip
+    return tuple(Product(**row) for row in rows)
+
+
+def _customers(connection: duckdb.DuckDBPyConnection, company_id: str) -> tuple[Customers, ...]:
+    rows = _rows(
+        connection,
+        'SELECT "month", new_customers AS new, returning_customers AS returning, guest_orders'
+        ' FROM monthly_customers WHERE company_id = ? ORDER BY "month" DESC LIMIT ?',
+        company_id, MONTHS,
+    )  # fmt: skip
+    return tuple(Customers(**row) for row in reversed(rows))
+
+
+def _freshness(connection: duckdb.DuckDBPyConnection, company_id: str) -> tuple[Freshness, ...]:
+    rows = _rows(
+        connection,
+        """
+        SELECT coalesce(c.merchant_name, c.merchant_id) AS merchant, coalesce(c.status, 'Unknown') AS status,
+          r.last_success, o.newest_sale
+        FROM connections c
+        LEFT JOIN (
+          SELECT connection_id, max(finished_at) AS last_success FROM sync_runs
+          WHERE kind = 'sync' AND status IN ('succeeded', 'partly_done') GROUP BY 1
+        ) r ON r.connection_id = c.connection_id
+        LEFT JOIN (SELECT connection_id, max(created_date) AS newest_sale FROM orders GROUP BY 1) o
+          ON o.connection_id = c.connection_id
+        WHERE c.company_id = ? ORDER BY merchant, c.connection_id
+        """,
+        company_id,
+    )
+    return tuple(Freshness(**row) for row in rows)
+
+
+def _issues(connection: duckdb.DuckDBPyConnection, company_id: str) -> tuple[OpenIssues, ...]:
+    rows = _rows(
+        connection,
+        """
+        SELECT severity, code, min(detail) AS detail, count(DISTINCT (connection_id, order_id)) AS orders
+        FROM open_issues WHERE company_id = ?
+        GROUP BY severity, code
+        ORDER BY list_position(['error', 'warning', 'info'], severity), orders DESC, code
+        """,
+        company_id,
+    )
+    return tuple(OpenIssues(**row) for row in rows)
+
+
+def _comparisons(connection: duckdb.DuckDBPyConnection, company_id: str) -> tuple[Comparison, ...]:
+    rows = _rows(
+        connection,
+        """
+        SELECT stream, currency, sum(clover_count)::BIGINT AS clover_count, sum(stored_count)::BIGINT AS stored_count,
+          sum(clover_amount) AS clover_amount, sum(stored_amount) AS stored_amount, sum(explained) AS explained,
+          sum(unexplained) AS unexplained, max(reconciled_at) AS reconciled_at
+        FROM (
+          FROM reconciliations WHERE company_id = ?
+          QUALIFY reconciled_at = max(reconciled_at) OVER (PARTITION BY connection_id)
+        )
+        GROUP BY stream, currency ORDER BY stream, currency
+        """,
+        company_id,
+    )
+    return tuple(Comparison(**row) for row in rows)
+
+
+def _rows(connection: duckdb.DuckDBPyConnection, sql: str, *values: object) -> list[dict[str, Any]]:
+    bound: Any = values[0] if len(values) == 1 and isinstance(values[0], Mapping) else list(values)
+    result = connection.execute(sql, bound)
+    names: Sequence[str] = [column[0] for column in result.description or ()]
+    return [dict(zip(names, row, strict=True)) for row in result.fetchall()]

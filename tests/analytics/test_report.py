@@ -1,0 +1,227 @@
+"""The report of a company: the figures of the views, opened in a real browser, without a network."""
+
+import html
+import json
+import os
+import re
+import shutil
+import subprocess
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from html.parser import HTMLParser
+
+import pytest
+
+from connector.report.figures import companies, ratio, read_figures
+from connector.report.page import page
+
+AT = datetime(2026, 11, 22, 12, tzinfo=UTC)
+CHROMIUM = next(
+    (found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))),
+    None,
+)
+
+
+class Page(HTMLParser):
+    """What a reader of the page sees: tables by id, embedded JSON by id, and the text drawn into each chart."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.tables, self.json, self.drawn, self.attributes = {}, {}, {}, {}
+        self._table = self._script = self._chart = None
+        self._in_cell = False
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        attrs = dict(attrs)
+        if tag == "html":
+            self.attributes = attrs
+        elif tag == "table":
+            self._table = self.tables.setdefault(attrs.get("id"), [])
+        elif tag == "tr" and self._table is not None:
+            self._table.append([])
+        elif tag in ("td", "th") and self._table is not None:
+            self._table[-1].append("")
+            self._in_cell = True
+        elif tag == "script":
+            self._script = attrs.get("id")
+        elif tag == "div" and (attrs.get("id") or "").startswith("chart-"):
+            self._chart = self.drawn.setdefault(attrs["id"].removeprefix("chart-"), [])
+        elif tag == "details":
+            self._chart = None
+
+    def handle_endtag(self, tag):
+        if tag == "table":
+            self._table = None
+        elif tag in ("td", "th"):
+            self._in_cell = False
+        elif tag == "script":
+            self._script = None
+
+    def handle_data(self, data):
+        if self._script:
+            self.json[self._script] = json.loads(data)
+        elif self._in_cell and self._table is not None:
+            self._table[-1][-1] += data
+        elif self._chart is not None and data.strip():
+            self._chart.append(data.strip())
+
+
+@pytest.fixture(scope="module")
+def pages(ledger_store, ledgers):
+    """Company name -> (figures, page)."""
+    with ledger_store.open_reader() as reader:
+        found = [
+            read_figures(reader.connection, company_id, snapshot_id=reader.snapshot_id)
+            for company_id in companies(reader.connection)
+        ]
+    return {figures.company: (figures, page(figures, at=AT)) for figures in found}
+
+
+@pytest.fixture(scope="module")
+def opened(pages, tmp_path_factory):
+    """Juniper's page as a browser shows it: (what is on it, what the browser complained of)."""
+    if CHROMIUM is None:
+        if os.environ.get("CI"):
+            pytest.fail("no browser: apt-get install chromium")
+        pytest.skip("no browser here: apt-get install chromium")
+    directory = tmp_path_factory.mktemp("page")
+    (directory / "juniper.html").write_text(pages["Juniper Goods"][1])
+    command = [
+        CHROMIUM, "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+        "--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage",
+        "--host-resolver-rules=MAP * ~NOTFOUND", f"--user-data-dir={directory / 'profile'}",
+        "--enable-logging=stderr", "--window-size=1120,2000", "--virtual-time-budget=10000",
+        "--dump-dom", f"file://{directory / 'juniper.html'}",
+    ]  # fmt: skip
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    complaints = [line for line in done.stderr.splitlines() if "CONSOLE" in line]
+    return Page(done.stdout), complaints
+
+
+def test_the_browser_draws_every_chart_and_complains_of_nothing(opened, pages):
+    shown, complaints = opened
+    figures, _ = pages["Juniper Goods"]
+    assert complaints == []
+    assert "data-failed" not in shown.attributes
+    # USD and JPY have four charts each; customers, freshness, issues and one reconciliation are beside them.
+    assert shown.attributes["data-drawn"] == str(4 * len(figures.sales) + 4) == "12"
+    assert len(shown.drawn) == 12
+    assert all(len(texts) > 2 for texts in shown.drawn.values()), "each chart has its labels drawn"
+
+
+def test_the_figures_drawn_are_those_of_the_views(opened, sales, ledgers):
+    """Text in the drawn chart, text in the table and the view say the same, currency by currency."""
+    shown, _ = opened
+    company = ledgers["juniper"].company_id
+    for currency, digits in (("USD", 2), ("JPY", 0)):
+        found = sales.execute(
+            'SELECT "month", orders, gross_sales, refunds, net_sales, tax, gratuity FROM monthly_sales'
+            " WHERE company_id = ? AND currency = ? ORDER BY 1",
+            [company, currency],
+        ).fetchall()
+        money = lambda amount: f"{amount:,.{digits}f}"  # noqa: E731, B023
+        table = shown.tables[f"table-net-sales-{currency}"][1:]
+        assert table == [[f"{row[0]:%Y-%m}", str(row[1]), *map(money, row[2:])] for row in found]
+        drawn = shown.drawn[f"net-sales-{currency}"]
+        assert [text for text in drawn if text in {money(row[4]) for row in found}] == [
+            money(row[4]) for row in found
+        ]
+        averages = [money(ratio(row[2], row[1], currency)) for row in found]
+        assert [row[3] for row in shown.tables[f"table-average-order-value-{currency}"][1:]] == averages
+        assert set(averages) <= set(shown.drawn[f"average-order-value-{currency}"])
+
+
+def test_refunds_are_shown_by_month_of_sale_and_by_month_of_refund(opened):
+    """October's sales were refunded by 116.70; in October itself 77.00 went back, 2.00 of them tips."""
+    shown, _ = opened
+    assert shown.tables["table-refunds-USD"][1:] == [
+        ["2026-10", "-116.70", "-77.00"],
+        ["2026-11", "-93.91", "-135.61"],
+    ]
+
+
+def test_customers_products_issues_freshness_and_reconciliation_are_those_of_the_views(opened):
+    shown, _ = opened
+    assert shown.tables["table-customers"][1:] == [["2026-10", "14", "0", "6"], ["2026-11", "5", "7", "2"]]
+    assert shown.tables["table-top-products-USD"][1] == ["Desk lamp", "5", "206.40"]
+    assert [row[:3] for row in shown.tables["table-open-issues"][1:]] == [
+        ["warning", "payments_total", "1"],
+        ["info", "refund_lines", "1"],
+        ["info", "source_total", "1"],
+    ]
+    assert shown.tables["table-freshness"][1] == [
+        "Juniper Goods", "Linked", "2026-11-22 05:01 UTC", "2026-11-22 01:00 UTC", "6",
+    ]  # fmt: skip
+    assert shown.tables["table-reconciliation-USD"][1] == [
+        "charges",
+        "6",
+        "6",
+        "124.00",
+        "123.99",
+        "0.01",
+        "0.00",
+    ]
+
+
+def test_no_currency_is_ever_added_to_another(pages):
+    """Every chart and table of money names one currency, and the embedded figures keep them apart."""
+    _figures, text = pages["Juniper Goods"]
+    embedded = Page(text).json["figures"]
+    assert [sales["currency"] for sales in embedded["sales"]] == ["USD", "JPY"]
+    total = {s["currency"]: sum(Decimal(m["net_sales"]) for m in s["months"]) for s in embedded["sales"]}
+    assert total == {"USD": Decimal("905.20"), "JPY": Decimal(10200)}
+    assert "11,105.20" not in text
+
+
+def test_the_page_may_load_nothing_from_anywhere(pages):
+    """It forbids itself the network, and refers to no file but itself."""
+    for _, text in pages.values():
+        assert "Content-Security-Policy\" content=\"default-src 'none'" in text
+        assert not re.findall(r"<(?:script|img|link|iframe)[^>]*\b(?:src|href)=", text)
+        assert len(text) < 8_000_000, "a mail server would refuse it"
+
+
+def test_names_cannot_break_out_of_the_page(ledger_store, pages):
+    from dataclasses import replace
+
+    figures, _ = pages["Kite Wholesale"]
+    evil = '</script><script>alert(1)</script><img src=x onerror="alert(1)">'
+    product = replace(figures.sales[0].products[0], name=evil)
+    sales = (replace(figures.sales[0], products=(product,)),)
+    text = page(replace(figures, company=evil, sales=sales), at=AT)
+    assert "<script>alert" not in text
+    assert "<img src=x" not in text
+    assert html.escape(evil) in text
+
+
+def test_a_company_without_any_order_has_a_page_too(ledger_store, pages):
+    from dataclasses import replace
+
+    figures, _ = pages["Kite Wholesale"]
+    text = page(replace(figures, sales=(), customers=(), issues=(), comparisons=(), quality={}), at=AT)
+    assert "Nothing is open." in text
+
+
+def test_months_without_sales_are_shown_as_such(ledger_store):
+    from connector.report.figures import Month, _unbroken
+
+    zero = Decimal(0)
+    months = [Month(date(2025, 11, 1), 1, *[zero] * 6, None), Month(date(2026, 2, 1), 1, *[zero] * 6, None)]
+    assert [f"{m.month:%Y-%m} {m.orders}" for m in _unbroken(months)] == [
+        "2025-11 1", "2025-12 0", "2026-01 0", "2026-02 1",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("total", "count", "currency", "expected"),
+    [
+        ("10.00", 3, "USD", "3.33"),
+        ("10.05", 2, "USD", "5.03"),
+        ("5401", 2, "JPY", "2701"),
+        ("1.0005", 1, "KWD", "1.001"),
+    ],
+)
+def test_averages_are_a_sum_over_a_count_in_whole_minor_units(total, count, currency, expected):
+    assert ratio(Decimal(total), count, currency) == Decimal(expected)
+    assert ratio(Decimal(0), 0, currency) is None
