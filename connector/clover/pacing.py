@@ -38,13 +38,18 @@ class Budget:
             raise ConfigError(
                 "limits must allow at least one request.", hint="Correct limits in the configuration."
             )
-        self._interval = 1 / requests_per_second
-        self._starts: deque[float] = deque(maxlen=max(1, int(requests_per_second)))
-        self._period = (self._starts.maxlen or 1) / requests_per_second
+        self._starts: deque[float] = deque()
         self._due = float("-inf")
-        self._concurrent = concurrent_requests
         self.in_flight = 0
         self.paused_until = float("-inf")
+        self.change(requests_per_second, concurrent_requests)
+
+    def change(self, requests_per_second: float, concurrent_requests: int) -> None:
+        """Other limits from now on; what was started already counts under the new ones."""
+        self._interval = 1 / requests_per_second
+        self._starts = deque(self._starts, maxlen=max(1, int(requests_per_second)))
+        self._period = (self._starts.maxlen or 1) / requests_per_second
+        self._concurrent = concurrent_requests
 
     @property
     def is_full(self) -> bool:
@@ -183,6 +188,12 @@ class AppPacer:
         with self._lock:
             budget.pause(self._clock() + seconds)
             self._turns.wake_all()  # turns may have changed, and a long pause ends the waiting
+
+    def change(self, budget: Budget, requests_per_second: float, concurrent_requests: int) -> None:
+        """Other limits for a token, or for the app itself, while requests wait and run."""
+        with self._lock:
+            budget.change(requests_per_second, concurrent_requests)
+            self._turns.wake_all()
 
     def stop(self) -> None:
         """No request starts any more: whoever waits for a turn, or asks for one later, gets Stopped."""

@@ -1,8 +1,9 @@
 """What the published file knows about past runs, as the planner and the alerts need it."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from connector.errors import StoreError
@@ -31,6 +32,23 @@ def read_past(store: Store) -> Mapping[str, Past]:
             return _read(reader.connection)
     except StoreError:
         return {}
+
+
+@dataclass(slots=True)
+class PastReader:
+    """Reads the past again only when something new was published."""
+
+    store: Store
+    _seen: Path | None = None
+    _past: Mapping[str, Past] = field(default_factory=dict)
+
+    def read(self) -> Mapping[str, Past]:
+        """See ``read_past``."""
+        link = self.store.directory / "commerce.duckdb"
+        newest_file = link.resolve() if link.exists() else None
+        if newest_file is None or newest_file != self._seen:
+            self._past, self._seen = read_past(self.store), newest_file
+        return self._past
 
 
 def _read(published: "duckdb.DuckDBPyConnection") -> dict[str, Past]:

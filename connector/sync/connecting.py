@@ -43,6 +43,15 @@ class Pace:
                 )
             return self._tokens[connection.id]
 
+    def change(self, config: Config) -> None:
+        """Other limits, also for runs under way."""
+        limits = config.limits
+        with self._lock:
+            self.config = config
+            self.app.change(self.app.budget, limits.app_requests_per_second, limits.app_concurrent_requests)
+            for pacer in self._tokens.values():
+                self.app.change(pacer.budget, limits.requests_per_second, limits.concurrent_requests)
+
 
 def token_source(config: Config, connection: Connection) -> TokenSource:
     """Where the bearer token of a connection comes from. Raises ConfigError when it has none."""

@@ -1,0 +1,46 @@
+"""Refreshes that clients of the API asked for and no run has answered yet."""
+
+import sqlite3
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from connector.errors import StoreError
+from connector.logs import get_logger
+from connector.store.api_control import FILE, ControlFile
+from connector.store.api_refreshes import TABLES, waiting_refreshes
+
+log = get_logger(__name__)
+
+
+@dataclass(slots=True)
+class RefreshRequests:
+    """Looks into ``control.sqlite`` once the API has made it."""
+
+    directory: Path
+    _control: ControlFile | None = None
+
+    def waiting(self, last_started: Mapping[str, datetime]) -> dict[str, datetime]:
+        """Connection id -> the oldest request that waits, aware UTC. Empty when the file cannot be read."""
+        if self._control is None and not (self.directory / FILE).exists():
+            return {}
+        try:
+            if self._control is None:
+                self._control = ControlFile(self.directory, TABLES)
+            found: dict[str, datetime] = {}
+            for request in waiting_refreshes(self._control, dict(last_started)):
+                found.setdefault(request.connection_id, _parse(request.requested))
+        except (StoreError, sqlite3.Error, OSError) as error:
+            log.warning("schedule.requests_unreadable", error=str(error))
+            return {}
+        return found
+
+    def close(self) -> None:
+        if self._control is not None:
+            self._control.close()
+            self._control = None
+
+
+def _parse(text: str) -> datetime:
+    return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)

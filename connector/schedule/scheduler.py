@@ -1,0 +1,264 @@
+"""The loop of ``connector schedule``: asks the planner what is due, begins it, takes in what has ended.
+
+One step does everything once and never waits, so tests and ``--once`` drive it as the loop does. Runs have a
+thread each and share the process's pacer, in which every token gets its turn: a large merchant slows nobody down
+more than any other does.
+"""
+
+import queue
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Protocol
+
+import httpx
+
+from connector.config import Company, Config, Connection
+from connector.errors import ConnectorError, StoreError
+from connector.logs import get_logger
+from connector.progress import Silent
+from connector.schedule.aftermath import after_runs
+from connector.schedule.alert_book import AlertBook
+from connector.schedule.delivery import Post, deliver, post
+from connector.schedule.history import PastReader, newest
+from connector.schedule.planner import Due, Job, LastRun, due, in_order, next_due, places
+from connector.schedule.requests import RefreshRequests
+from connector.store.interface import Store
+from connector.sync.connecting import Pace
+from connector.sync.loading import Loading
+from connector.sync.modes import SyncMode
+from connector.sync.report import RunReport
+from connector.sync.run import Runtime, new_run_id, run_connection
+
+# A run that takes longer gives its place to another.
+LONG_AFTER = timedelta(minutes=10)
+# Another process holds the connection: look again after this.
+BUSY_WAIT = timedelta(seconds=30)
+# Staleness needs no run to be noticed, and figures no run to be fresh.
+LOOK_EVERY = timedelta(minutes=1)
+log = get_logger(__name__)
+
+
+class Begin(Protocol):
+    """Has a piece of work done, at once or in a thread."""
+
+    def __call__(self, work: Callable[[], None], *, name: str) -> None: ...
+
+
+def in_thread(work: Callable[[], None], *, name: str) -> None:
+    """In a thread that does not keep the process alive: an abandoned run is repaired by the next one."""
+    threading.Thread(target=work, name=name, daemon=True).start()
+
+
+@dataclass(slots=True)
+class Scheduler:
+    """One store's scheduler. load: reads the configuration anew. now: aware UTC.
+
+    begin: how a run is begun; tests run it on the spot. send: how an alert is posted.
+    """
+
+    config: Config
+    store: Store
+    load: Callable[[], Config]
+    now: Callable[[], datetime]
+    pace: Pace
+    begin: Begin = in_thread
+    send: Post = post
+    transport: httpx.BaseTransport | None = None
+    reload_asked: bool = False
+    is_stopping: bool = False
+    _running: dict[str, datetime] = field(default_factory=dict)
+    _ended: "queue.SimpleQueue[RunReport]" = field(default_factory=queue.SimpleQueue)
+    _here: dict[str, LastRun] = field(default_factory=dict)
+    _not_before: dict[str, datetime] = field(default_factory=dict)
+    _told: list[RunReport] = field(default_factory=list)
+    _is_closed: bool = False
+    _looked_at: datetime | None = None
+    _after: "Future[None] | None" = None
+    _past: PastReader = field(init=False)
+    _requests: RefreshRequests = field(init=False)
+    _book: AlertBook = field(init=False)
+    _aside: ThreadPoolExecutor = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._past = PastReader(self.store)
+        self._requests = RefreshRequests(self.store.directory)
+        self._book = AlertBook(self.store.directory)
+        self._aside = ThreadPoolExecutor(1, thread_name_prefix="after-runs")
+
+    @property
+    def running(self) -> frozenset[str]:
+        """Connections that are being read by this process."""
+        return frozenset(self._running)
+
+    def step(self) -> int:
+        """Take in what has ended, begin what is due. Returns how many runs were begun; never waits for one."""
+        if self.reload_asked:
+            self.reload_asked = False
+            self._reload()
+        self._take_in()
+        self._look_after()
+        if self.is_stopping:
+            return 0
+        return self._begin_due()
+
+    def stop(self) -> None:
+        """Begin nothing more; runs that read end at their next request, runs that load finish loading."""
+        self.is_stopping = True
+        self.pace.app.stop()
+
+    def close(self) -> None:
+        """Tell what is left to tell. Runs that still go on are abandoned; the next run repairs after them."""
+        if self._is_closed:
+            return
+        self._is_closed = True
+        self._take_in()
+        self._look_after(wait=True)
+        self._aside.shutdown(wait=True, cancel_futures=True)
+        self._book.close()
+        self._requests.close()
+
+    def next_due(self) -> datetime | None:
+        """When the next connection comes due that is not running."""
+        last = newest(self._past.read(), self._here.items())
+        now = self.now()
+        moments = [
+            max(moment, self._not_before.get(job.connection_id, moment))
+            for job in self._jobs()
+            if job.connection_id not in self._running
+            and (moment := next_due(job, last.get(job.connection_id), now)) is not None
+        ]
+        return min(moments, default=None)
+
+    def _begin_due(self) -> int:
+        now = self.now()
+        last = newest(self._past.read(), self._here.items())
+        requested = self._requests.waiting({one: run.started_at for one, run in last.items()})
+        found = [
+            one
+            for job in self._jobs()
+            if job.connection_id not in self._running
+            and self._not_before.get(job.connection_id, now) <= now
+            and (
+                one := due(job, last.get(job.connection_id), now, requested=requested.get(job.connection_id))
+            )
+        ]
+        free = places(
+            self._running.values(),
+            now,
+            side_by_side=self.config.scheduler.side_by_side,
+            long_after=LONG_AFTER,
+        )
+        chosen = in_order(found, last)[:free]
+        for one in chosen:
+            self._begin(one, now)
+        return len(chosen)
+
+    def _begin(self, one: Due, now: datetime) -> None:
+        company, connection = next(pair for pair in self.config.pairs() if pair[1].id == one.connection_id)
+        self._running[connection.id] = now
+        self._not_before.pop(connection.id, None)
+        log.info(
+            "schedule.run_begins",
+            company_id=company.id,
+            connection_id=connection.id,
+            reason=one.reason,
+            late_seconds=round((now - one.since).total_seconds()),
+        )
+        config = self.config
+        self.begin(
+            lambda: self._ended.put(self._run(config, company, connection)), name=f"run {connection.id}"
+        )
+
+    def _run(self, config: Config, company: Company, connection: Connection) -> RunReport:
+        runtime = Runtime(config, self.store, self.pace, self.now, self.transport)
+        started = self.now()
+        try:
+            return run_connection(runtime, company, connection, SyncMode(), Silent())
+        except Exception as error:
+            # A fault of ours. The others go on, and status shows it.
+            log.error(
+                "schedule.run_broke", company_id=company.id, connection_id=connection.id, exc_info=error
+            )
+            report = _broken(company, connection, error, started, self.now())
+            Loading(self.store, company, connection, report).record_failure(deauthorized=False)
+            return report
+
+    def _take_in(self) -> None:
+        while not self._ended.empty():
+            report = self._ended.get()
+            self._running.pop(report.connection_id, None)
+            if report.error_kind == "busy":
+                self._not_before[report.connection_id] = self.now() + BUSY_WAIT
+                continue
+            before = self._here.get(report.connection_id)
+            failures = (before.failures if before else 0) + 1 if report.status == "failed" else 0
+            self._here[report.connection_id] = LastRun(
+                report.started_at,
+                report.finished_at or self.now(),
+                report.status,
+                report.error_kind,
+                failures,
+            )
+            self._told.append(report)
+
+    def _look_after(self, *, wait: bool = False) -> None:
+        """Figures and alerts, aside from the loop: an endpoint that hangs must not hold up a run."""
+        if self._after is not None and not self._after.done() and not wait:
+            return
+        now = self.now()
+        is_time = self._looked_at is None or now - self._looked_at >= LOOK_EVERY
+        if self._told or is_time:
+            reports, self._told, self._looked_at = self._told, [], now
+            config = self.config
+            self._after = self._aside.submit(
+                lambda: after_runs(config, self.store, reports, now=self.now, book=self._book, send=self.send)
+            )
+        elif (url := self.config.alerts.webhook_url) is not None and (wait or self._book.waiting(now)):
+            self._after = self._aside.submit(lambda: _deliver(self._book, url, self.now, self.send))
+        if wait and self._after is not None:
+            self._after.result()
+
+    def _reload(self) -> None:
+        try:
+            fresh = self.load()
+            if fresh.store != self.config.store:
+                raise StoreError(
+                    "The configuration names another store.", hint="Stop the scheduler and start it again."
+                )
+        except ConnectorError as error:
+            log.error("schedule.config_kept", error=error.message, hint=error.hint)
+            return
+        if fresh.limits != self.config.limits:
+            self.pace.change(fresh)
+        self.config = fresh
+        log.info("schedule.config_loaded", connections=sum(1 for _ in fresh.pairs()))
+
+    def _jobs(self) -> list[Job]:
+        jitter = timedelta(seconds=self.config.scheduler.jitter_seconds)
+        return [Job(one.id, one.schedule, one.timezone, jitter) for _, one in self.config.pairs()]
+
+
+def _deliver(book: AlertBook, url: str, now: Callable[[], datetime], send: Post) -> None:
+    deliver(book, url, now=now, send=send)
+
+
+def _broken(
+    company: Company, connection: Connection, error: Exception, started: datetime, ended: datetime
+) -> RunReport:
+    return RunReport(
+        run_id=new_run_id(started),
+        company_id=company.id,
+        company_name=company.name,
+        connection_id=connection.id,
+        kind="sync",
+        started_at=started,
+        finished_at=ended,
+        status="failed",
+        error_kind="bug",
+        error=f"This should not happen: {type(error).__name__}: {error}",
+        hint="Run it by hand with --verbose and report what it prints.",
+        exit_code=1,
+    )
