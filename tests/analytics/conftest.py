@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 import pytest
 import yaml
 
+from connector.cli.entry import run
 from connector.store import ConnectionRow, RunRow, open_store
 from connector.store.batch import Batch
 from connector.sync.batch_files import BatchFiles
@@ -329,3 +330,19 @@ def rows(sales):
         return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
 
     return fetch
+
+
+@pytest.fixture(scope="session")
+def demo(tmp_path_factory):
+    """A directory in which `connector demo` has run: ./demo/config.yaml, ./demo/data. Always the same shop."""
+    directory = tmp_path_factory.mktemp("analyst")
+    code = run(["--config", str(directory / "none.yaml"), "demo", "--dir", str(directory / "demo"), "--json"])
+    assert code in (0, 3)
+    return directory
+
+
+@pytest.fixture(scope="session")
+def demo_sales(demo):
+    """A read-only connection on the demo's published file, UTC."""
+    with open_store(demo / "demo/data").open_reader() as reader:
+        yield reader.connection

@@ -1,0 +1,253 @@
+"""What must hold on any data: sums tie to each other, keys tell rows apart, nothing is counted twice.
+
+Run on the hand-worked ledgers and on a shop of 500 orders that was synced from the stand-in Clover.
+"""
+
+from collections import defaultdict
+from datetime import date
+from decimal import Decimal
+
+import pytest
+
+from connector.store.views import definitions, grains
+
+FIGURES = (
+    "orders", "gross_sales", "discounts", "discounts_as_sold", "refunds", "net_sales", "tax", "tax_as_sold", "gratuity",
+    "service_charges", "money_received", "refunded_orders",
+)  # fmt: skip
+VIEWS = sorted(definition.name for definition in definitions() if not definition.is_macro)
+
+
+@pytest.fixture(params=["ledgers", "demo"])
+def db(request):
+    """A connection on each of the stores."""
+    return request.getfixturevalue("sales" if request.param == "ledgers" else "demo_sales")
+
+
+@pytest.fixture
+def same(db):
+    """Assert that two queries give the same rows, whatever their order; and that there are some."""
+
+    def check(one, other):
+        first, second = (db.execute(f"FROM ({sql}) ORDER BY ALL").fetchall() for sql in (one, other))
+        assert first == second
+        assert first
+
+    return check
+
+
+def test_days_months_and_orders_come_to_the_same(same):
+    """Per company, month and currency, every figure but the customers, who are counted once a period."""
+    added = ", ".join(f"sum({name}) AS {name}" for name in FIGURES)
+    of_orders = """count(*) AS orders, sum(gross_sales) AS gross_sales, sum(total_discount) AS discounts,
+        sum(sold_discount) AS discounts_as_sold, sum(total_refund) AS refunds, sum(total_amount) AS net_sales,
+        sum(total_tax_amount) AS tax, sum(sold_tax_amount) AS tax_as_sold, sum(total_gratuity) AS gratuity,
+        sum(service_charges_amount) AS service_charges, sum(paid_amount) AS money_received,
+        count(*) FILTER (total_refund < 0) AS refunded_orders"""
+    by_month = f"SELECT company_id, month, currency, {', '.join(FIGURES)} FROM monthly_sales"
+    same(
+        by_month,
+        f"SELECT company_id, date_trunc('month', day)::DATE AS month, currency, {added} FROM daily_sales GROUP BY ALL",
+    )
+    same(
+        by_month,
+        f"SELECT company_id, date_trunc('month', created_local_date)::DATE AS month, currency, {of_orders}"
+        " FROM orders GROUP BY ALL",
+    )
+
+
+def test_gross_sales_less_refunds_are_net_sales(db):
+    for view in ("daily_sales", "monthly_sales", "product_sales", "customer_orders"):
+        wrong = db.execute(f"FROM {view} WHERE gross_sales + refunds <> net_sales OR refunds > 0").fetchall()
+        assert wrong == [], view
+
+
+def test_lines_and_service_charges_come_to_each_order(same):
+    same(
+        "SELECT connection_id, order_id, total_amount FROM orders",
+        """SELECT o.connection_id, o.order_id, coalesce(l.amount, 0) + coalesce(s.amount, 0) AS total_amount
+        FROM orders o
+        LEFT JOIN (SELECT connection_id, order_id, sum(total_amount) AS amount FROM order_line_items GROUP BY ALL) l
+          USING (connection_id, order_id)
+        LEFT JOIN (SELECT connection_id, order_id, sum(total_amount) AS amount FROM service_charges GROUP BY ALL) s
+          USING (connection_id, order_id)""",
+    )
+
+
+def test_every_line_is_units_times_price_less_discount_plus_tax(db):
+    assert db.execute(
+        "FROM order_line_items WHERE total_amount <> quantity * unit_price - discount_amount + total_tax_amount"
+    ).fetchall() == []  # fmt: skip
+
+
+def test_refund_lines_come_to_the_refund_of_each_order(same):
+    same(
+        "SELECT connection_id, order_id, total_refund FROM orders WHERE total_refund <> 0",
+        "SELECT connection_id, order_id, sum(total_amount) FROM order_line_items WHERE quantity < 0 GROUP BY ALL",
+    )
+
+
+def test_payments_come_to_what_each_order_owes_unless_an_issue_says_otherwise(db):
+    """Paid payments = total + gratuity; an order that is not paid to the cent has an open warning that names it."""
+    assert (
+        db.execute(
+            "SELECT count(*) FROM orders WHERE paid_amount = total_amount + total_gratuity"
+        ).fetchone()[0]
+        > 0
+    )
+    unexplained = db.execute(
+        """SELECT o.order_id FROM orders o
+        LEFT JOIN (SELECT connection_id, order_id, sum(amount) AS amount FROM payments
+          WHERE status = 'Paid' GROUP BY ALL) p
+          USING (connection_id, order_id)
+        LEFT JOIN (SELECT DISTINCT connection_id, order_id FROM open_issues WHERE code = 'payments_total') i
+          USING (connection_id, order_id)
+        WHERE coalesce(p.amount, 0) <> o.paid_amount
+          OR (o.paid_amount <> o.total_amount + o.total_gratuity AND i.order_id IS NULL)"""
+    ).fetchall()
+    assert unexplained == []
+
+
+def test_money_by_day_by_type_and_by_order_come_to_the_same(same):
+    same(
+        "SELECT company_id, currency, sum(net_amount) FROM payments_by_day GROUP BY ALL",
+        "SELECT company_id, currency, sum(money_received) FROM monthly_sales GROUP BY ALL",
+    )
+    same(
+        "SELECT company_id, currency, payment_type, sum(charges), sum(charged_amount), sum(refunds),"
+        " sum(refunded_amount) FROM payments_by_day GROUP BY ALL",
+        "SELECT company_id, currency, payment_type, charges, charged_amount, refunds, refunded_amount"
+        " FROM payment_types WHERE status = 'Paid'",
+    )
+    same(
+        "SELECT company_id, day, currency, sum(refunded_amount) FROM payments_by_day WHERE refunds > 0 GROUP BY ALL",
+        "SELECT company_id, day, currency, refunded_amount FROM daily_refunds",
+    )
+
+
+def test_money_given_back_is_never_less_than_the_refunds_of_the_sales(db):
+    """The two ways to date a refund differ, over all days, by tips that went back: they are money, not sales."""
+    found = db.execute(
+        """SELECT company_id, currency, r.amount, s.amount
+        FROM (SELECT company_id, currency, sum(refunded_amount) AS amount FROM daily_refunds GROUP BY ALL) r
+        JOIN (SELECT company_id, currency, sum(refunds) AS amount FROM daily_sales GROUP BY ALL) s
+          USING (company_id, currency)"""
+    ).fetchall()
+    assert found
+    assert all(given_back <= of_sales for _, _, given_back, of_sales in found)
+
+
+def test_products_and_service_charges_come_to_net_sales(same):
+    same(
+        "SELECT company_id, month, currency, net_sales FROM monthly_sales",
+        """SELECT company_id, month, currency, sum(amount) FROM (
+          SELECT company_id, month, currency, sum(net_sales) AS amount FROM product_sales GROUP BY ALL
+          UNION ALL SELECT company_id, month, currency, service_charges FROM monthly_sales
+        ) GROUP BY ALL""",
+    )
+
+
+def test_customers_are_counted_once_in_a_month(same):
+    same(
+        "SELECT company_id, month, orders, guest_orders, customers FROM monthly_customers",
+        """SELECT company_id, date_trunc('month', created_local_date)::DATE AS month, count(*),
+          count(*) FILTER (customer_id IS NULL),
+          count(DISTINCT (connection_id, customer_id)) FILTER (customer_id IS NOT NULL)
+        FROM orders GROUP BY ALL""",
+    )
+    same(
+        "SELECT company_id, sum(new_customers) FROM monthly_customers GROUP BY ALL",
+        "SELECT company_id, count(DISTINCT (connection_id, customer_id)) FILTER (customer_id IS NOT NULL)"
+        " FROM orders GROUP BY ALL",
+    )
+
+
+def test_orders_as_of_the_latest_snapshot_are_the_orders(db, same):
+    (latest,) = db.execute("SELECT max(snapshot_id) FROM snapshots").fetchone()
+    same(f"SELECT * FROM orders_as_of({latest})", "SELECT * FROM orders")
+    same(
+        f"SELECT * FROM monthly_sales_as_of({latest})",
+        "SELECT * EXCLUDE (new_customers, returning_customers) FROM monthly_sales",
+    )
+
+
+def test_before_the_first_snapshot_nothing_was_known(db):
+    assert db.execute("SELECT count(*) FROM orders_as_of(0)").fetchone() == (0,)
+    assert db.execute("SELECT count(*) FROM monthly_sales_as_of(0)").fetchone() == (0,)
+
+
+def test_changes_lead_from_what_was_known_to_what_is_known(db):
+    """First known total + every change of it = the total now, order by order."""
+    assert db.execute(
+        """SELECT o.order_id FROM orders o
+        JOIN (SELECT connection_id, order_id, arg_min(total_amount, snapshot_id) AS first_known FROM order_versions
+          WHERE replaced_by IS NULL OR replaced_by > snapshot_id GROUP BY ALL) v USING (connection_id, order_id)
+        LEFT JOIN (SELECT connection_id, order_id, sum(difference) AS changed FROM order_changes
+          WHERE total_name = 'total_amount' GROUP BY ALL) c USING (connection_id, order_id)
+        WHERE v.first_known + coalesce(c.changed, 0) <> o.total_amount"""
+    ).fetchall() == []  # fmt: skip
+
+
+def test_recurring_revenue_is_what_plain_counting_finds(db):
+    """Three months in a row of the same customer and product, looked up one by one."""
+    bought = defaultdict(lambda: [Decimal(0), False])
+    for *key, month, amount, is_sale in db.execute(
+        """SELECT l.company_id, l.connection_id, o.customer_id, l.product_id, l.currency,
+          date_trunc('month', l.created_local_date)::DATE, l.total_amount - l.total_tax_amount, l.quantity > 0
+        FROM order_line_items l JOIN orders o USING (connection_id, order_id)
+        WHERE o.customer_id IS NOT NULL AND l.product_id IS NOT NULL"""
+    ).fetchall():
+        entry = bought[(*key, month.year * 12 + month.month - 1)]
+        entry[0] += amount
+        entry[1] |= is_sale
+    months = {key for key, (_, has_sale) in bought.items() if has_sale}
+    found = defaultdict(lambda: [Decimal(0), set(), 0])
+    for company, connection, customer, product, currency, month in months:
+        same_pair = [
+            (company, connection, customer, product, currency, month + step) in months
+            for step in (-2, -1, 1, 2)
+        ]
+        if (
+            (same_pair[0] and same_pair[1])
+            or (same_pair[1] and same_pair[2])
+            or (same_pair[2] and same_pair[3])
+        ):
+            row = found[company, date(month // 12, month % 12 + 1, 1), currency]
+            row[0] += bought[company, connection, customer, product, currency, month][0]
+            row[1].add((connection, customer))
+            row[2] += 1
+    rows = sorted((*key, amount, len(customers), pairs) for key, (amount, customers, pairs) in found.items())
+    assert db.execute("FROM monthly_recurring_revenue ORDER BY ALL").fetchall() == rows
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_the_grain_of_every_view_tells_its_rows_apart(db, view):
+    """No two rows share it and none of it is NULL: joining on it never counts money twice."""
+    grain = ", ".join(f'"{name}"' for name in grains()[view])
+    (rows, distinct, nulls) = db.execute(
+        f"SELECT count(*), count(DISTINCT ({grain})), count(*) FILTER ("
+        + " OR ".join(f'"{name}" IS NULL' for name in grains()[view])
+        + f") FROM {view}"
+    ).fetchone()
+    assert rows == distinct
+    assert nulls == 0
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_counts_are_bigint_sums_decimal_and_nothing_is_a_float(db, view):
+    """A float would round money; waiting time and nothing else may be one."""
+    kinds = {(name, kind) for name, kind, *_ in db.execute(f"DESCRIBE {view}").fetchall()}
+    floats = {
+        name
+        for name, kind in kinds
+        if kind in ("DOUBLE", "FLOAT", "HUGEINT", "UHUGEINT", "TIMESTAMP WITH TIME ZONE")
+    }
+    assert floats <= {"waited_seconds"}
+
+
+def test_no_amount_stands_without_its_currency(db):
+    """Every view with money has a currency in its grain or beside each amount."""
+    for view in VIEWS:
+        columns = {name: kind for name, kind, *_ in db.execute(f"DESCRIBE {view}").fetchall()}
+        if any(kind == "DECIMAL(18,4)" or kind.startswith("DECIMAL(38") for kind in columns.values()):
+            assert "currency" in columns, view
