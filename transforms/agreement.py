@@ -130,7 +130,8 @@ def _tax(order: Order, facts: Facts) -> Iterator[Issue]:
     told = [one.charge.tax_amount for one in facts.paid]
     if told and facts.collected == facts.owed and all(tax is not None for tax in told):
         difference = reading.tax * facts.times - sum(tax or 0 for tax in told)
-        if difference:
+        # Each charge of a split payment rounds its own share of the tax.
+        if abs(difference) >= len(told):
             yield _issue("tax_once", order, "the order's tax is not the tax of its charges", difference)
 
 
@@ -194,17 +195,16 @@ def _unexplained(claimed: int, refunds: Sequence[Returned]) -> int:
 
 
 def _unlike(claimed: int, facts: Facts, tips: int) -> int:
-    """Collected less ``amount_paid``; 0 where it means the latest sale alone, or counts tips or surcharges too."""
+    """Collected less ``amount_paid``; 0 where it means the latest sale alone, counts tips or surcharges too, or leaves
+    out the tax as the order's own amount may."""
     surcharges = sum(one.surcharge for one in facts.paid)
     latest = facts.collected - facts.reading.goods * (facts.times - 1)
-    for goods in (
-        facts.collected,
-        latest,
-        min(facts.collected, facts.owed),
-        min(latest, facts.reading.goods),
+    alike = {facts.collected, latest, min(facts.collected, facts.owed), min(latest, facts.reading.goods)}
+    alike |= {goods - facts.reading.tax for goods in alike}
+    if any(
+        claimed in (goods, goods + tips, goods + surcharges, goods + tips + surcharges) for goods in alike
     ):
-        if claimed in (goods, goods + tips, goods + surcharges, goods + tips + surcharges):
-            return 0
+        return 0
     return facts.collected - claimed
 
 

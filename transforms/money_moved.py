@@ -63,6 +63,13 @@ class Taken:
         return self.amount + on_top + (0 if self.surcharge_inside else self.surcharge)
 
     @property
+    def was_paid(self) -> bool:
+        """Whether it was captured before it was voided."""
+        return self.status is PaymentStatus.CANCELLED and bool(
+            self.charge.captured or self.charge.amount_captured
+        )
+
+    @property
     def goods(self) -> int:
         """What of it pays for goods, tax and shipping."""
         return self.money - self.tip - self.surcharge

@@ -1,6 +1,7 @@
 """Which orders are published: those for which money moved, at least one payment that is or was ``Paid``.
 
-The rest is kept raw, held back with a reason and, where it may still be paid, looked at again.
+A captured charge that was voided since was ``Paid``. The rest is kept raw, held back with a reason and, where it may
+still be paid, looked at again.
 """
 
 from collections.abc import Sequence
@@ -40,7 +41,7 @@ class Open(StrEnum):
 def held_back(order: Order | None, taken: Sequence[Taken]) -> HeldBack | None:
     """Why an order is held back, None when money moved for it."""
     found = {one.status for one in taken}
-    if PaymentStatus.PAID in found:
+    if PaymentStatus.PAID in found or any(one.was_paid for one in taken):
         return None
     status = "" if order is None else (order.status or "").lower()
     if PaymentStatus.PENDING in found:

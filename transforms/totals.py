@@ -13,8 +13,9 @@ Reading 2 has a twin: the prices themselves contain the tax, and the order comes
 when exactly the amount was collected, tax is inside; otherwise it is added.
 
 Tax is the order's tax lines, else its ``tax_amount`` (never both), else what its charges name, else none or what
-the rates of its lines come to. Where nothing adds up, the amount is the truth, and the difference becomes a line of
-its own. An order without an amount comes to what its lines say; one without lines comes to its amount.
+the rates of its lines come to. Where nothing adds up, the amount is the truth (less a tip, or with the tax, if
+exactly that was collected), and the difference becomes a line of its own. An order without an amount comes to what
+its lines say; one without lines comes to its amount.
 
 Line items of Clover's platform take the place of the Ecommerce ones when those do not add up (equal lines arrive
 collapsed, without quantity), or when they tell which goods came back.
@@ -79,8 +80,19 @@ def read_totals(
                 if found is not None:
                     line_totals, inside, goods = found
                     return Reading(source, goods, tax, line_totals, inside, tip=tip, tax_conflict=conflict)
+    goods = _by_the_money(amount, taxes[0], tip, collected)
     parts = items.value(line_totals=False) + items.pseudo + taxes[0]
-    return Reading(items, amount, taxes[0], difference=amount - parts, tip=tip, tax_conflict=conflict)
+    return Reading(items, goods, taxes[0], difference=goods - parts, tip=tip, tax_conflict=conflict)
+
+
+def _by_the_money(amount: int, tax: int, tip: int, collected: int) -> int:
+    """What an order comes to whose lines do not tell: its amount, less the tip or with the tax if exactly that was
+    collected."""
+    readings = (amount, amount + tip, amount - tip, amount + tax, amount + tax + tip)
+    goods = (amount, amount, amount - tip, amount + tax, amount + tax)
+    return next(
+        (one for reading, one in zip(readings, goods, strict=True) if 0 < collected == reading), amount
+    )
 
 
 def _matching(
