@@ -100,6 +100,9 @@ def _map(
         reason = HeldBack.UNREADABLE
     elif reason is not None and unpaid_orders == "include":
         reason = None
+    elif reason is HeldBack.CANCELED and previous is not None:
+        # It was published, so money moved for it once; that its charge was voided since is part of its story.
+        reason = None
     paid = of_order(taken, currency)
     if reason is not None:
         refunds = refunds_of(group, taken, currency)

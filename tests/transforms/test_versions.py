@@ -175,3 +175,15 @@ def test_a_reference_that_others_carry_too_is_no_order_number(mapped: Map) -> No
         for unique in (True, False)
     ]
     assert numbers == ["PO-4471", "O1"]
+
+
+def test_an_order_that_was_paid_stays_published_when_its_charge_is_voided(mapped: Map) -> None:
+    lying = {**CHARGE, "captured": False, "paid": True}
+    first = mapped(charges=[lying])
+    assert first.order is not None
+    voided = {**lying, "voided": True}
+    assert mapped(charges=[voided]).held_back == "canceled", "nobody knows that it ever was money"
+    second = mapped(charges=[voided], previous=version(first))
+    assert second.held_back is None
+    assert second.order is not None
+    assert [(payment.id, payment.status) for payment in second.order.payments] == [("C1", "Cancelled")]
