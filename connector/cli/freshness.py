@@ -3,11 +3,10 @@
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
-from zoneinfo import ZoneInfo
-
-from cronsim import CronSim
 
 from connector.config import Company, Config, Connection
+from connector.schedule.advice import next_command
+from connector.schedule.planner import Job, next_tick
 
 if TYPE_CHECKING:
     import duckdb
@@ -35,6 +34,7 @@ class Freshness:
     last_run: dict[str, Any] | None = None
     error: str | None = None
     next_run: datetime | None = None
+    next_command: str | None = None
     orders: int = 0
     held_back: int = 0
     open_issues: int = 0
@@ -50,7 +50,7 @@ def freshness(
 ) -> list[Freshness]:
     """Every connection of the configuration, synced or not. published: None before the first publish."""
     found = [
-        Freshness(company, connection, next_run=_next_run(connection, now))
+        Freshness(company, connection, next_run=_next_run(config, connection, now))
         for company, connection in config.pairs()
     ]
     by_id = {one.connection.id: one for one in found}
@@ -63,11 +63,12 @@ def freshness(
     return found
 
 
-def _next_run(connection: Connection, now: datetime) -> datetime | None:
+def _next_run(config: Config, connection: Connection, now: datetime) -> datetime | None:
+    """The next tick with the connection's own delay; the scheduler may run sooner, after a failure or when asked."""
     if connection.schedule is None:
         return None
-    due: datetime = next(CronSim(connection.schedule, now.astimezone(ZoneInfo(connection.timezone))))
-    return due.astimezone(UTC)
+    jitter = timedelta(seconds=config.scheduler.jitter_seconds)
+    return next_tick(Job(connection.id, connection.schedule, connection.timezone, jitter), now)
 
 
 def _read_runs(published: "duckdb.DuckDBPyConnection", by_id: dict[str, Freshness]) -> None:
@@ -85,6 +86,8 @@ def _read_runs(published: "duckdb.DuckDBPyConnection", by_id: dict[str, Freshnes
         connection_id, run_id, kind, status, started, finished, error_kind, error = row
         if one := by_id.get(connection_id):
             one.status, one.error = status.replace("_", " "), error
+            if status == "failed":
+                one.next_command = next_command(error_kind, company_id=one.company.id)
             one.last_run = {
                 "runId": run_id,
                 "kind": kind,

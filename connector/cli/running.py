@@ -18,7 +18,8 @@ def run_sync(
     invocation: Invocation, mode: "SyncMode", *, company: str | None, connection: str | None, as_json: bool
 ) -> int:
     """Run what was asked for and say what it did. Returns the exit code."""
-    from connector.sync.runner import sync_all
+    from connector.schedule.aftermath import after_runs
+    from connector.sync.runner import sync_all, utc_now
 
     config = invocation.config(secrets_may_be_missing=mode.kind == "rebuild")
     company_id, connection_id = selected(config, company, connection)
@@ -33,6 +34,8 @@ def run_sync(
         print_changes(report)
     else:
         print_summary(report, store=config.store, config_path=invocation.config_path)
+    if not mode.dry_run:
+        after_runs(config, store, report.runs, now=utc_now)
     return report.exit_code
 
 

@@ -102,6 +102,8 @@ def _print(found: list[Freshness], now: datetime) -> None:
         click.echo(f"{one.company.name}: {', '.join(facts)}.")
         if one.error:
             click.echo(f"  last error: {one.error}")
+        if one.next_command:
+            click.echo(f"  next: {one.next_command}")
 
 
 def _ago(moment: datetime | None, now: datetime) -> str:
@@ -122,6 +124,7 @@ def _document(found: list[Freshness], stale: list[Freshness], now: datetime) -> 
                 "lastSuccess": one.last_success,
                 "lastRun": one.last_run,
                 "nextRun": one.next_run,
+                "nextCommand": one.next_command,
                 "orders": one.orders,
                 "heldBack": one.held_back,
                 "openIssues": one.open_issues,
