@@ -11,12 +11,16 @@ import yaml
 
 from connector.cli.entry import run
 from connector.store import ConnectionRow, RunRow, open_store
-from connector.store.batch import Batch
-from connector.sync.batch_files import BatchFiles
-from connector.sync.mapping import MappingTask, RawGroup, map_batch
-from connector.sync.rows import timestamp
-from connector.sync.side_records import SideRecords, merchant_records
+from connector.store.batch import Batch, NdjsonWriter
+from connector.sync.rows import order_row, timestamp
+from connector.sync.side_records import SideRecords
+from transforms.canonical import document
+from transforms.customers import customers_of
+from transforms.locations import location_of
 from transforms.model import Merchant, PreviousVersion
+from transforms.orders import map_order
+from transforms.parsing import parse_group
+from transforms.products import products_of
 
 LEDGERS = Path(__file__).parent / "ledger"
 NAMES = ("juniper", "kite", "lark")
@@ -72,7 +76,10 @@ class Ledger:
         return int(Decimal(amount) * (1 if self.currency(order) == "JPY" else 100))
 
     def clover(self, order, at):
-        """What Clover would have said of one order at a moment: its records, or None before the sale."""
+        """What Clover would have said of one order at a moment, or None before the sale.
+
+        (id of the order, the order or None where there is only a charge, its charges, its refunds)
+        """
         sold = self.moment(order["sold"])
         if sold > at:
             return None
@@ -87,7 +94,7 @@ class Ledger:
             if when <= at:
                 refunds.append(self._refund(order, back, number, when))
         if "without_order" in order:
-            return RawGroup(charges[0]["id"], None, charges, refunds)
+            return charges[0]["id"], None, charges, refunds
         went_back = [r for r in refunds if r["status"] == "succeeded" and r["object"] == "refund"]
         returned = sum(refund["amount"] for refund in went_back)
         money = [charge for charge in charges if charge["status"] == "succeeded" and charge["captured"]]
@@ -129,7 +136,7 @@ class Ledger:
             }
         if returned:
             record["amount_returned"] = returned
-        return RawGroup(order["id"], record, charges, refunds)
+        return order["id"], record, charges, refunds
 
     def _items(self, order, at):
         minor = lambda amount: self.minor(order, amount)  # noqa: E731
@@ -219,26 +226,56 @@ def milliseconds(moment):
 
 def load(store, ledger, number, at, directory, previous):
     """One run of the connector at a moment: every order as Clover had it then, mapped and applied."""
+    ids = {"company_id": ledger.company_id, "connection_id": ledger.connection_id}
+    rows = {"order_versions": [], "data_issues": [], "held_back": [], "seen_orders": []}
+    known, unchanged, tombstones, side = dict(previous), 0, [], SideRecords()
+    side.gather("locations", location_of(ledger.merchant).model_dump_wire(), at)
+    for order in ledger.orders:
+        raw = ledger.clover(order, at)
+        if raw is None:
+            continue
+        order_id, record, charges, refunds = raw
+        group, unreadable = parse_group(record, charges, refunds)
+        assert not unreadable, unreadable
+        before = previous.get(order_id)
+        mapped = map_order(group, ledger.merchant, previous=before, run_start=at)
+        rows["seen_orders"].append({"order_id": order_id})
+        for issue in mapped.issues:
+            rows["data_issues"].append(
+                ids | {
+                    "order_id": order_id, "code": issue.code, "severity": issue.severity.value,
+                    "detail": issue.detail, "difference_minor": issue.difference_minor,
+                    "currency": ledger.currency(order),
+                }
+            )  # fmt: skip
+        if mapped.order is None:
+            held = {
+                "record_kind": "order",
+                "record_id": order_id,
+                "order_id": order_id,
+                "reason": mapped.held_back,
+            }
+            rows["held_back"].append(ids | held)
+            tombstones += [order_id] if before else []
+            continue
+        for customer in customers_of(group):
+            side.gather("customers", customer.model_dump_wire(), mapped.source_modified_date)
+        for product in products_of(mapped.order):
+            side.gather("products", product.model_dump_wire(), mapped.source_modified_date)
+        if before is not None and before.content_hash == mapped.content_hash:
+            unchanged += 1
+            continue
+        rows["order_versions"].append(
+            order_row(ledger.company_id, ledger.connection_id, mapped, document(mapped, before))
+        )
+        known[order_id] = PreviousVersion(mapped.source_modified_date, mapped.content_hash)
+    rows["record_versions"] = side.rows(ledger.company_id, ledger.connection_id, lambda *_: {})
     run_id = f"{ledger.name}-run-{number}"
-    files_directory = directory / run_id
-    files_directory.mkdir()
-    groups = [group for order in ledger.orders if (group := ledger.clover(order, at)) is not None]
-    batch = map_batch(
-        MappingTask(ledger.company_id, ledger.connection_id, ledger.merchant, groups, previous, run_start=at)
-    )
-    files = BatchFiles(files_directory, ledger.company_id, ledger.connection_id)
-    files.write(batch, at, {})
-    side = SideRecords()
-    for data_type, record in merchant_records(ledger.merchant):
-        side.gather(data_type, record, at)
-    for found in batch.side_records:
-        side.gather(found.data_type, found.record, found.as_of)
-    files.write_rows("record_versions", side.rows(ledger.company_id, ledger.connection_id, lambda *_: {}))
     store.apply(
         Batch(
             run=RunRow(
                 run_id=run_id, company_id=ledger.company_id, connection_id=ledger.connection_id, kind="sync",
-                started_at=at, finished_at=at + timedelta(minutes=1), orders_held_back=len(batch.held_back),
+                started_at=at, finished_at=at + timedelta(minutes=1), orders_held_back=len(rows["held_back"]),
             ),
             connection=ConnectionRow(
                 company_id=ledger.company_id, company_name=ledger.text["company"], connection_id=ledger.connection_id,
@@ -246,19 +283,22 @@ def load(store, ledger, number, at, directory, previous):
                 environment="sandbox", country=ledger.merchant.country, currency=ledger.merchant.currency,
                 timezone=ledger.merchant.timezone,
             ),
-            files=files.finish(),
+            files=written(directory / run_id, rows),
             cursors=dict.fromkeys(("charges", "orders", "refunds"), at),
-            tombstones=batch.tombstones,
-            orders_unchanged=batch.unchanged,
+            tombstones=tombstones,
+            orders_unchanged=unchanged,
         )
     )  # fmt: skip
-    return previous | {
-        row["order_id"]: PreviousVersion(
-            source_modified_date=datetime.fromisoformat(row["source_modified_date"]).replace(tzinfo=UTC),
-            content_hash=row["content_hash"],
-        )
-        for row in batch.rows
-    }
+    return known
+
+
+def written(directory, rows):
+    """The files of a batch: table -> path."""
+    directory.mkdir()
+    with NdjsonWriter(directory) as writer:
+        for table, some in rows.items():
+            writer.write(table, some)
+        return writer.close()
 
 
 def reconciliation_rows(ledger):
@@ -298,9 +338,9 @@ def ledger_store(ledgers, tmp_path_factory):
     for at, name, number in steps:
         clock.now = at + timedelta(minutes=1)
         known[name] = load(store, ledgers[name], number, at, directory, known[name])
-    files = BatchFiles(directory, "", "")
-    for ledger in ledgers.values():
-        files.write_rows("reconciliations", reconciliation_rows(ledger))
+    compared = {
+        "reconciliations": [row for ledger in ledgers.values() for row in reconciliation_rows(ledger)]
+    }
     last = ledgers["juniper"]
     at = last.loads[-1] + timedelta(hours=1)
     clock.now = at
@@ -308,7 +348,7 @@ def ledger_store(ledgers, tmp_path_factory):
         run_id="juniper-reconcile", company_id=last.company_id, connection_id=last.connection_id, kind="reconcile",
         started_at=at, finished_at=at,
     )  # fmt: skip
-    store.apply(Batch(run=run, files=files.finish()))
+    store.apply(Batch(run=run, files=written(directory / "reconcile", compared)))
     store.publish()
     return store
 
