@@ -160,6 +160,8 @@ def main() -> None:
             seconds, peak = time.perf_counter() - started, memory.finish()
             if process.returncode not in (0, 3):
                 sys.exit(errors or out)
+            if os.environ.get("SHOW_LOG"):
+                print(errors)
             run = json.loads(out)["runs"][0]
             runs.append((name, seconds, peak, run))
         store = Path(directory) / "data"

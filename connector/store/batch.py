@@ -117,10 +117,14 @@ class NdjsonWriter:
 
     def write(self, table: Table, rows: Iterable[Mapping[str, Any]]) -> None:
         """Append rows."""
-        for row in rows:
+        self.write_lines(table, (orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE) for row in rows))
+
+    def write_lines(self, table: Table, lines: Iterable[bytes]) -> None:
+        """Append rows that are lines of JSON already, each with its line break."""
+        for line in lines:
             if table not in self._open:
                 self._open[table] = (self._directory / f"{table}.ndjson").open("ab")
-            self._open[table].write(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE))
+            self._open[table].write(line)
 
     def close(self) -> dict[str, Path]:
         """Close every file; table -> path, as ``Batch.files`` wants it."""

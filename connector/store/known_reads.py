@@ -11,6 +11,15 @@ Connection = duckdb.DuckDBPyConnection
 _STREAMS = 3
 
 
+def is_new(connection: Connection, connection_id: str) -> bool:
+    """Whether nothing at all is stored of a connection."""
+    row = connection.execute(
+        "SELECT 1 FROM ledger.source_records WHERE connection_id = $connection LIMIT 1",
+        {"connection": connection_id},
+    ).fetchone()
+    return row is None
+
+
 def list_hashes(connection: Connection, connection_id: str, kind: str, ids: list[str]) -> Mapping[str, str]:
     """Record id -> fingerprint of its list row when it was last read."""
     rows = connection.execute(
@@ -69,6 +78,18 @@ def created_between(
         {"connection": connection_id, "kind": kind, "since": _bare(since), "until": _bare(until)},
     )
     return dict(rows.fetchall())
+
+
+def has_any_created_between(
+    connection: Connection, connection_id: str, since: datetime, until: datetime
+) -> bool:
+    """Whether any current record was created in ``since <= created < until``."""
+    row = connection.execute(
+        "SELECT 1 FROM ledger.source_records WHERE connection_id = $connection AND replaced_by IS NULL"
+        " AND created_at >= $since AND created_at < $until LIMIT 1",
+        {"connection": connection_id, "since": _bare(since), "until": _bare(until)},
+    ).fetchone()
+    return row is not None
 
 
 def current_versions(

@@ -2,15 +2,13 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import orjson
-
 from connector.store.batch import NdjsonWriter, Table
 from connector.sync.intake import BrokenRow
-from connector.sync.lineage import digest, without_personal_data
+from connector.sync.lineage import source_row
 from connector.sync.mapping import MappedBatch
 from connector.sync.polling import next_poll
 from connector.sync.rows import timestamp
@@ -39,7 +37,8 @@ class BatchFiles:
 
         at: start of the run. open_since: order id -> since when it has been unsettled, where it was before.
         """
-        self.write_rows("order_versions", batch.rows)
+        self._writer.write_lines("order_versions", batch.lines)
+        self._writer.write_lines("source_records", batch.source_lines)
         self.write_rows("seen_orders", ({"order_id": order_id} for order_id in batch.seen))
         self.tombstones += batch.tombstones
         self.write_rows("data_issues", self._issue_rows(batch))
@@ -68,11 +67,12 @@ class BatchFiles:
         self.write_rows("seen_orders", ({"order_id": order_id} for order_id in incomplete))
 
     def write_source_records(self, staging: Staging, gone: Iterable[Mapping[str, Any]]) -> None:
-        """Append what Clover said, without card and personal data: the lineage behind every order of the run.
+        """Append the records that belong to no order of the run; those of orders came with their batches.
 
         gone: stored records that Clover no longer has, as rows to be marked deleted.
         """
-        self.write_rows("source_records", self._source_rows(staging))
+        rest = (source_row(self._ids, record) for record in staging.records_without_order())
+        self.write_rows("source_records", rest)
         self.write_rows("source_records", ({**self._ids, **row, "is_deleted": True} for row in gone))
 
     def finish(self) -> dict[str, Path]:
@@ -108,22 +108,6 @@ class BatchFiles:
         }
         self.write_rows("held_back", [row])
 
-    def _source_rows(self, staging: Staging) -> Iterator[dict[str, Any]]:
-        for record in staging.all_records():
-            kept = without_personal_data(record.payload)
-            yield {
-                **self._ids,
-                "kind": record.kind,
-                "record_id": record.id,
-                "order_id": record.order_id,
-                "charge_id": record.charge_id,
-                "created_at": _created(record.created_ms),
-                "list_hash": record.list_hash,
-                "content_hash": digest(kept),
-                "is_deleted": False,
-                "payload": orjson.dumps(kept, option=orjson.OPT_SORT_KEYS).decode(),
-            }
-
 
 def _open_rows(
     batch: MappedBatch, at: datetime, open_since: Mapping[str, datetime]
@@ -135,11 +119,3 @@ def _open_rows(
             "polled_at": timestamp(at),
             "next_poll": timestamp(next_poll(open_since.get(order_id, at), at, reason)),
         }
-
-
-def _created(milliseconds: int | None) -> str | None:
-    if milliseconds is None:
-        return None
-    # Some documented samples are in seconds; eleven digits and fewer cannot be milliseconds of this century.
-    seconds = milliseconds / 1000 if milliseconds >= 10**11 else milliseconds
-    return datetime.fromtimestamp(seconds, tz=UTC).strftime("%Y-%m-%d %H:%M:%S")

@@ -10,12 +10,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
+import orjson
+
 from connector.clover.hydrate import Read
 from connector.progress import Progress
-from connector.sync.intake import embedded, milliseconds, stage_embedded_refunds, staged
+from connector.sync.intake import stage_embedded_refunds, staged
 from connector.sync.lineage import digest
+from connector.sync.platform_lines import needs_lines
 from connector.sync.staging import CHARGE, ORDER, REFUND, StagedRecord, Staging
-from connector.sync.witness import Witness, needs_lines
+from connector.sync.witness import Witness
 
 _BATCH = 500
 
@@ -76,66 +79,51 @@ class Completion:
             after = batch[-1]
 
     def _orders(self, batch: list[str]) -> None:
-        groups = self.staging.records_of(batch)
-        self._read(
-            ORDER,
-            {
-                order_id: order_id
-                for order_id, records in groups.items()
-                if not any(r.kind == ORDER for r in records) and not _is_orderless(order_id, records)
-            },
-        )
+        self._read(ORDER, {order_id: order_id for order_id in self.staging.orders_to_read(batch)})
 
     def _charges(self, batch: list[str]) -> None:
-        known = self.known.records_of_orders(batch)
-        wanted: dict[str, str | None] = {}
-        for order_id, records in self.staging.records_of(batch).items():
-            have = {r.id for r in records if r.kind == CHARGE}
-            named = {record_id for kind, record_id in known.get(order_id, ()) if kind == CHARGE}
-            for record in records:
-                if record.kind == ORDER:
-                    named |= _charges_named_by(record.payload)
-            wanted |= dict.fromkeys(sorted(named - have), order_id)
+        wanted: dict[str, str | None] = dict(self.staging.charges_named(batch))
+        have = None
+        for order_id, records in self.known.records_of_orders(batch).items():
+            have = self.staging.ids_of(CHARGE, batch) if have is None else have
+            wanted |= {r: order_id for kind, r in records if kind == CHARGE and r not in have}
         self._read(CHARGE, wanted)
 
     def _refunds(self, batch: list[str]) -> None:
-        known = self.known.records_of_orders(batch)
-        groups = self.staging.records_of(batch)
+        listed_since_ms = self.listed_since.timestamp() * 1000
+        unseen = self._orders_with_unseen_refunds(batch)
         ask = [
-            charge.id
-            for order_id, records in groups.items()
-            for charge in self._charges_to_ask_about(
-                records, {r for k, r in known.get(order_id, ()) if k == REFUND}
-            )
+            sums.charge_id
+            for sums in self.staging.charge_sums(batch)
+            if sums.created_ms is None
+            or sums.created_ms < listed_since_ms
+            or sums.charge_claims != sums.charge_counted
+            or sums.order_claims > sums.order_counted
+            or sums.order_id in unseen
         ]
         for charge_id, found in self.clover.refunds_of_charges(ask):
             self.staging.add(self._kept_refund(charge_id, row) for row in found if row.get("id"))
             self.progress.advance()
         self.staging.join_refunds_to_orders()
 
+    def _orders_with_unseen_refunds(self, batch: list[str]) -> set[str]:
+        """Orders with a stored refund that this run has not met: it may have changed."""
+        have = None
+        unseen = set()
+        for order_id, records in self.known.records_of_orders(batch).items():
+            have = self.staging.ids_of(REFUND, batch) if have is None else have
+            if any(kind == REFUND and record_id not in have for kind, record_id in records):
+                unseen.add(order_id)
+        return unseen
+
     def _platform_lines(self, batch: list[str]) -> None:
         assert self.witness is not None
         unexplained = [
             order_id
             for order_id, records in self.staging.records_of(batch).items()
-            if any(r.kind == ORDER and needs_lines(r.payload) for r in records)
+            if any(r.kind == ORDER and needs_lines(orjson.loads(r.payload)) for r in records)
         ]
         self.staging.add(self.witness.orders(unexplained))
-
-    def _charges_to_ask_about(
-        self, records: list[StagedRecord], known_refunds: set[str]
-    ) -> list[StagedRecord]:
-        """The charges of one order whose refunds this run has not, or may not have, listed completely."""
-        refunds = [r for r in records if r.kind == REFUND]
-        unseen = not known_refunds <= {r.id for r in refunds} or _order_says_more(records, refunds)
-        ask = []
-        for charge in (r for r in records if r.kind == CHARGE and r.payload.get("status") != "failed"):
-            counted = sum(_counted(r.payload) for r in refunds if r.charge_id == charge.id)
-            claimed = milliseconds(charge.payload.get("amount_refunded")) or 0
-            older = charge.created_ms is None or charge.created_ms < self.listed_since.timestamp() * 1000
-            if unseen or older or claimed != counted:
-                ask.append(charge)
-        return ask
 
     def _kept_refund(self, charge_id: str, row: Mapping[str, Any]) -> StagedRecord:
         whole = {**row, "charge": row.get("charge") or charge_id}
@@ -168,24 +156,3 @@ class Completion:
             if charge_id is not None:
                 # A refund of a charge that nobody knows any more is kept under the charge's id, and reported.
                 self.staging.set_order(REFUND, record_id, stored.get(charge_id, charge_id))
-
-
-def _is_orderless(order_id: str, records: list[StagedRecord]) -> bool:
-    return any(r.kind == CHARGE and r.id == order_id for r in records)
-
-
-def _charges_named_by(order: Mapping[str, Any]) -> set[str]:
-    named = {str(past["id"]) for past in embedded(order.get("past_charges")) if past.get("id")}
-    return named | ({str(order["charge"])} if order.get("charge") else set())
-
-
-def _counted(refund: Mapping[str, Any]) -> int:
-    """What a refund contributes to ``amount_refunded`` of its charge, minor units."""
-    if refund.get("voided") is True or refund.get("object") == "void_on_refund":
-        return 0
-    return (milliseconds(refund.get("amount")) or 0) if refund.get("status") in (None, "succeeded") else 0
-
-
-def _order_says_more(records: list[StagedRecord], refunds: list[StagedRecord]) -> bool:
-    returned = (milliseconds(r.payload.get("amount_returned")) or 0 for r in records if r.kind == ORDER)
-    return max(returned, default=0) > sum(_counted(r.payload) for r in refunds)

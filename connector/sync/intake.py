@@ -6,13 +6,12 @@ costs list calls and nothing more.
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from connector.clover.streams import Stream, is_sparse
 from connector.sync.lineage import digest
+from connector.sync.records import Row, embedded, whole_number
 from connector.sync.staging import CHARGE, ORDER, REFUND, StagedRecord, Staging
 
-Row = Mapping[str, Any]
 KnownHashes = Callable[[str, list[str]], Mapping[str, str]]
 
 
@@ -68,19 +67,39 @@ def take_in(
 
 
 def staged(kind: str, row: Row, list_hash: str) -> StagedRecord:
-    """A record ready to be kept: its order where the record itself names one."""
-    record_id = str(row["id"])
-    order_id, charge_id = None, None
+    """A record ready to be kept: its order where the record itself names one, and what it says was given back."""
+    record_id, created_ms = str(row["id"]), whole_number(row.get("created"))
     if kind == ORDER:
-        order_id = record_id
-    elif kind == CHARGE:
+        gives = whole_number(row.get("amount_returned")) or 0
+        names = tuple(sorted(charges_named_by(row)))
+        return StagedRecord(
+            kind, record_id, record_id, None, created_ms, list_hash, dict(row), gives, names=names
+        )
+    if kind == CHARGE:
         # A charge that truly has no order becomes an order of its own, under the charge's id.
         order_id = _text(row.get("order")) or record_id
-    else:
-        charge_id = _text(row.get("charge"))
+        gives = whole_number(row.get("amount_refunded")) or 0
+        is_failed = row.get("status") == "failed"
+        return StagedRecord(
+            kind, record_id, order_id, None, created_ms, list_hash, dict(row), gives, is_failed
+        )
+    charge_id = _text(row.get("charge"))
     return StagedRecord(
-        kind, record_id, order_id, charge_id, milliseconds(row.get("created")), list_hash, dict(row)
+        kind, record_id, None, charge_id, created_ms, list_hash, dict(row), counted_amount(row)
     )
+
+
+def charges_named_by(order: Row) -> set[str]:
+    """Ids of the charges an order names: its latest and its past ones."""
+    named = {str(past["id"]) for past in embedded(order.get("past_charges")) if past.get("id")}
+    return named | ({str(order["charge"])} if order.get("charge") else set())
+
+
+def counted_amount(refund: Row) -> int:
+    """What a refund contributes to ``amount_refunded`` of its charge, minor units."""
+    if refund.get("voided") is True or refund.get("object") == "void_on_refund":
+        return 0
+    return (whole_number(refund.get("amount")) or 0) if refund.get("status") in (None, "succeeded") else 0
 
 
 def stage_embedded_refunds(charges: Iterable[StagedRecord], staging: Staging) -> None:
@@ -93,26 +112,6 @@ def stage_embedded_refunds(charges: Iterable[StagedRecord], staging: Staging) ->
                 if {"amount", "status", "created"} <= whole.keys():
                     found.append(staged(REFUND, whole, digest(whole)))
     staging.add(found)
-
-
-def embedded(value: object) -> list[Row]:
-    """The members of a nested list, in any of the envelopes Clover uses."""
-    if isinstance(value, Mapping):
-        value = value.get("data", value.get("elements", []))
-        if isinstance(value, Mapping):
-            value = value.get("elements", [])
-    return [member for member in value if isinstance(member, Mapping)] if isinstance(value, list) else []
-
-
-def milliseconds(value: object) -> int | None:
-    """A timestamp as an integer, None when it is missing or no number (the mapping reports that)."""
-    if isinstance(value, bool):
-        return None
-    if isinstance(value, int):
-        return value
-    if isinstance(value, str) and value.isdigit():
-        return int(value)
-    return None
 
 
 def _text(value: object) -> str | None:

@@ -5,44 +5,68 @@ The run holds the connection's lock and the snapshot was repaired before, so not
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 import orjson
-from transforms.canonical import payment_dates
 
 from connector.store import known_reads as reads
 from connector.store.interface import Reader
 from connector.sync.staging import CHARGE
+from transforms.canonical import payment_dates
 from transforms.model import PreviousVersion
+
+_ROUNDING = timedelta(seconds=2)
 
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """One connection's stored records. Every method is one query; none writes."""
+    """One connection's stored records. Every method is one query; none writes.
+
+    is_new: nothing is stored of this connection yet, so there is nothing to ask for.
+    """
 
     reader: Reader
     connection_id: str
+    is_new: bool = False
 
     def list_hashes(self, kind: str, ids: list[str]) -> Mapping[str, str]:
         """Record id -> fingerprint of its list row."""
+        if self.is_new:
+            return {}
         return reads.list_hashes(self.reader.connection, self.connection_id, kind, ids)
 
     def records_of_orders(self, order_ids: list[str]) -> Mapping[str, list[tuple[str, str]]]:
         """Order id -> (kind, record id) of its stored charges and refunds."""
+        if self.is_new:
+            return {}
         return reads.records_of_orders(self.reader.connection, self.connection_id, order_ids)
 
     def order_of_charges(self, charge_ids: list[str]) -> Mapping[str, str]:
         """Charge id -> order id."""
+        if self.is_new:
+            return {}
         return reads.order_of_charges(self.reader.connection, self.connection_id, charge_ids)
 
     def created_between(self, kind: str, since: datetime, until: datetime) -> Mapping[str, str]:
         """Record id -> order id of current records created in a span."""
+        if self.is_new:
+            return {}
         return reads.created_between(self.reader.connection, self.connection_id, kind, since, until)
+
+    def has_any_created_between(self, since: datetime, until: datetime) -> bool:
+        """Whether any record created in the span is stored; Clover rounds times, so a little more is looked at."""
+        if self.is_new:
+            return False
+        return reads.has_any_created_between(
+            self.reader.connection, self.connection_id, since - _ROUNDING, until + _ROUNDING
+        )
 
     def previous(self, order_ids: list[str]) -> dict[str, PreviousVersion]:
         """Order id -> its current version, also one that was deleted (its date must not go back)."""
+        if self.is_new:
+            return {}
         found = {}
         for order_id, modified, content_hash, doc in reads.current_versions(
             self.reader.connection, self.connection_id, order_ids
@@ -56,18 +80,23 @@ class Known:
 
     def documents(self, data_type: str, ids: list[str]) -> Mapping[str, str]:
         """Record id -> stored document of customers, products and the like."""
+        if self.is_new:
+            return {}
         return reads.documents(self.reader.connection, self.connection_id, data_type, ids)
 
     def vanished_charges(
         self, order_ids: list[str], is_gone: Callable[[str, str], bool]
-    ) -> dict[str, list[dict[str, Any]]]:
+    ) -> dict[str, list[bytes]]:
         """Order id -> its stored charges that Clover no longer has, marked as voided."""
-        vanished: dict[str, list[dict[str, Any]]] = {}
+        if self.is_new:
+            return {}
+        vanished: dict[str, list[bytes]] = {}
         for order_id, record_id, payload in reads.charges_of_orders(
             self.reader.connection, self.connection_id, order_ids
         ):
             if is_gone(CHARGE, record_id):
-                vanished.setdefault(order_id, []).append({**orjson.loads(payload), "voided": True})
+                voided = {**orjson.loads(payload), "voided": True}
+                vanished.setdefault(order_id, []).append(orjson.dumps(voided))
         return vanished
 
     def gone_records(self, gone: Iterable[tuple[str, str]]) -> Iterator[dict[str, Any]]:
@@ -93,3 +122,8 @@ class Known:
     def deep_scans(self) -> Mapping[str, datetime]:
         """Tier -> when it was last completed."""
         return reads.deep_scans(self.reader.connection, self.connection_id)
+
+
+def known_of(reader: Reader, connection_id: str) -> Known:
+    """What is stored of a connection in the state that ``reader`` holds open."""
+    return Known(reader, connection_id, reads.is_new(reader.connection, connection_id))

@@ -7,9 +7,12 @@ and lenders, so the copy in it is cut down to what explains the numbers.
 import hashlib
 import re
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 import orjson
+
+from connector.sync.staging import KeptRecord
 
 Row = Mapping[str, Any]
 
@@ -36,6 +39,32 @@ def without_personal_data(row: Row) -> dict[str, Any]:
     return {
         key: _clean(key, value) for key, value in row.items() if key not in _PERSONAL or key == "metadata"
     }
+
+
+def source_row(ids: Mapping[str, str], record: KeptRecord) -> dict[str, Any]:
+    """A staged record as the row that explains an order. ids: company_id and connection_id."""
+    kept = without_personal_data(orjson.loads(record.payload))
+    text = orjson.dumps(kept, option=orjson.OPT_SORT_KEYS)
+    return {
+        **ids,
+        "kind": record.kind,
+        "record_id": record.id,
+        "order_id": record.order_id,
+        "charge_id": record.charge_id,
+        "created_at": _created(record.created_ms),
+        "list_hash": record.list_hash,
+        "content_hash": hashlib.blake2b(text, digest_size=16).hexdigest(),
+        "is_deleted": False,
+        "payload": text.decode(),
+    }
+
+
+def _created(milliseconds: int | None) -> str | None:
+    if milliseconds is None:
+        return None
+    # Some documented samples are in seconds; eleven digits and fewer cannot be milliseconds of this century.
+    seconds = milliseconds / 1000 if milliseconds >= 10**11 else milliseconds
+    return datetime.fromtimestamp(seconds, tz=UTC).strftime("%Y-%m-%d %H:%M:%S")
 
 
 def _clean(key: str, value: Any) -> Any:

@@ -3,36 +3,47 @@
 A batch is a plain value and so is its result, so that batches may be mapped in other processes.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from decimal import Decimal
 from typing import Any, Literal
 
 import orjson
+
+from connector.sync.lineage import source_row
+from connector.sync.platform_lines import PLATFORM, platform_view
+from connector.sync.rows import order_row
+from connector.sync.staging import CHARGE, ORDER, REFUND, KeptRecord
+from schemas.commerce import PaymentMethod, Product, TaxComponent
 from transforms.canonical import document
 from transforms.customers import customers_of
+from transforms.model import Issue, MappedOrder, Merchant, OrderGroup, PreviousVersion
 from transforms.orders import map_order
-from transforms.products import products_of
-
-from connector.sync.rows import order_row
-from connector.sync.staging import ORDER
-from transforms.model import Issue, MappedOrder, Merchant, OrderGroup, PlatformLine, PreviousVersion
 from transforms.parsing import parse_group
+from transforms.payment_methods import payment_methods_of
+from transforms.products import products_of
+from transforms.tax_components import tax_components_of
 
+Identified = PaymentMethod | Product | TaxComponent
 Unpaid = Literal["exclude", "include"]
 
 
 @dataclass(frozen=True, slots=True)
 class RawGroup:
-    """The raw records of one order. order_gone: Clover answers 404 for the order itself."""
+    """The raw records of one order, not decoded. order_gone: Clover answers 404 for the order itself.
+
+    vanished: stored charges that Clover no longer has, as JSON, marked as voided.
+    """
 
     order_id: str
-    order: dict[str, Any] | None
-    charges: list[dict[str, Any]]
-    refunds: list[dict[str, Any]]
+    records: list[KeptRecord]
+    vanished: list[bytes]
     order_gone: bool = False
-    platform_lines: tuple[PlatformLine, ...] = ()
-    platform_modified: datetime | None = None
+
+    def of(self, kind: str) -> list[dict[str, Any]]:
+        """The decoded records of one kind."""
+        return [orjson.loads(record.payload) for record in self.records if record.kind == kind]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,32 +82,52 @@ class SideRecord:
 
 @dataclass(slots=True)
 class MappedBatch:
-    """The result of one batch. rows: changed orders only, ready to be written."""
+    """The result of one batch. lines: changed orders as NDJSON; source_lines: what Clover said, likewise.
+
+    changes: (order id, currency, totalAmount, totalRefund) of the changed orders.
+    """
 
     seen: list[str] = field(default_factory=list)
-    rows: list[dict[str, Any]] = field(default_factory=list)
+    lines: list[bytes] = field(default_factory=list)
+    source_lines: list[bytes] = field(default_factory=list)
+    changes: list[tuple[str, str, Decimal, Decimal]] = field(default_factory=list)
     unchanged: int = 0
     tombstones: list[str] = field(default_factory=list)
     issues: list[tuple[Issue, str | None]] = field(default_factory=list)
     held_back: list[HeldBack] = field(default_factory=list)
     open_reasons: dict[str, str] = field(default_factory=dict)
     side_records: list[SideRecord] = field(default_factory=list)
+    newest: dict[tuple[str, str], tuple[datetime, Identified]] = field(default_factory=dict)
 
 
 def map_batch(task: MappingTask) -> MappedBatch:
     """Map every group of the batch; never raises for anything Clover may have sent."""
     batch = MappedBatch()
+    ids = {"company_id": task.company_id, "connection_id": task.connection_id}
     for raw in task.groups:
         batch.seen.append(raw.order_id)
+        batch.source_lines += [line(source_row(ids, record)) for record in raw.records]
         if raw.order_gone:
             _order_gone(raw, task, batch)
         else:
             _map_one(raw, task, batch)
+    batch.side_records += [
+        SideRecord(data_type, record.model_dump_wire(), as_of)
+        for (data_type, _), (as_of, record) in sorted(batch.newest.items(), key=lambda found: found[0])
+    ]
+    batch.newest.clear()
     return batch
 
 
+def line(row: Mapping[str, Any]) -> bytes:
+    """One line of NDJSON."""
+    return orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE)
+
+
 def _map_one(raw: RawGroup, task: MappingTask, batch: MappedBatch) -> None:
-    group, unreadable = parse_group(raw.order, raw.charges, raw.refunds)
+    order = next(iter(raw.of(ORDER)), None)
+    charges = raw.of(CHARGE) + [orjson.loads(charge) for charge in raw.vanished]
+    group, unreadable = parse_group(order, charges, raw.of(REFUND))
     if unreadable:
         # An order with one record that cannot be read would show wrong money; what was stored before stays.
         batch.issues += [(issue, None) for issue in unreadable]
@@ -107,10 +138,9 @@ def _map_one(raw: RawGroup, task: MappingTask, batch: MappedBatch) -> None:
             for issue in unreadable
         ]
         return
-    if raw.platform_lines or raw.platform_modified:
-        group = OrderGroup(
-            group.order, group.charges, group.refunds, raw.platform_lines, raw.platform_modified
-        )
+    lines, modified = platform_view(next(iter(raw.of(PLATFORM)), None))
+    if lines or modified:
+        group = replace(group, platform_lines=lines, platform_modified=modified)
     previous = task.previous.get(raw.order_id)
     mapped = map_order(
         group, task.merchant, previous=previous, run_start=task.run_start, unpaid_orders=task.unpaid_orders
@@ -131,14 +161,16 @@ def _map_one(raw: RawGroup, task: MappingTask, batch: MappedBatch) -> None:
         row = order_row(task.company_id, task.connection_id, mapped, doc)
         if previous is not None:
             _keep_payment_dates(row, doc)
-        batch.rows.append(row)
+        batch.lines.append(line(row))
+        found = mapped.order
+        batch.changes.append((raw.order_id, found.currency or "XXX", found.total_amount, found.total_refund))
 
 
 def _order_gone(raw: RawGroup, task: MappingTask, batch: MappedBatch) -> None:
     """The order was deleted at Clover. Its history stays; money that is still captured is named, never hidden."""
     if raw.order_id in task.previous:
         batch.tombstones.append(raw.order_id)
-    detail = f"the order was deleted at Clover; {len(raw.charges)} of its charges are still there"
+    detail = f"the order was deleted at Clover; {len(raw.of(CHARGE))} of its charges are still there"
     batch.held_back.append(HeldBack(raw.order_id, "deleted", detail=detail))
 
 
@@ -148,8 +180,16 @@ def _side_records(group: OrderGroup, mapped: MappedOrder, batch: MappedBatch) ->
     as_of = mapped.source_modified_date
     for customer in customers_of(group):
         batch.side_records.append(SideRecord("customers", customer.model_dump_wire(), as_of))
-    for product in products_of(mapped.order):
-        batch.side_records.append(SideRecord("products", product.model_dump_wire(), as_of))
+    shown: list[tuple[str, Sequence[Identified]]] = [
+        ("products", products_of(mapped.order)),
+        ("paymentMethods", payment_methods_of(mapped.order)),
+        ("taxComponents", tax_components_of(group)),
+    ]
+    for data_type, records in shown:
+        for record in records:
+            newest = batch.newest.get((data_type, record.id))
+            if newest is None or newest[0] < as_of:
+                batch.newest[data_type, record.id] = (as_of, record)
 
 
 def _keep_payment_dates(row: dict[str, Any], doc: str) -> None:

@@ -11,7 +11,7 @@ from concurrent.futures import Future, ProcessPoolExecutor
 
 from connector.sync.mapping import MappedBatch, MappingTask, map_batch
 
-WORTH_IT_FROM = 5_000  # orders; below, starting the processes costs more than they save
+WORTH_IT_FROM = 3_000  # orders; below, starting the processes costs more than they save
 
 
 def map_in_processes(tasks: Iterable[MappingTask], *, workers: int | None = None) -> Iterator[MappedBatch]:

@@ -1,9 +1,9 @@
-"""The two halves of a piece of work: read what changed at Clover, then map it into files for the store.
+"""The two halves of a commit: read what changed at Clover, then map it into files for the store.
 
 Neither touches the store's file: what earlier runs stored is read from the published snapshot.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -19,16 +19,18 @@ from connector.sync.listing import ListJob, read_jobs
 from connector.sync.mapping import MappedBatch, MappingTask, RawGroup, Unpaid, map_batch
 from connector.sync.side_records import SideRecords, merchant_records
 from connector.sync.spans import Span
-from connector.sync.staging import CHARGE, ORDER, REFUND, StagedRecord, Staging
-from connector.sync.witness import PLATFORM, Witness, platform_view
+from connector.sync.staging import ORDER, Staging
+from connector.sync.witness import Witness
 from transforms.model import Merchant
 
-_BATCH = 500
+_BATCH = 1_000
+# A first load is committed about every so many rows, so that a crash after hours repeats one part and not all.
+_ROWS_A_COMMIT = 150_000
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What one piece of a run does.
+    """What one commit of a run does. pieces: adjoining spans still to be read, oldest first.
 
     poll: unsettled orders that are due. retry: (kind, id) of records that could not be read or mapped before.
     read_sparse_again: sparse rows are read by id even where the row looks as it did. hints_since: from when the
@@ -38,7 +40,7 @@ class Plan:
     company_id: str
     connection_id: str
     merchant: Merchant
-    span: Span
+    pieces: tuple[Span, ...]
     run_start: datetime
     window_days: int
     unpaid_orders: Unpaid = "exclude"
@@ -64,10 +66,42 @@ def read_piece(
     staging: Staging,
     progress: Progress,
     witness: Witness | None = None,
-) -> Intake:
-    """List the span, find what changed, and complete every order that did."""
+) -> tuple[Intake, list[Span]]:
+    """List the pieces of the span until enough rows changed, and complete every order that did.
+
+    Returns what came in, and the pieces that are left for the next commit. Unsettled orders, records to be tried
+    again and hints of the platform are looked at with the last piece.
+    """
     intake = Intake()
-    windows = Window(plan.span.since, plan.span.until).split(plan.window_days)
+    left = list(plan.pieces)
+    while left and intake.changed < _ROWS_A_COMMIT:
+        _list_piece(left.pop(0), plan, access, known, staging, progress, intake)
+    if not left:
+        for kind, record_id in plan.retry:
+            if not staging.holds(kind, record_id):
+                staging.point_at(kind, [(record_id, "")])
+        staging.mark_dirty(plan.poll, "unsettled")
+        if witness is not None and plan.hints_since is not None:
+            staging.mark_dirty(
+                witness.changed_orders(plan.hints_since, plan.run_start), "modified on the platform"
+            )
+    Completion(staging, access, known, plan.pieces[0].since, progress, witness).run()
+    return intake, left
+
+
+def _list_piece(
+    piece: Span,
+    plan: Plan,
+    access: CloverAccess,
+    known: Known,
+    staging: Staging,
+    progress: Progress,
+    intake: Intake,
+) -> None:
+    """List one piece; what is stored for it and was not listed makes its order dirty."""
+    nothing_known = not known.has_any_created_between(piece.since, piece.until)
+    hashes = _nothing if nothing_known else known.list_hashes
+    windows = Window(piece.since, piece.until).split(plan.window_days)
     jobs = [ListJob(stream, window) for window in windows for stream in plan.streams]
     progress.stage("extract", total=len(jobs))
     for listed in read_jobs(jobs, access.walk, workers=access.workers):
@@ -78,26 +112,19 @@ def read_piece(
         intake.broken += [
             BrokenRow(stream.kind, None, "a list row without an id") for _ in listed.page.broken
         ]
-        take_in(
-            stream, listed.page.rows, staging, known.list_hashes, intake, read_again=plan.read_sparse_again
-        )
-    for stream in plan.streams:
-        _look_for_vanished(stream, plan, known, staging)
-    for kind, record_id in plan.retry:
-        if not staging.holds(kind, record_id):
-            staging.point_at(kind, [(record_id, "")])
-    staging.mark_dirty(plan.poll, "unsettled")
-    if witness is not None and plan.hints_since is not None:
-        staging.mark_dirty(
-            witness.changed_orders(plan.hints_since, plan.run_start), "modified on the platform"
-        )
-    Completion(staging, access, known, plan.span.since, progress, witness).run()
-    return intake
+        take_in(stream, listed.page.rows, staging, hashes, intake, read_again=plan.read_sparse_again)
+    if not nothing_known:
+        for stream in plan.streams:
+            _look_for_vanished(stream, piece, known, staging)
 
 
-def _look_for_vanished(stream: Stream, plan: Plan, known: Known, staging: Staging) -> None:
+def _nothing(_kind: str, _ids: list[str]) -> Mapping[str, str]:
+    return {}
+
+
+def _look_for_vanished(stream: Stream, piece: Span, known: Known, staging: Staging) -> None:
     """A record that is stored for this span but was not listed was deleted, or moved: its order is read anew."""
-    stored = known.created_between(stream.kind, plan.span.since, plan.span.until)
+    stored = known.created_between(stream.kind, piece.since, piece.until)
     staging.mark_dirty(
         {order_id for record_id, order_id in stored.items() if not staging.was_seen(stream.kind, record_id)},
         "vanished",
@@ -152,7 +179,10 @@ def _tasks(plan: Plan, staging: Staging, known: Known, incomplete: dict[str, str
         records = staging.records_of(whole)
         vanished = known.vanished_charges(whole, staging.is_gone)
         groups = [
-            _raw_group(order_id, records[order_id], vanished.get(order_id, []), staging) for order_id in whole
+            RawGroup(
+                order_id, records[order_id], vanished.get(order_id, []), staging.is_gone(ORDER, order_id)
+            )
+            for order_id in whole
         ]
         previous = known.previous(whole)
         yield MappingTask(
@@ -164,21 +194,6 @@ def _tasks(plan: Plan, staging: Staging, known: Known, incomplete: dict[str, str
             plan.run_start,
             plan.unpaid_orders,
         )
-
-
-def _raw_group(
-    order_id: str, records: list[StagedRecord], vanished: list[dict[str, object]], staging: Staging
-) -> RawGroup:
-    lines, modified = platform_view(next((r.payload for r in records if r.kind == PLATFORM), None))
-    return RawGroup(
-        order_id=order_id,
-        order=next((r.payload for r in records if r.kind == ORDER), None),
-        charges=[r.payload for r in records if r.kind == CHARGE] + vanished,
-        refunds=[r.payload for r in records if r.kind == REFUND],
-        order_gone=staging.is_gone(ORDER, order_id),
-        platform_lines=lines,
-        platform_modified=modified,
-    )
 
 
 def _here(tasks: Iterable[MappingTask]) -> Iterable[MappedBatch]:

@@ -21,8 +21,7 @@ from connector.store.interface import Reader, Store
 from connector.sync.access import CloverAccess
 from connector.sync.comparison import DayLine, Difference, Line, SourceRecord, compare
 from connector.sync.connecting import Pace, connected, selected_connections
-from connector.sync.intake import milliseconds
-from connector.sync.known import Known
+from connector.sync.known import known_of
 from connector.sync.listing import ListJob, read_jobs
 from connector.sync.reconcile_report import (
     ConnectionReconciliation,
@@ -30,6 +29,7 @@ from connector.sync.reconcile_report import (
     ReconciledRecord,
     ReconcileReport,
 )
+from connector.sync.records import whole_number
 from connector.sync.run import new_run_id, start_of
 from connector.sync.runner import utc_now
 from schemas.money import exponent, to_decimal
@@ -98,7 +98,7 @@ def _reconcile(
     ):
         stored = _stored(reader, connection, result)
         listed = _listed(access, connection, result, stored, progress)
-        known = Known(reader, connection.id)
+        known = known_of(reader, connection.id)
         cursor = known.cursor()
         unshown = reconcile_reads.unshown_records(reader.connection, connection.id)
         held_back = {(kind, record_id): reason for (kind, record_id), reason in unshown.items() if reason}
@@ -157,7 +157,7 @@ def _listed(
         for row in item.page.rows:
             known = stored.get((kind, str(row["id"])))
             if known is not None:
-                amount = milliseconds(row.get("amount"))
+                amount = whole_number(row.get("amount"))
                 currency = str(row.get("currency") or known.currency).upper()
                 found.append(
                     SourceRecord(
@@ -183,7 +183,7 @@ def _listed(
 
 
 def _read(kind: str, row: Mapping[str, Any], zone: ZoneInfo) -> SourceRecord | None:
-    created_ms = milliseconds(row.get("created"))
+    created_ms = whole_number(row.get("created"))
     if created_ms is None:
         return None
     created = datetime.fromtimestamp(created_ms / 1000 if created_ms >= 10**11 else created_ms, tz=UTC)
@@ -194,7 +194,7 @@ def _read(kind: str, row: Mapping[str, Any], zone: ZoneInfo) -> SourceRecord | N
         created,
         created.astimezone(zone).date(),
         currency,
-        milliseconds(row.get("amount")) or 0,
+        whole_number(row.get("amount")) or 0,
     )
 
 

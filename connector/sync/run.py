@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, time
-from decimal import Decimal
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -22,7 +21,7 @@ from connector.store.interface import Store
 from connector.sync.access import CloverAccess
 from connector.sync.batch_files import BatchFiles
 from connector.sync.connecting import Pace, connected, merchant_of, witnessed
-from connector.sync.known import Known
+from connector.sync.known import Known, known_of
 from connector.sync.loading import Loading
 from connector.sync.mapping import MappedBatch
 from connector.sync.modes import SyncMode
@@ -72,8 +71,8 @@ def run_connection(
         try:
             with runtime.store.run_lock(connection.id):
                 run.under_lock()
-        except ConnectorError as error:
-            _note_failure(report, error)
+        except Exception as error:
+            _note_failure(report, _explained(error))
         report.finished_at = report.finished_at or runtime.now()
         _log_line(report)
     return report
@@ -110,13 +109,13 @@ class _Run:
             with self._directory() as directory:
                 if self.mode.kind == "rebuild":
                     at = self.report.started_at
-                    self._piece(Span(at, at, moves_cursor=False), directory, None, None, last=True)
+                    self._commit([Span(at, at, moves_cursor=False)], directory, None, None)
                 else:
                     self._read_and_load(directory)
             if self.report.unreadable:
                 self.report.status, self.report.exit_code = "partly_done", 3
-        except ConnectorError as error:
-            _note_failure(self.report, error)
+        except Exception as error:
+            _note_failure(self.report, _explained(error))
             self.report.finished_at = self.runtime.now()
             if not self.mode.dry_run:
                 self.loading.record_failure(deauthorized=isinstance(error, Deauthorized))
@@ -136,30 +135,29 @@ class _Run:
         ):
             clients = [access.client] + ([witness.client] if witness else [])
             try:
-                todo = pieces(self._span())
-                for number, span in enumerate(todo, start=1):
-                    self._piece(span, directory, access, witness, last=number == len(todo))
-                    _count_requests(self.report, clients)
+                left = pieces(self._span())
+                while left:
+                    left = self._commit(left, directory, access, witness)
             finally:
                 _count_requests(self.report, clients)
 
-    def _piece(
-        self, span: Span, directory: Path, access: CloverAccess | None, witness: Witness | None, *, last: bool
-    ) -> None:
-        """Read, map and load one piece of the span, with a notebook of its own."""
+    def _commit(
+        self, todo: list[Span], directory: Path, access: CloverAccess | None, witness: Witness | None
+    ) -> list[Span]:
+        """Read, map and load as many pieces as make one commit, with a notebook of its own. Returns what is left."""
         work = Path(tempfile.mkdtemp(dir=directory))
         staging = Staging(work / "staging.sqlite")
-        report = self.report
+        report, left = self.report, list[Span]()
         try:
             with self.runtime.store.open_reader() as reader:
-                known = Known(reader, self.connection.id)
-                plan = self._plan(span, known, last=last)
+                known = known_of(reader, self.connection.id)
+                plan = self._plan(todo, known)
                 if access is None:
-                    intake = stage_archive(
-                        self.runtime.raw_directory, self.connection.id, staging, self.progress
-                    )
+                    raw = self.runtime.raw_directory
+                    intake = stage_archive(raw, self.connection.id, staging, self.progress)
                 else:
-                    intake = read_piece(plan, access, known, staging, self.progress, witness)
+                    intake, left = read_piece(plan, access, known, staging, self.progress, witness)
+                    _count_requests(report, [access.client] + ([witness.client] if witness else []))
                 for kind, rows in intake.rows.items():
                     report.rows_read[kind] = report.rows_read.get(kind, 0) + rows
                 files = BatchFiles(work, self.company.id, self.connection.id)
@@ -168,7 +166,7 @@ class _Run:
                     if self.mode.dry_run:
                         report.changes.extend(_changes(batch, known))
 
-                large = staging.count_dirty() >= WORTH_IT_FROM
+                is_large = staging.count_dirty() >= WORTH_IT_FROM
                 result = map_piece(
                     plan,
                     staging,
@@ -176,7 +174,7 @@ class _Run:
                     files,
                     self.progress,
                     intake=intake,
-                    run_batches=map_in_processes if large else None,
+                    run_batches=map_in_processes if is_large else None,
                     on_batch=note_changes,
                 )
         finally:
@@ -187,44 +185,44 @@ class _Run:
         report.issues.update(files.issues)
         if self.mode.dry_run:
             report.orders_unchanged += result.unchanged
-            return
+            return left
         self.progress.stage("load")
-        if access is not None:
-            _count_requests(report, [access.client] + ([witness.client] if witness else []))
-        if last:
+        if not left:
             report.finished_at = self.runtime.now()
-        moves = self.mode.kind == "sync" and span.moves_cursor
+        done = todo[len(todo) - len(left) - 1]
+        moves = self.mode.kind == "sync" and done.moves_cursor
         self.loading.apply(
-            span,
+            done,
             files,
             unchanged=result.unchanged,
-            cursors={f"{stream.kind}s": span.until for stream in plan.streams} if moves else {},
-            last=last,
+            cursors={f"{stream.kind}s": done.until for stream in plan.streams} if moves else {},
+            last=not left,
             progress=self.progress,
         )
+        return left
 
-    def _plan(self, span: Span, known: Known, *, last: bool) -> Plan:
-        ordinary = last and self.mode.kind == "sync"
+    def _plan(self, todo: list[Span], known: Known) -> Plan:
+        ordinary = self.mode.kind == "sync"
         sync, cursor = self.runtime.config.sync, known.cursor()
         return Plan(
             company_id=self.company.id,
             connection_id=self.connection.id,
             merchant=merchant_of(self.connection),
-            span=span,
+            pieces=tuple(todo),
             run_start=self.report.started_at,
             window_days=sync.window_days,
             unpaid_orders=sync.unpaid_orders,
             streams=tuple(s for s in STREAMS if self.mode.stream in (None, f"{s.kind}s")),
             poll=known.orders_to_poll(self.report.started_at) if ordinary else (),
             retry=known.unreadable_records() if ordinary else (),
-            read_sparse_again="nightly" in span.deep_scans and cursor is not None,
+            read_sparse_again="nightly" in todo[-1].deep_scans and cursor is not None,
             hints_since=cursor if ordinary else None,
         )
 
     def _span(self) -> Span:
         mode, run_start, start = self.mode, self.report.started_at, start_of(self.connection)
         with self.runtime.store.open_reader() as reader:
-            known = Known(reader, self.connection.id)
+            known = known_of(reader, self.connection.id)
             cursor, scans = known.cursor(), known.deep_scans()
         if mode.full:
             return asked_span(since=None, until=None, cursor=None, start=start, run_start=run_start)
@@ -258,22 +256,24 @@ class _Run:
 
 def _changes(batch: MappedBatch, known: Known) -> list[Change]:
     """What a batch would change, with old and new totals in major units."""
-    before = known.totals([row["order_id"] for row in batch.rows] + batch.tombstones)
+    before = known.totals([change[0] for change in batch.changes] + batch.tombstones)
     found = []
-    for row in batch.rows:
-        old = before.get(row["order_id"])
-        found.append(
-            Change(
-                order_id=row["order_id"],
-                currency=row["currency"],
-                old_total=old[1] if old else None,
-                new_total=Decimal(row["total_amount"]),
-                old_refund=old[2] if old else None,
-                new_refund=Decimal(row["total_refund"]),
-            )
-        )
+    for order_id, currency, amount, refund in batch.changes:
+        old = before.get(order_id)
+        found.append(Change(order_id, currency, old and old[1], amount, old and old[2], refund))
     deleted = {order_id: before[order_id] for order_id in batch.tombstones if order_id in before}
     return found + [Change(order_id, old[0], old[1], None, old[2], None) for order_id, old in deleted.items()]
+
+
+def _explained(error: Exception) -> ConnectorError:
+    """The error itself when it was raised on purpose; a bug as one that says where to look, without quoting data."""
+    if isinstance(error, ConnectorError):
+        return error
+    log.exception("run.bug", error_type=type(error).__name__)
+    return ConnectorError(
+        f"An unexpected {type(error).__name__} stopped the run. Nothing was written; what was stored is unharmed.",
+        hint="Run again with --verbose and report the traceback.",
+    )
 
 
 def _note_failure(report: RunReport, error: ConnectorError) -> None:

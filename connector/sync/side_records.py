@@ -9,11 +9,11 @@ from datetime import datetime
 from typing import Any
 
 import orjson
-from transforms.company_info import company_info_of
-from transforms.locations import location_of
 
 from connector.sync.lineage import digest
 from connector.sync.rows import timestamp
+from transforms.company_info import company_info_of
+from transforms.locations import location_of
 from transforms.model import Merchant
 
 Key = tuple[str, str]

@@ -15,8 +15,8 @@ DEEP_SCANS: Mapping[str, tuple[timedelta, timedelta]] = {
     "weekly": (timedelta(days=90), timedelta(days=7)),
     "monthly": (timedelta(days=396), timedelta(days=30)),
 }
-# A first load is committed in pieces, so that a crash after hours repeats one piece and not all of them.
-PIECE = timedelta(days=91)
+# A long span is read piece by piece; after any piece the run may commit what it has.
+PIECE = timedelta(days=28)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,7 @@ def asked_span(
 
 
 def pieces(span: Span, longest: timedelta = PIECE) -> list[Span]:
-    """The span cut into pieces that are committed one by one, oldest first."""
+    """The span cut into pieces, oldest first; deep scans are done with the last."""
     cut = []
     since = span.since
     while since < span.until:

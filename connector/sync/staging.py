@@ -8,16 +8,18 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
 _SCHEMA = """
 CREATE TABLE records(
   kind TEXT NOT NULL, id TEXT NOT NULL, order_id TEXT, charge_id TEXT, created_ms INTEGER,
-  list_hash TEXT NOT NULL, payload BLOB NOT NULL, PRIMARY KEY(kind, id)) WITHOUT ROWID;
+  list_hash TEXT NOT NULL, gives INTEGER NOT NULL, is_failed INTEGER NOT NULL, payload BLOB NOT NULL,
+  PRIMARY KEY(kind, id)) WITHOUT ROWID;
+CREATE TABLE named(order_id TEXT NOT NULL, charge_id TEXT NOT NULL, PRIMARY KEY(order_id, charge_id)) WITHOUT ROWID;
 CREATE INDEX records_by_order ON records(order_id);
-CREATE INDEX refunds_by_charge ON records(charge_id) WHERE kind = 'refund';
+CREATE INDEX refunds_by_charge ON records(charge_id, gives) WHERE kind = 'refund';
 CREATE TABLE seen(kind TEXT NOT NULL, id TEXT NOT NULL, list_hash TEXT NOT NULL, PRIMARY KEY(kind, id)) WITHOUT ROWID;
 CREATE TABLE pointers(
   kind TEXT NOT NULL, id TEXT NOT NULL, list_hash TEXT NOT NULL, PRIMARY KEY(kind, id)) WITHOUT ROWID;
@@ -31,7 +33,11 @@ CHARGE, ORDER, REFUND = "charge", "order", "refund"
 
 @dataclass(frozen=True, slots=True)
 class StagedRecord:
-    """A Clover record of this run. order_id: the order it belongs to, None while unknown."""
+    """A Clover record of this run. order_id: the order it belongs to, None while unknown.
+
+    gives: what it says was given back, minor units: a refund's counted amount, a charge's ``amount_refunded``, an
+    order's ``amount_returned``. is_failed: a charge that never took money. names: charges that an order names.
+    """
 
     kind: str
     id: str
@@ -40,6 +46,36 @@ class StagedRecord:
     created_ms: int | None
     list_hash: str
     payload: dict[str, Any]
+    gives: int = 0
+    is_failed: bool = False
+    names: tuple[str, ...] = ()
+
+
+class KeptRecord(NamedTuple):
+    """A record as it lies in the notebook; payload: its JSON, not decoded."""
+
+    kind: str
+    id: str
+    order_id: str | None
+    charge_id: str | None
+    created_ms: int | None
+    list_hash: str
+    payload: bytes
+
+
+class ChargeSums(NamedTuple):
+    """One charge and what the parts say was given back of it and of its order, minor units."""
+
+    charge_id: str
+    order_id: str
+    created_ms: int | None
+    charge_claims: int
+    charge_counted: int
+    order_claims: int
+    order_counted: int
+
+
+_COLUMNS = "kind, id, order_id, charge_id, created_ms, list_hash, payload"
 
 
 class Staging:
@@ -57,15 +93,20 @@ class Staging:
 
     def add(self, records: Iterable[StagedRecord]) -> None:
         """Keep records; a record read again replaces what was kept before."""
+        records = list(records)
         self._db.executemany(
-            "INSERT INTO records VALUES(?,?,?,?,?,?,?) ON CONFLICT(kind, id) DO UPDATE SET "
+            "INSERT INTO records VALUES(?,?,?,?,?,?,?,?,?) ON CONFLICT(kind, id) DO UPDATE SET "
             "order_id=coalesce(excluded.order_id, order_id), charge_id=coalesce(excluded.charge_id, charge_id), "
             "created_ms=coalesce(excluded.created_ms, created_ms), list_hash=excluded.list_hash, "
-            "payload=excluded.payload",
+            "gives=excluded.gives, is_failed=excluded.is_failed, payload=excluded.payload",
             (
-                (r.kind, r.id, r.order_id, r.charge_id, r.created_ms, r.list_hash, orjson.dumps(r.payload))
+                (r.kind, r.id, r.order_id, r.charge_id, r.created_ms, r.list_hash, r.gives, r.is_failed,
+                 orjson.dumps(r.payload))
                 for r in records
             ),
+        )  # fmt: skip
+        self._db.executemany(
+            "INSERT OR IGNORE INTO named VALUES(?,?)", ((r.id, charge) for r in records for charge in r.names)
         )
 
     def note_seen(self, kind: str, rows: Iterable[tuple[str, str]]) -> None:
@@ -154,29 +195,64 @@ class Staging:
         )
         return [row[0] for row in rows]
 
-    def records_of(self, order_ids: Sequence[str]) -> dict[str, list[StagedRecord]]:
+    def records_of(self, order_ids: Sequence[str]) -> dict[str, list[KeptRecord]]:
         """Everything staged of these orders, per order: charges, orders and refunds in (kind, created, id) order."""
-        marks = ",".join("?" * len(order_ids))
-        groups: dict[str, list[StagedRecord]] = {order_id: [] for order_id in order_ids}
+        groups: dict[str, list[KeptRecord]] = {order_id: [] for order_id in order_ids}
         rows = self._db.execute(
-            f"SELECT kind, id, order_id, charge_id, created_ms, list_hash, payload FROM records "  # noqa: S608
-            f"WHERE order_id IN ({marks}) ORDER BY kind, created_ms, id",
+            f"SELECT {_COLUMNS} FROM records WHERE order_id IN ({_marks(order_ids)}) "
+            "ORDER BY kind, created_ms, id",
             list(order_ids),
         )
-        for kind, record_id, order_id, charge_id, created_ms, list_hash, payload in rows:
-            groups[order_id].append(
-                StagedRecord(
-                    kind, record_id, order_id, charge_id, created_ms, list_hash, orjson.loads(payload)
-                )
-            )
+        for row in rows:
+            groups[row[2]].append(KeptRecord(*row))
         return groups
 
-    def all_records(self) -> Iterator[StagedRecord]:
-        """Every staged record, by kind and id."""
+    def orders_to_read(self, order_ids: Sequence[str]) -> list[str]:
+        """Those of the orders that are not staged. A charge under its own id stands for an order it never had."""
         rows = self._db.execute(
-            "SELECT kind, id, order_id, charge_id, created_ms, list_hash, payload FROM records"
+            f"SELECT order_id FROM dirty d WHERE order_id IN ({_marks(order_ids)}) AND NOT EXISTS "
+            "(SELECT 1 FROM records r WHERE r.kind IN ('order', 'charge') AND r.id = d.order_id) ORDER BY order_id",
+            list(order_ids),
         )
-        for kind, record_id, order_id, charge_id, created_ms, list_hash, payload in rows:
-            yield StagedRecord(
-                kind, record_id, order_id, charge_id, created_ms, list_hash, orjson.loads(payload)
-            )
+        return [row[0] for row in rows]
+
+    def charges_named(self, order_ids: Sequence[str]) -> list[tuple[str, str]]:
+        """(charge id, order id) of charges that these orders name and that are not staged."""
+        return self._db.execute(
+            f"SELECT charge_id, order_id FROM named n WHERE order_id IN ({_marks(order_ids)}) "
+            "AND NOT EXISTS (SELECT 1 FROM records r WHERE r.kind = 'charge' AND r.id = n.charge_id) ORDER BY 2, 1",
+            list(order_ids),
+        ).fetchall()
+
+    def charge_sums(self, order_ids: Sequence[str]) -> list[ChargeSums]:
+        """Every staged charge of these orders that took money, with what its parts say was given back."""
+        rows = self._db.execute(
+            "SELECT c.id, c.order_id, c.created_ms, c.gives, "
+            "(SELECT coalesce(sum(r.gives), 0) FROM records r WHERE r.kind='refund' AND r.charge_id=c.id), "
+            "coalesce((SELECT o.gives FROM records o WHERE o.kind='order' AND o.id=c.order_id), 0), "
+            "(SELECT coalesce(sum(r.gives), 0) FROM records r WHERE r.kind='refund' AND r.order_id=c.order_id) "
+            f"FROM records c WHERE c.order_id IN ({_marks(order_ids)}) AND c.kind='charge' "
+            "AND NOT c.is_failed ORDER BY c.order_id, c.id",
+            list(order_ids),
+        )
+        return [ChargeSums(*row) for row in rows]
+
+    def ids_of(self, kind: str, order_ids: Sequence[str]) -> set[str]:
+        """Ids of the staged records of one kind that belong to these orders."""
+        rows = self._db.execute(
+            f"SELECT id FROM records WHERE kind=? AND order_id IN ({_marks(order_ids)})",
+            [kind, *order_ids],
+        )
+        return {row[0] for row in rows}
+
+    def records_without_order(self) -> Iterator[KeptRecord]:
+        """Staged records that belong to no order of this run."""
+        rows = self._db.execute(
+            f"SELECT {_COLUMNS} FROM records WHERE order_id IS NULL "
+            "OR NOT EXISTS (SELECT 1 FROM dirty d WHERE d.order_id = records.order_id)"
+        )
+        return (KeptRecord(*row) for row in rows)
+
+
+def _marks(values: Sequence[str]) -> str:
+    return ",".join("?" * len(values))

@@ -6,7 +6,7 @@ is asked only for what the Ecommerce API leaves open, and everything works witho
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from connector.clover.client import CloverClient
@@ -14,18 +14,16 @@ from connector.clover.platform import (
     MerchantProfile,
     merchant_profile,
     modified,
-    nested,
     platform_order,
     probe,
 )
 from connector.clover.window import Window
 from connector.errors import CloverError, Deauthorized, PermissionMissing
-from connector.sync.intake import embedded, milliseconds
 from connector.sync.lineage import digest
+from connector.sync.platform_lines import PLATFORM
+from connector.sync.records import whole_number
 from connector.sync.staging import StagedRecord
-from transforms.model import PlatformLine
 
-PLATFORM = "platform"
 # modifiedTime has been seen a second before createdTime, and a page may move while it is read.
 _OVERLAP = timedelta(minutes=10)
 # The feed must end in the past, or rows that change while it is read are skipped.
@@ -65,7 +63,7 @@ class Witness:
                     order_id,
                     order_id,
                     None,
-                    milliseconds(kept.get("createdTime")),
+                    whole_number(kept.get("createdTime")),
                     digest(kept),
                     kept,
                 )
@@ -88,49 +86,6 @@ def call_witness(client: CloverClient, merchant_id: str) -> Witness | None:
         return None
 
 
-def needs_lines(order: Mapping[str, Any]) -> bool:
-    """Whether an order's own items cannot explain it: collapsed lines, or a return without items."""
-    items = embedded(order.get("items"))
-    sold = [item for item in items if item.get("type") in (None, "", "sku")]
-    if order.get("amount_returned") and not any(item.get("amount_refunded") for item in sold):
-        return len(sold) > 1
-    if all(item.get("quantity") for item in sold):
-        return False
-    goods = sum(
-        (milliseconds(item.get("amount")) or 0) * (milliseconds(item.get("quantity")) or 1) for item in sold
-    )
-    other = sum(_signed(item) for item in items if item.get("type") in ("shipping", "discount"))
-    lines_tax = sum(milliseconds(item.get("amount")) or 0 for item in items if item.get("type") == "tax")
-    tax = lines_tax or milliseconds(order.get("tax_amount")) or 0
-    amount = milliseconds(order.get("amount")) or 0
-    tip = milliseconds(order.get("tip_amount")) or 0
-    return amount not in {goods + other + tax, goods + other, goods + other + tax + tip}
-
-
-def platform_view(record: Mapping[str, Any] | None) -> tuple[tuple[PlatformLine, ...], datetime | None]:
-    """(lines, modified time) of a staged platform order; nothing when there is none."""
-    if record is None:
-        return (), None
-    changed = milliseconds(record.get("modifiedTime"))
-    moment = None if changed is None else datetime.fromtimestamp(changed // 1000, tz=UTC)
-    return tuple(_line(row) for row in nested(dict(record), "lineItems")), moment
-
-
-def _line(row: Mapping[str, Any]) -> PlatformLine:
-    item = row.get("item")
-    return PlatformLine(
-        id=str(row["id"]),
-        name=row.get("name"),
-        price=milliseconds(row.get("price")) or 0,
-        item_id=str(item["id"]) if isinstance(item, Mapping) and item.get("id") else None,
-        unit_qty=milliseconds(row.get("unitQty")),
-        modifications=sum(milliseconds(m.get("amount")) or 0 for m in nested(dict(row), "modifications")),
-        refunded=row.get("refunded") is True,
-        tax_rates=tuple(nested(dict(row), "taxRates")),
-        discounts=tuple(nested(dict(row), "discounts")),
-    )
-
-
 def _kept(order: Mapping[str, Any]) -> dict[str, Any]:
     """Only what explains lines: payments carry card data and are read elsewhere."""
     names = (
@@ -151,8 +106,3 @@ def _order_of(kind: str, row: Mapping[str, Any]) -> str | None:
         return str(row["id"]) if row.get("id") else None
     order = row.get("order")
     return str(order["id"]) if isinstance(order, Mapping) and order.get("id") else None
-
-
-def _signed(item: Mapping[str, Any]) -> int:
-    amount = milliseconds(item.get("amount")) or 0
-    return -abs(amount) if item.get("type") == "discount" else amount
