@@ -28,6 +28,13 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
         "schedule",
         "Sync each connection on its cron expression, in the foreground.",
     ),
+    "backup": ("connector.cli.backup", "backup", "The store in one file, read back and compared."),
+    "restore": (
+        "connector.cli.restore",
+        "restore",
+        "A store from a backup; hashes, counts and sums are compared.",
+    ),
+    "forget": ("connector.cli.forget", "forget", "Remove a company's data everywhere, and prove it."),
     "serve": ("connector.cli.serve", "serve", "Serve the read API and the portal page."),
     "keys": ("connector.cli.keys", "keys", "API keys: create, list, revoke, audit."),
     "webhooks": ("connector.cli.webhooks", "webhooks", "Who is told of events: add, list, test, remove."),

@@ -46,6 +46,12 @@ class Town:
     worlds: list[World]
     clock: Clock
     store: object = field(init=False)
+    backup: object = None
+    manifest: object = None
+    control: object = None
+    company: str = ""
+    order_id: str = ""
+    other_order_id: str = ""
 
     def __post_init__(self):
         self.store = open_store(self.config.store, clock=self.clock.now)
