@@ -26,14 +26,21 @@ LOADED = "@loaded"
 
 def canonical_json(model: CodatModel) -> bytes:
     """The canonical form of a record: equal bytes for equal content."""
-    members = wire(model)
-    members.pop("modifiedDate", None)
-    if isinstance(model, Order):
-        for payment in members["payments"]:
-            payment.pop("modifiedDate", None)
-        members["payments"].sort(key=_by_id)
-        members["orderLineItems"].sort(key=_by_id)
+    return _canonical(wire(model))
+
+
+def _canonical(members: dict[str, Any]) -> bytes:
+    members = {name: value for name, value in members.items() if name != "modifiedDate"}
+    for name in ("payments", "orderLineItems"):
+        if name in members:
+            members[name] = sorted(map(_undated, members[name]), key=_by_id)
     return orjson.dumps(members, option=orjson.OPT_SORT_KEYS)
+
+
+def _undated(members: dict[str, Any]) -> dict[str, Any]:
+    if "modifiedDate" not in members:
+        return members
+    return {name: value for name, value in members.items() if name != "modifiedDate"}
 
 
 def content_hash(order: Order) -> str:

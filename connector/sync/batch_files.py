@@ -112,10 +112,13 @@ class BatchFiles:
 def _open_rows(
     batch: MappedBatch, at: datetime, open_since: Mapping[str, datetime]
 ) -> Iterator[dict[str, Any]]:
-    for order_id, reason in sorted(batch.open_reasons.items()):
+    for order_id, (reason, changed) in sorted(batch.open_reasons.items()):
+        # What a first sync finds unsettled since long is not young because it was found today.
+        since = open_since.get(order_id, min(changed, at))
         yield {
             "order_id": order_id,
             "reason": reason,
+            "first_seen": timestamp(since),
             "polled_at": timestamp(at),
-            "next_poll": timestamp(next_poll(open_since.get(order_id, at), at, reason)),
+            "next_poll": timestamp(next_poll(since, at, reason)),
         }

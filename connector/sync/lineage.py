@@ -25,6 +25,7 @@ _PERSONAL = frozenset(
     }
 )  # fmt: skip
 _METADATA_THAT_EXPLAINS = frozenset({"refundType", "gatewayResponseCode"})
+_PLAIN = frozenset({int, bool, float, type(None)})
 _EMAIL = re.compile(r"[^\s@\"<>]+@[^\s@\"<>]+\.[A-Za-z]{2,}")
 _CARD = re.compile(r"\b(?:\d[ -]?){13,19}\b")
 
@@ -37,7 +38,9 @@ def digest(row: object) -> str:
 def without_personal_data(row: Row) -> dict[str, Any]:
     """A copy of a Clover record without names, addresses, e-mails, card data or free notes."""
     return {
-        key: _clean(key, value) for key, value in row.items() if key not in _PERSONAL or key == "metadata"
+        key: value if type(value) in _PLAIN or (type(value) is str and len(value) < 6) else _clean(key, value)
+        for key, value in row.items()
+        if key not in _PERSONAL or key == "metadata"
     }
 
 

@@ -84,6 +84,7 @@ class SideRecord:
 class MappedBatch:
     """The result of one batch. lines: changed orders as NDJSON; source_lines: what Clover said, likewise.
 
+    open_reasons: order id -> (why it is unsettled, when it last changed).
     changes: (order id, currency, totalAmount, totalRefund) of the changed orders.
     """
 
@@ -95,7 +96,7 @@ class MappedBatch:
     tombstones: list[str] = field(default_factory=list)
     issues: list[tuple[Issue, str | None]] = field(default_factory=list)
     held_back: list[HeldBack] = field(default_factory=list)
-    open_reasons: dict[str, str] = field(default_factory=dict)
+    open_reasons: dict[str, tuple[str, datetime]] = field(default_factory=dict)
     side_records: list[SideRecord] = field(default_factory=list)
     newest: dict[tuple[str, str], tuple[datetime, Identified]] = field(default_factory=dict)
 
@@ -148,7 +149,7 @@ def _map_one(raw: RawGroup, task: MappingTask, batch: MappedBatch) -> None:
     currency = mapped.order.currency if mapped.order else None
     batch.issues += [(issue, currency) for issue in mapped.issues]
     if mapped.open_reason:
-        batch.open_reasons[raw.order_id] = mapped.open_reason
+        batch.open_reasons[raw.order_id] = (mapped.open_reason, mapped.source_modified_date)
     _side_records(group, mapped, batch)
     if mapped.held_back is not None or mapped.order is None:
         batch.held_back.append(HeldBack(raw.order_id, mapped.held_back or "unreadable"))

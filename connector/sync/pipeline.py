@@ -25,7 +25,7 @@ from transforms.model import Merchant
 
 _BATCH = 1_000
 # A first load is committed about every so many rows, so that a crash after hours repeats one part and not all.
-_ROWS_A_COMMIT = 150_000
+_ROWS_A_COMMIT = 75_000
 
 
 @dataclass(frozen=True, slots=True)
