@@ -58,10 +58,10 @@ def order_of_charges(connection: Connection, connection_id: str, charge_ids: lis
 
 def charges_of_orders(
     connection: Connection, connection_id: str, order_ids: list[str]
-) -> list[tuple[str, str, str]]:
-    """(order id, charge id, payload) of the charges of these orders, deleted ones included."""
+) -> list[tuple[str, str, str, bool]]:
+    """(order id, charge id, payload, whether it was deleted) of every charge these orders ever had."""
     return connection.execute(
-        "SELECT order_id, record_id, payload FROM ledger.source_records WHERE connection_id = $connection"
+        "SELECT order_id, record_id, payload, is_deleted FROM ledger.source_records WHERE connection_id = $connection"
         " AND kind = 'charge' AND replaced_by IS NULL AND order_id IN (SELECT unnest($ids)) ORDER BY ALL",
         {"connection": connection_id, "ids": order_ids},
     ).fetchall()

@@ -85,16 +85,19 @@ class Known:
         return reads.documents(self.reader.connection, self.connection_id, data_type, ids)
 
     def vanished_charges(
-        self, order_ids: list[str], is_gone: Callable[[str, str], bool]
+        self, order_ids: list[str], is_gone: Callable[[str, str], bool], is_staged: Callable[[str, str], bool]
     ) -> dict[str, list[bytes]]:
-        """Order id -> its stored charges that Clover no longer has, marked as voided."""
+        """Order id -> its stored charges that Clover no longer has, marked as voided.
+
+        is_gone: (kind, id) Clover said so in this run. is_staged: it was read in this run, so it is back.
+        """
         if self.is_new:
             return {}
         vanished: dict[str, list[bytes]] = {}
-        for order_id, record_id, payload in reads.charges_of_orders(
+        for order_id, record_id, payload, is_deleted in reads.charges_of_orders(
             self.reader.connection, self.connection_id, order_ids
         ):
-            if is_gone(CHARGE, record_id):
+            if is_gone(CHARGE, record_id) or (is_deleted and not is_staged(CHARGE, record_id)):
                 voided = {**orjson.loads(payload), "voided": True}
                 vanished.setdefault(order_id, []).append(orjson.dumps(voided))
         return vanished

@@ -177,7 +177,7 @@ def _tasks(plan: Plan, staging: Staging, known: Known, incomplete: dict[str, str
         after = ids[-1]
         whole = [order_id for order_id in ids if order_id not in incomplete]
         records = staging.records_of(whole)
-        vanished = known.vanished_charges(whole, staging.is_gone)
+        vanished = known.vanished_charges(whole, staging.is_gone, staging.holds)
         groups = [
             RawGroup(
                 order_id, records[order_id], vanished.get(order_id, []), staging.is_gone(ORDER, order_id)
