@@ -138,17 +138,15 @@ def average_order_value(sales: Sales) -> Chart:
 def top_products(sales: Sales) -> Chart:
     """The products with the highest net sales."""
     best = sales.products
-    figure = _figure(sales.currency, height=120 + 30 * len(best))
+    figure = _lying(sales.currency, len(best))
     # Names may repeat, and plotly reads < as markup: places are drawn, names are labels.
     figure.add_bar(
         name="Net sales", orientation="h", x=[float(p.net_sales) for p in best], y=list(range(len(best))),
         marker_color=GREEN, text=[money(p.net_sales, sales.currency) for p in best],
     )  # fmt: skip
     figure.update_yaxes(
-        type="linear", autorange="reversed", tickvals=list(range(len(best))), ticktext=[_label(p.name) for p in best],
-        tickformat=None,
+        tickvals=list(range(len(best))), ticktext=[_label(p.name) for p in best],
     )  # fmt: skip
-    figure.update_xaxes(type="linear", tickformat=",")
     return _chart(
         f"top-products-{sales.currency}",
         f"Top products, {sales.currency}",
@@ -185,18 +183,18 @@ def customers(months: Sequence[Customers]) -> Chart:
 
 def freshness(merchants: Sequence[Freshness], at: datetime) -> Chart:
     """Hours since each merchant was last read."""
-    figure = _figure("hours since it was last read", height=140 + 40 * len(merchants))
+    figure = _lying("hours since it was last read", len(merchants))
     hours = [_hours(one.last_success, at) for one in merchants]
     figure.add_bar(
         name="Hours", orientation="h", x=[float(value or 0) for value in hours], y=list(range(len(merchants))),
         marker_color=GREY, text=["never" if value is None else f"{value} h" for value in hours],
     )  # fmt: skip
+    # Room for the label of a bar without length, and a day as the least that is shown.
+    figure.update_xaxes(range=[0, max(24, max((value or 0 for value in hours), default=0) * 1.2)])
+    figure.update_traces(textposition="outside", cliponaxis=False)
     figure.update_yaxes(
-        type="linear",
-        tickvals=list(range(len(merchants))),
-        ticktext=[_label(one.merchant) for one in merchants],
+        tickvals=list(range(len(merchants))), ticktext=[_label(one.merchant) for one in merchants]
     )
-    figure.update_xaxes(type="linear", tickformat=",")
     return _chart(
         "freshness",
         "Data freshness",
@@ -218,16 +216,16 @@ def freshness(merchants: Sequence[Freshness], at: datetime) -> Chart:
 
 def open_issues(issues: Sequence[OpenIssues]) -> Chart:
     """What does not add up, by kind."""
-    figure = _figure("orders", height=140 + 34 * max(1, len(issues)))
+    figure = _lying("orders", len(issues))
     figure.add_bar(
         name="Orders", orientation="h", x=[one.orders for one in issues], y=list(range(len(issues))),
         marker_color=[_SEVERITY.get(one.severity, GREY) for one in issues], text=[str(one.orders) for one in issues],
     )  # fmt: skip
     figure.update_yaxes(
-        type="linear", autorange="reversed", tickvals=list(range(len(issues))),
+        tickvals=list(range(len(issues))),
         ticktext=[f"{one.code} ({one.severity})" for one in issues],
     )  # fmt: skip
-    figure.update_xaxes(type="linear", tickformat=",d")
+    figure.update_xaxes(tickformat=",d")
     if not issues:
         figure.add_annotation(text="Nothing is open.", showarrow=False, font_size=16)
         figure.update_yaxes(visible=False).update_xaxes(visible=False)
@@ -284,6 +282,14 @@ def _chart(
     return Chart(chart_id, title, note, figure, header, tuple(rows))
 
 
+def _lying(unit: str, places: int) -> go.Figure:
+    """For bars that lie: the amounts run to the right, from 0, and each bar has a line of its own."""
+    figure = _figure(unit, height=120 + 32 * max(1, places))
+    figure.update_yaxes(title=None, type="linear", autorange="reversed", tickformat=None, showgrid=False)
+    figure.update_xaxes(title={"text": unit}, type="linear", tickformat=",", rangemode="tozero")
+    return figure
+
+
 def _figure(unit: str, *, height: int = 340) -> go.Figure:
     layout: dict[str, Any] = {
         "template": "none",
@@ -296,9 +302,7 @@ def _figure(unit: str, *, height: int = 340) -> go.Figure:
         "bargap": 0.25,
         "hoverlabel": {"namelength": -1},
     }
-    figure = go.Figure(layout=layout)
-    figure.update_traces(cliponaxis=False)
-    return figure
+    return go.Figure(layout=layout)
 
 
 def _all(currency: str, *amounts: Decimal) -> tuple[str, ...]:

@@ -61,6 +61,7 @@ def test_every_query_on_the_page_shows_its_result():
 
 
 def test_the_page_has_a_recipe_for_every_tool_it_promises():
+    headings = re.findall(r"^### (.+)$", PAGE, re.M)
     for tool in (
         "DuckDB command line",
         "DBeaver",
@@ -71,7 +72,7 @@ def test_the_page_has_a_recipe_for_every_tool_it_promises():
         "another database",
         "stale",
     ):
-        assert any(tool in heading for heading in SECTIONS) or tool == "DBeaver", tool
+        assert any(tool in heading for heading in headings), tool
     assert "duckdb.read_only" in PAGE
 
 
