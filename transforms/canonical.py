@@ -9,6 +9,7 @@ placeholder ``@loaded``, which whoever stores the document replaces by the time 
 """
 
 import hashlib
+import threading
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from decimal import Decimal
@@ -22,6 +23,7 @@ from schemas.commerce import Order, Payment, date_text
 from transforms.model import MappedOrder, PreviousVersion
 
 LOADED = "@loaded"
+_latest = threading.local()
 
 
 def canonical_json(model: CodatModel) -> bytes:
@@ -45,7 +47,9 @@ def _undated(members: dict[str, Any]) -> dict[str, Any]:
 
 def content_hash(order: Order) -> str:
     """Fingerprint of an order without its ``modifiedDate`` and those of its payments, hexadecimal."""
-    return hashlib.sha256(canonical_json(order)).hexdigest()
+    members = wire(order)
+    _latest.order, _latest.members = order, members
+    return hashlib.sha256(_canonical(members)).hexdigest()
 
 
 def payment_fingerprint(payment: Payment | Mapping[str, Any]) -> str:
@@ -73,7 +77,10 @@ def document(mapped: MappedOrder, previous: PreviousVersion | None) -> str:
     """
     if mapped.order is None:
         raise ValueError(f"order {mapped.order_id} is held back and has no document")
-    members = wire(mapped.order)
+    # The order was taken apart for its fingerprint a moment ago; its members are good for the document too.
+    fresh = getattr(_latest, "order", None) is not mapped.order
+    members = wire(mapped.order) if fresh else _latest.members
+    _latest.order = _latest.members = None
     known = previous.payment_dates if previous is not None else {}
     for payment in members["payments"]:
         kept = known.get(payment["id"])

@@ -72,14 +72,14 @@ def _created(milliseconds: int | None) -> str | None:
 
 def _clean(key: str, value: Any) -> Any:
     if key == "source":
-        return {"brand": value["brand"]} if isinstance(value, Mapping) and "brand" in value else {}
+        return {"brand": value["brand"]} if type(value) is dict and "brand" in value else {}
     if key == "metadata":
-        if not isinstance(value, Mapping):
+        if type(value) is not dict:
             return {}
         return {name: value[name] for name in sorted(_METADATA_THAT_EXPLAINS & value.keys())}
-    if isinstance(value, Mapping):
+    if type(value) is dict:
         return without_personal_data(value)
-    if isinstance(value, list):
+    if type(value) is list:
         return [_clean(key, member) for member in value]
     if isinstance(value, str) and len(value) > 5:
         if "@" in value:
