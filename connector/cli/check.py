@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 
 import click
 
+from connector.cli.doctor import examine_operations
 from connector.cli.examination import (
     Finding,
     examine_clock,
@@ -54,6 +55,7 @@ def _examine(invocation: Invocation, config: Config) -> Iterator[Finding]:
     yield Finding("config", "ok", f"{invocation.config_path}, {sum(1 for _ in config.pairs())} connection(s)")
     yield from examine_ids(config)
     yield from examine_store(config.store)
+    yield from examine_operations(config, now=datetime.now(UTC))
     first = config.companies[0].connections[0]
     yield examine_clock(lambda: host_date(first), lambda: datetime.now(UTC))
     for company, connection in config.pairs():
