@@ -79,7 +79,7 @@ def witnessed(
         yield None
         return
     client = CloverClient(
-        hosts_for(connection.environment, connection.base_url).platform,
+        hosts_for(connection.environment, connection.base_url, region=connection.region).platform,
         token_source(config, connection),
         pacer=pace.of(connection),
         transport=transport,

@@ -15,7 +15,7 @@ def oauth_source(config: Config, connection: Connection) -> OAuthToken:
     """A token that renews itself before it expires and after a 401."""
     oauth = connection.oauth
     assert oauth is not None, "only connections with an oauth section get here"
-    hosts = hosts_for(connection.environment, connection.base_url)
+    hosts = hosts_for(connection.environment, connection.base_url, region=connection.region)
     return OAuthToken(
         connection.id,
         credentials_of(config),

@@ -5,6 +5,8 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
+from connector.sync.report import wire_time
+
 
 @dataclass(frozen=True, slots=True)
 class ReconciledLine:
@@ -74,8 +76,8 @@ class ConnectionReconciliation:
             "companyId": self.company_id,
             "companyName": self.company_name,
             "connectionId": self.connection_id,
-            "since": self.since.isoformat(),
-            "until": self.until.isoformat(),
+            "since": wire_time(self.since),
+            "until": wire_time(self.until),
             "agrees": self.agrees,
             "requests": self.requests,
             "seconds": round(self.seconds, 3),

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, Literal
 
@@ -83,8 +83,8 @@ class RunReport:
             "connectionId": self.connection_id,
             "kind": self.kind,
             "status": self.status,
-            "startedAt": self.started_at.isoformat(),
-            "finishedAt": self.finished_at.isoformat() if self.finished_at else None,
+            "startedAt": wire_time(self.started_at),
+            "finishedAt": wire_time(self.finished_at) if self.finished_at else None,
             "seconds": round(self.seconds, 3),
             "requests": self.requests,
             "retries": self.retries,
@@ -131,6 +131,11 @@ class Report:
             "runs": [run.as_json() for run in self.runs],
             "totals": [_totals_json(totals) for totals in self.totals],
         }
+
+
+def wire_time(moment: datetime) -> str:
+    """``YYYY-MM-DDTHH:MM:SSZ`` in UTC."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _change_json(change: Change) -> Mapping[str, Any]:
