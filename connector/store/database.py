@@ -95,7 +95,10 @@ def memory_database(directory: Path) -> duckdb.DuckDBPyConnection:
 
 
 def _memory_limit(connection: duckdb.DuckDBPyConnection) -> int:
-    """Bytes: 384 MiB (what is larger goes to disk beside the store), or half of what DuckDB would take by itself, which knows the limits of containers."""
+    """Bytes: 384 MiB (what is larger goes to disk beside the store), or half of what DuckDB itself would take.
+
+    DuckDB knows the limits of containers.
+    """
     row = connection.execute("SELECT current_setting('memory_limit')").fetchone()
     found = re.fullmatch(r"([\d.]+) (KiB|MiB|GiB|TiB)", str(row[0]) if row else "")
     if found is None:

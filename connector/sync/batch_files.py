@@ -27,6 +27,7 @@ class BatchFiles:
         self.held_back: Counter[str] = Counter()
         self.unreadable: list[str] = []
         self.issues: Counter[str] = Counter()
+        self.unknown_words: Counter[str] = Counter()
 
     def write_rows(self, table: Table, rows: Iterable[Mapping[str, Any]]) -> None:
         """Append rows to the file of a table."""
@@ -41,6 +42,8 @@ class BatchFiles:
         self._writer.write_lines("source_records", batch.source_lines)
         self.write_rows("seen_orders", ({"order_id": order_id} for order_id in batch.seen))
         self.tombstones += batch.tombstones
+        for (where, word), orders in batch.unknown_words.items():
+            self.unknown_words[f"{where}={word}"] += orders
         self.write_rows("data_issues", self._issue_rows(batch))
         for held in batch.held_back:
             self._hold_back(

@@ -3,6 +3,7 @@
 A batch is a plain value and so is its result, so that batches may be mapped in other processes.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -24,6 +25,7 @@ from transforms.parsing import parse_group
 from transforms.payment_methods import payment_methods_of
 from transforms.products import products_of
 from transforms.tax_components import tax_components_of
+from transforms.vocabulary import unknown_words
 
 Identified = PaymentMethod | Product | TaxComponent
 Unpaid = Literal["exclude", "include"]
@@ -84,6 +86,7 @@ class SideRecord:
 class MappedBatch:
     """The result of one batch. lines: changed orders as NDJSON; source_lines: what Clover said, likewise.
 
+    unknown_words: (field, word) of Clover's that the mapping does not know, and in how many orders.
     open_reasons: order id -> (why it is unsettled, when it last changed).
     changes: (order id, currency, totalAmount, totalRefund) of the changed orders.
     """
@@ -98,6 +101,7 @@ class MappedBatch:
     held_back: list[HeldBack] = field(default_factory=list)
     open_reasons: dict[str, tuple[str, datetime]] = field(default_factory=dict)
     side_records: list[SideRecord] = field(default_factory=list)
+    unknown_words: Counter[tuple[str, str]] = field(default_factory=Counter)
     newest: dict[tuple[str, str], tuple[datetime, Identified]] = field(default_factory=dict)
 
 
@@ -142,6 +146,7 @@ def _map_one(raw: RawGroup, task: MappingTask, batch: MappedBatch) -> None:
     lines, modified = platform_view(next(iter(raw.of(PLATFORM)), None))
     if lines or modified:
         group = replace(group, platform_lines=lines, platform_modified=modified)
+    batch.unknown_words.update(unknown_words(group))
     previous = task.previous.get(raw.order_id)
     mapped = map_order(
         group, task.merchant, previous=previous, run_start=task.run_start, unpaid_orders=task.unpaid_orders

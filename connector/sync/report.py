@@ -39,7 +39,10 @@ class Change:
 
 @dataclass(slots=True)
 class RunReport:
-    """One connection, start to end. held_back and issues count orders by reason and by code."""
+    """One connection, start to end. held_back and issues count orders by reason and by code.
+
+    unknown_words: Clover's words that the mapping does not know (mapped to Unknown), and in how many orders.
+    """
 
     run_id: str
     company_id: str
@@ -62,6 +65,7 @@ class RunReport:
     held_back: Counter[str] = field(default_factory=Counter)
     unreadable: list[str] = field(default_factory=list)
     issues: Counter[str] = field(default_factory=Counter)
+    unknown_words: Counter[str] = field(default_factory=Counter)
     changes: list[Change] = field(default_factory=list)
     snapshot_id: int | None = None
     error_kind: str | None = None
@@ -101,6 +105,7 @@ class RunReport:
             "heldBack": dict(sorted(self.held_back.items())),
             "unreadable": list(self.unreadable),
             "issues": dict(sorted(self.issues.items())),
+            "unknownWords": dict(sorted(self.unknown_words.items())),
             "changes": [_change_json(change) for change in self.changes],
             "snapshotId": self.snapshot_id,
             "error": None

@@ -183,6 +183,7 @@ class _Run:
         report.held_back.update(files.held_back)
         report.unreadable += files.unreadable
         report.issues.update(files.issues)
+        report.unknown_words.update(files.unknown_words)
         if self.mode.dry_run:
             report.orders_unchanged += result.unchanged
             return left
@@ -292,6 +293,8 @@ def _count_requests(report: RunReport, clients: list[CloverClient]) -> None:
 
 
 def _log_line(report: RunReport) -> None:
+    if report.unknown_words:
+        log.warning("clover.unknown_words", words=dict(sorted(report.unknown_words.items())))
     fields = {
         "status": report.status,
         "orders": report.orders_mapped,

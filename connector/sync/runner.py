@@ -8,15 +8,19 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
 import httpx
+import structlog
 
 from connector.config import Company, Config, Connection
 from connector.progress import Progress, Silent
+from connector.store.given_up import given_up_connections
 from connector.store.interface import Store
 from connector.sync.connecting import Pace, selected_connections
 from connector.sync.modes import SyncMode
 from connector.sync.report import Report, RunReport
 from connector.sync.run import Runtime, run_connection
 from connector.sync.totals import company_totals
+
+log = structlog.get_logger(__name__)
 
 # More would only wait for each other: the app-wide limit allows about this many merchants at full speed.
 _SIDE_BY_SIDE = 4
@@ -39,9 +43,17 @@ def sync_all(
     pace: Pace | None = None,
     transport: httpx.BaseTransport | None = None,
 ) -> Report:
-    """Run every selected connection and report. Raises ConfigError when nothing is selected."""
+    """Run every selected connection and report. Raises ConfigError when nothing is selected.
+
+    A connection that was unlinked through the read API is left alone.
+    """
     mode, progress = mode or SyncMode(), progress or Silent()
-    todo = selected_connections(config, company, connection)
+    given_up = given_up_connections(store.directory)
+    selected = selected_connections(config, company, connection)
+    todo = [pair for pair in selected if pair[1].id not in given_up]
+    for _, skipped in selected:
+        if skipped.id in given_up:
+            log.info("connection.skipped", connection_id=skipped.id, reason="unlinked through the API")
     runtime = Runtime(config, store, pace or Pace(config), now, transport)
 
     def run(pair: tuple[Company, Connection]) -> RunReport:
@@ -50,6 +62,8 @@ def sync_all(
             runtime, owner, merchant, mode, progress.of(f"{owner.name} {merchant.merchant_id}")
         )
 
-    with ThreadPoolExecutor(max_workers=min(_SIDE_BY_SIDE, len(todo)), thread_name_prefix="run") as pool:
+    with ThreadPoolExecutor(
+        max_workers=max(1, min(_SIDE_BY_SIDE, len(todo))), thread_name_prefix="run"
+    ) as pool:
         runs = list(pool.map(run, todo))
     return Report(runs, company_totals(store, [owner.id for owner, _ in todo]))
