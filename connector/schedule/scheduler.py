@@ -27,10 +27,9 @@ from connector.schedule.planner import Due, Job, LastRun, due, in_order, next_du
 from connector.schedule.requests import RefreshRequests
 from connector.store.interface import Store
 from connector.sync.connecting import Pace
-from connector.sync.loading import Loading
 from connector.sync.modes import SyncMode
 from connector.sync.report import RunReport
-from connector.sync.run import Runtime, new_run_id, run_connection
+from connector.sync.run import Runtime, run_connection
 
 # A run that takes longer gives its place to another.
 LONG_AFTER = timedelta(minutes=10)
@@ -174,17 +173,7 @@ class Scheduler:
 
     def _run(self, config: Config, company: Company, connection: Connection) -> RunReport:
         runtime = Runtime(config, self.store, self.pace, self.now, self.transport)
-        started = self.now()
-        try:
-            return run_connection(runtime, company, connection, SyncMode(), Silent())
-        except Exception as error:
-            # A fault of ours. The others go on, and status shows it.
-            log.error(
-                "schedule.run_broke", company_id=company.id, connection_id=connection.id, exc_info=error
-            )
-            report = _broken(company, connection, error, started, self.now())
-            Loading(self.store, company, connection, report).record_failure(deauthorized=False)
-            return report
+        return run_connection(runtime, company, connection, SyncMode(), Silent())
 
     def _take_in(self) -> None:
         while not self._ended.empty():
@@ -243,22 +232,3 @@ class Scheduler:
 
 def _deliver(book: AlertBook, url: str, now: Callable[[], datetime], send: Post) -> None:
     deliver(book, url, now=now, send=send)
-
-
-def _broken(
-    company: Company, connection: Connection, error: Exception, started: datetime, ended: datetime
-) -> RunReport:
-    return RunReport(
-        run_id=new_run_id(started),
-        company_id=company.id,
-        company_name=company.name,
-        connection_id=connection.id,
-        kind="sync",
-        started_at=started,
-        finished_at=ended,
-        status="failed",
-        error_kind="bug",
-        error=f"This should not happen: {type(error).__name__}: {error}",
-        hint="Run it by hand with --verbose and report what it prints.",
-        exit_code=1,
-    )

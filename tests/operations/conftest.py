@@ -1,10 +1,16 @@
 """Merchants, their stand-in Clover, a configuration and a clock: what the operations are tried on."""
 
 import json
+import os
+import resource
+import subprocess
+import sys
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 
 import pytest
+import yaml
 
 from connector.clover import AppPacer
 from connector.config import Company, Config, Connection
@@ -15,6 +21,7 @@ from connector.sync.modes import SyncMode
 from connector.sync.runner import sync_all
 from schemas.money import exponent, to_decimal
 
+ROOT = Path(__file__).resolve().parents[2]
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 
 
@@ -102,6 +109,46 @@ class Town:
                         to_decimal(book.gratuity_kept, e),
                     )
             assert published.get(self.connection(number).id, {}) == books, f"merchant {number}"
+
+
+def write_config(town, path, **changes):
+    """The town's configuration as a file, tokens and all: it opens nothing but the stand-in."""
+    document = json.loads(town.config.model_dump_json(exclude_none=True))
+    for company, known in zip(document["companies"], town.config.companies, strict=True):
+        for connection, whole in zip(company["connections"], known.connections, strict=True):
+            connection["token"] = whole.token.get_secret_value()
+    path.write_text(yaml.safe_dump(document | changes))
+    return path
+
+
+@pytest.fixture
+def process(town, tmp_path):
+    """``process(town, *arguments)``: the command line in a process of its own, started; killed at the end."""
+    started = []
+
+    def start(here, *arguments, config=None, limit_file_size=None, **environment):
+        config = config or write_config(here, tmp_path / "config.yaml")
+
+        def before():
+            if limit_file_size is not None:
+                resource.setrlimit(resource.RLIMIT_FSIZE, (limit_file_size, limit_file_size))
+
+        one = subprocess.Popen(
+            [sys.executable, "-m", "connector", "--config", str(config), *arguments],
+            env=os.environ | {"PYTHONPATH": str(ROOT), "CONNECTOR_CONFIG": str(config)} | environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            preexec_fn=before,
+        )
+        started.append(one)
+        return one
+
+    start.config = write_config
+    yield start
+    for one in started:
+        one.kill()
+        one.communicate()
 
 
 @pytest.fixture

@@ -1,0 +1,244 @@
+"""Several processes on one store: nothing is read twice at once, nothing is lost, a killed process holds nothing."""
+
+import json
+import os
+import signal
+import time
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from connector.sandbox import faults
+from connector.store import open_store
+
+pytestmark = pytest.mark.slow
+SECONDS = 60
+
+
+@pytest.fixture
+def today(town, clock):
+    """Make a town that lives now, as processes do; its shops opened the day before yesterday."""
+
+    def make(merchants=1, **settings):
+        clock.start = datetime.now(UTC)
+        return town(merchants, start_date=clock.start.date() - timedelta(days=2), **settings)
+
+    return make
+
+
+def until(condition, what):
+    """Wait until something another process does has happened."""
+    end = time.monotonic() + SECONDS
+    while not condition():
+        assert time.monotonic() < end, what
+        time.sleep(0.02)
+
+
+def ended(process):
+    out, err = process.communicate(timeout=SECONDS)
+    return process.returncode, out, err
+
+
+def slow_down(here):
+    """Every answer of the lists takes long; returns how many were asked for since."""
+    here.sandbox.clear_log()
+    here.sandbox.faults.always(faults.drip(0.1), path="/v1/*")
+    return lambda: here.sandbox.requests("/v1/")
+
+
+def reading(here):
+    return (here.store.directory / "locks" / f"connection-{here.connection().id}.holder").exists()
+
+
+def test_the_second_of_two_runs_ends_with_4_and_names_the_holder(today, process):
+    here = today()
+    slow_down(here)
+    first = process(here, "sync")
+    until(lambda: reading(here), "the first run begins")
+    code, out, _err = ended(process(here, "sync", "--json"))
+    assert code == 4
+    [run] = json.loads(out)["runs"]
+    assert run["error"]["kind"] == "busy"
+    assert f"process {first.pid}" in run["error"]["message"]
+    here.sandbox.faults.clear()
+    assert ended(first)[0] == 0
+
+
+def test_the_second_of_two_schedulers_ends_with_4_and_names_the_holder(today, process):
+    here = today()
+    first = process(here, "schedule", "--log-format", "json")
+    until(lambda: (here.store.directory / "locks" / "schedule.holder").exists(), "the first scheduler begins")
+    code, _out, err = ended(process(here, "schedule"))
+    assert code == 4
+    assert f"process {first.pid}" in err
+    first.send_signal(signal.SIGTERM)
+    assert ended(first)[0] == 0
+
+
+def test_a_manual_sync_beside_a_scheduler_doubles_nothing(today, process):
+    here = today(2, schedule="* * * * *")
+    here.sell(0)
+    here.sell(1)
+    scheduler = process(here, "schedule")
+    codes = {ended(process(here, "sync"))[0] for _ in range(3)}
+    assert codes <= {0, 3, 4}
+    scheduler.send_signal(signal.SIGTERM)
+    assert ended(scheduler)[0] == 0
+    assert here.sync().exit_code == 0
+    here.check_books()
+    overlapping = here.rows(
+        "SELECT a.run_id, b.run_id FROM ledger.sync_runs a JOIN ledger.sync_runs b ON a.connection_id = b.connection_id"
+        " AND a.run_id < b.run_id AND a.started_at < b.finished_at AND b.started_at < a.finished_at"
+        " AND a.status = 'succeeded' AND b.status = 'succeeded'"
+    )
+    assert overlapping == []
+
+
+def test_a_killed_run_holds_no_lock_and_loses_nothing(today, process):
+    here = today()
+    here.sell()
+    asked = slow_down(here)
+    doomed = process(here, "sync")
+    until(lambda: reading(here) and asked() > 1, "the run reads")
+    doomed.kill()
+    doomed.wait()
+    here.sandbox.faults.clear()
+    assert ended(process(here, "sync"))[0] == 0
+    here.check_books()
+
+
+def test_a_scheduler_asked_to_end_while_it_reads_ends_at_once_and_reads_again_later(today, process):
+    here = today()
+    here.sell()
+    asked = slow_down(here)
+    scheduler = process(here, "schedule", "--log-format", "json")
+    until(lambda: asked() > 1, "the run reads")
+    began = time.monotonic()
+    scheduler.send_signal(signal.SIGTERM)
+    assert ended(scheduler)[0] == 0
+    assert time.monotonic() - began < 15
+    here.sandbox.faults.clear()
+    kinds = here.rows("SELECT status, error_kind FROM ledger.sync_runs")
+    assert kinds == [("failed", "stopped")]
+    assert ended(process(here, "schedule", "--once"))[0] == 0
+    here.check_books()
+
+
+def test_a_hangup_reads_the_configuration_again_and_keeps_the_old_one_if_it_is_wrong(
+    today, process, tmp_path
+):
+    here = today(schedule="0 0 1 1 *")
+    path = tmp_path / "live.yaml"
+    whole = process.config(here, path).read_text()
+    scheduler = process(here, "schedule", "--log-format", "json", config=path)
+    lines = iter(scheduler.stderr.readline, "")
+
+    def line(event):
+        return next(found for text in lines if (found := json.loads(text))["event"] == event)
+
+    line("schedule.begins")
+    path.write_text("store: [")
+    scheduler.send_signal(signal.SIGHUP)
+    assert line("schedule.config_kept")["error"]
+    path.write_text(whole)
+    scheduler.send_signal(signal.SIGHUP)
+    assert line("schedule.config_loaded")["connections"] == 1
+    scheduler.send_signal(signal.SIGTERM)
+    assert ended(scheduler)[0] == 0
+
+
+PLACES = (
+    "apply.before_commit",
+    "apply.after_commit",
+    "publish.after_checkpoint",
+    "publish.before_copy",
+    "publish.after_copy",
+    "publish.before_link",
+    "publish.after_link",
+)
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_kill_minus_9_at_every_step_of_loading_and_publishing_is_repaired_by_the_next_sync(
+    today, process, place
+):
+    here = today()
+    first = here.sell(at=here.clock.now() - timedelta(hours=20))
+    here.sync()
+    here.worlds[0].refund(here.clock.now() - timedelta(minutes=30), first)
+    here.sell(amount=2500)
+    doomed = process(here, "sync", CONNECTOR_FAILPOINT=place)
+    code, _out, err = ended(doomed)
+    assert code == -signal.SIGKILL, err
+    totals = here.rows("SELECT count(*), sum(total_amount) FROM orders")
+    assert totals in ([(1, 11)], [(2, 25)]), "a complete earlier or later snapshot"
+    here.clock.start = datetime.now(UTC)
+    assert here.sync().exit_code == 0
+    here.check_books()
+    assert here.rows("SELECT count(*) FROM ledger.order_versions WHERE replaced_by IS NULL") == [(2,)]
+    assert not list(here.store.directory.glob("*.tmp"))
+
+
+def test_every_step_that_has_a_name_is_among_them():
+    from pathlib import Path
+
+    import connector.store
+
+    source = Path(connector.store.__file__).parent
+    named = {
+        text.split('"')[1]
+        for file in source.glob("*.py")
+        for text in file.read_text().splitlines()
+        if text.strip().startswith('failpoint("')
+    }
+    assert {name for name in named if name.startswith(("apply.", "publish."))} == set(PLACES)
+
+
+@pytest.mark.parametrize("room", [0, 20_000, 200_000, 1_000_000, 2_000_000])
+def test_a_disk_that_fills_up_anywhere_fails_clean_and_recovers(today, process, room):
+    """No file may grow beyond ``room`` bytes: staging, payloads, the writer's file, the copy, the control file."""
+    here = today()
+    first = here.sell(at=here.clock.now() - timedelta(hours=20))
+    here.sync()
+    here.worlds[0].refund(here.clock.now() - timedelta(minutes=30), first)
+    code, out, err = ended(process(here, "sync", "--json", limit_file_size=room))
+    assert code in (0, 1), err
+    if code:
+        document = json.loads(out) if out else None
+        error = (
+            (document["runs"][0]["error"] if "runs" in document else document["error"]) if document else None
+        )
+        assert error is None or error["hint"], "what to do"
+        assert "Traceback" not in err
+    assert here.rows("SELECT total_refund FROM orders") in ([(0,)], [(-11,)])
+    here.clock.start = datetime.now(UTC)
+    assert here.sync().exit_code == 0
+    here.check_books()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a disk read-only")
+def test_a_read_only_disk_fails_clean_and_recovers(today, process, tmp_path):
+    import subprocess
+
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "none", str(disk)], capture_output=True)
+    if mounted.returncode != 0:
+        pytest.skip("mounting is not allowed here")
+    try:
+        here = today(store=str(disk / "store"))
+        here.sell()
+        here.sync()
+        subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
+        here.sell(amount=2500)
+        code, _out, err = ended(process(here, "sync"))
+        assert code == 1, err
+        assert "read-only" in err.lower()
+        assert here.rows("SELECT count(*) FROM orders") == [(1,)]
+        subprocess.run(["mount", "-o", "remount,rw", str(disk)], check=True)
+        here.clock.start = datetime.now(UTC)
+        here.store = open_store(here.config.store, clock=here.clock.now)
+        assert here.sync().exit_code == 0
+        here.check_books()
+    finally:
+        subprocess.run(["umount", "-l", str(disk)], check=False)
