@@ -53,7 +53,7 @@ GROUP BY v.company_id, v."month";
 -- column customers: Customers with at least one such pair.
 -- column pairs: Pairs of customer and product.
 CREATE VIEW main.monthly_recurring_revenue AS
-WITH live AS (
+WITH live AS NOT MATERIALIZED (
   SELECT company_id, connection_id, customer_id, currency, date_trunc('month', created_local_date)::DATE AS "month",
     order_line_items
   FROM ledger.order_versions
@@ -63,10 +63,10 @@ regulars AS (
   -- Only who ordered in three months in a row at all can have bought one thing in them, and few did: the lines of the
   -- others are never read. One bit a month, numbered round a circle of 60; bits that meet after five years let a few
   -- customers more through, which are counted exactly below.
-  SELECT connection_id, customer_id,
+  SELECT company_id, connection_id, customer_id,
     bit_or(1::UBIGINT << ((date_part('year', "month") * 12 + date_part('month', "month")) % 60)::INTEGER) AS months
   FROM live
-  GROUP BY connection_id, customer_id
+  GROUP BY company_id, connection_id, customer_id
   HAVING months & (((months << 1) | (months >> 59)) & ((1::UBIGINT << 60) - 1))
     & (((months << 2) | (months >> 58)) & ((1::UBIGINT << 60) - 1)) <> 0
 ),
@@ -76,7 +76,7 @@ bought AS (
   FROM (
     SELECT company_id, connection_id, customer_id, currency, "month", unnest(order_line_items) AS line
     FROM live
-    SEMI JOIN regulars USING (connection_id, customer_id)
+    SEMI JOIN regulars USING (company_id, connection_id, customer_id)
   )
   WHERE line.product_id IS NOT NULL
   GROUP BY ALL
