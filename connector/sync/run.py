@@ -1,5 +1,6 @@
 """One run of one connection: lock, plan, pieces, report. Fails clean: a failed run is recorded and nothing else."""
 
+import sqlite3
 import tempfile
 import uuid
 from collections.abc import Callable, Iterator
@@ -15,7 +16,7 @@ import structlog
 from connector.clover.client import CloverClient
 from connector.clover.streams import STREAMS
 from connector.config import Company, Config, Connection
-from connector.errors import ConfigError, ConnectorError, Deauthorized, StoreBusy
+from connector.errors import ConfigError, ConnectorError, Deauthorized, StoreBusy, StoreError
 from connector.progress import Progress
 from connector.store.interface import Store
 from connector.sync.access import CloverAccess
@@ -270,6 +271,12 @@ def _explained(error: Exception) -> ConnectorError:
     """The error itself when it was raised on purpose; a bug as one that says where to look, without quoting data."""
     if isinstance(error, ConnectorError):
         return error
+    if isinstance(error, OSError | sqlite3.Error):
+        # Clover's side never raises these: the run's own notes could not be written or read.
+        return StoreError(
+            f"The notes of the run could not be kept: {error}. Nothing of this step was stored.",
+            hint="Free disk space or correct the owner of the store, then run it again; connector check says more.",
+        )
     log.exception("run.bug", error_type=type(error).__name__)
     return ConnectorError(
         f"An unexpected {type(error).__name__} stopped the run. Nothing was written; what was stored is unharmed.",
