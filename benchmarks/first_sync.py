@@ -46,7 +46,10 @@ def floor(base_url: str, token: str, since: datetime, until: datetime) -> tuple[
             start = since
             while start < until:
                 end = min(start + timedelta(days=7), until)
-                span = {"created.gte": int(start.timestamp() * 1000), "created.lt": int(end.timestamp() * 1000)}
+                span = {
+                    "created.gte": int(start.timestamp() * 1000),
+                    "created.lt": int(end.timestamp() * 1000),
+                }
                 cursor: dict[str, str] = {}
                 seen: set[str] = set()
                 while True:
@@ -102,7 +105,9 @@ class Memory(threading.Thread):
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--orders", type=int, default=100_000)
     parser.add_argument("--rows", choices=["full", "sparse"], default="full", help="how dense list rows are")
     options = parser.parse_args()

@@ -8,7 +8,7 @@ import pytest
 
 from connector.clover.credentials import ensure_key_file
 from connector.config import Company, Config, Connection, OAuth
-from connector.sandbox import Sandbox, World
+from connector.sandbox import World
 from connector.store import open_store
 from connector.sync.authorizing import authorize_connection
 from connector.sync.runner import sync_all
@@ -56,7 +56,9 @@ def synced(config, at):
 def test_a_merchant_connects_in_the_browser_and_the_next_sync_works(shop, tmp_path):
     made, config, connection = shop(tmp_path)
     shown = []
-    merchant = authorize_connection(config, connection, port=0, timeout=20, show=shown.append, open_browser=consent)
+    merchant = authorize_connection(
+        config, connection, port=0, timeout=20, show=shown.append, open_browser=consent
+    )
     assert merchant == connection.merchant_id
     assert "state=" in shown[0]
     run = synced(config, made.now)
