@@ -53,30 +53,29 @@ GROUP BY v.company_id, v."month";
 -- column customers: Customers with at least one such pair.
 -- column pairs: Pairs of customer and product.
 CREATE VIEW main.monthly_recurring_revenue AS
-WITH live AS NOT MATERIALIZED (
-  SELECT company_id, connection_id, customer_id, currency, date_trunc('month', created_local_date)::DATE AS "month",
-    order_line_items
-  FROM ledger.order_versions
-  WHERE replaced_by IS NULL AND NOT is_deleted AND customer_id IS NOT NULL
-),
-regulars AS (
+WITH regulars AS (
   -- Only who ordered in three months in a row at all can have bought one thing in them, and few did: the lines of the
   -- others are never read. One bit a month, numbered round a circle of 60; bits that meet after five years let a few
   -- customers more through, which are counted exactly below.
   SELECT company_id, connection_id, customer_id,
-    bit_or(1::UBIGINT << ((date_part('year', "month") * 12 + date_part('month', "month")) % 60)::INTEGER) AS months
-  FROM live
+    bit_or(1::UBIGINT << ((date_part('year', created_local_date) * 12 + date_part('month', created_local_date))
+      % 60)::INTEGER) AS months
+  FROM ledger.order_versions
+  WHERE replaced_by IS NULL AND NOT is_deleted AND customer_id IS NOT NULL
   GROUP BY company_id, connection_id, customer_id
   HAVING months & (((months << 1) | (months >> 59)) & ((1::UBIGINT << 60) - 1))
     & (((months << 2) | (months >> 58)) & ((1::UBIGINT << 60) - 1)) <> 0
 ),
 bought AS (
-  SELECT company_id, connection_id, customer_id, line.product_id AS product_id, currency, "month",
-    sum(line.total_amount - line.total_tax_amount) AS revenue, bool_or(line.quantity > 0) AS has_sale
+  -- The orders are scanned again rather than named once: what is named twice is written out whole first.
+  SELECT company_id, connection_id, customer_id, line.product_id AS product_id, currency,
+    date_trunc('month', created_local_date)::DATE AS "month", sum(line.total_amount - line.total_tax_amount) AS revenue,
+    bool_or(line.quantity > 0) AS has_sale
   FROM (
-    SELECT company_id, connection_id, customer_id, currency, "month", unnest(order_line_items) AS line
-    FROM live
+    SELECT company_id, connection_id, customer_id, currency, created_local_date, unnest(order_line_items) AS line
+    FROM ledger.order_versions
     SEMI JOIN regulars USING (company_id, connection_id, customer_id)
+    WHERE replaced_by IS NULL AND NOT is_deleted AND customer_id IS NOT NULL
   )
   WHERE line.product_id IS NOT NULL
   GROUP BY ALL
