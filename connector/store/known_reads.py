@@ -67,6 +67,25 @@ def charges_of_orders(
     ).fetchall()
 
 
+def orders_with_references(
+    connection: Connection, connection_id: str, references: list[str]
+) -> list[tuple[str, str, bool]]:
+    """(order id, reference, whether it is published under that number) of orders that carry one of them."""
+    return connection.execute(
+        """
+        SELECT s.record_id, s.reference, coalesce(v.order_number = s.reference, false)
+        FROM (SELECT record_id, json_extract_string(payload, '$.external_reference_id') AS reference
+              FROM ledger.source_records
+              WHERE connection_id = $connection AND kind = 'order' AND replaced_by IS NULL AND NOT is_deleted) s
+        LEFT JOIN ledger.order_versions v
+               ON v.connection_id = $connection AND v.order_id = s.record_id AND v.replaced_by IS NULL
+              AND NOT v.is_deleted
+        WHERE s.reference IN (SELECT unnest($references)) ORDER BY ALL
+        """,
+        {"connection": connection_id, "references": references},
+    ).fetchall()
+
+
 def created_between(
     connection: Connection, connection_id: str, kind: str, since: datetime, until: datetime
 ) -> Mapping[str, str]:

@@ -42,6 +42,9 @@ class KnownRecords(Protocol):
     def order_of_charges(self, charge_ids: list[str]) -> Mapping[str, str]:
         """charge id -> order id, where stored."""
 
+    def orders_with_references(self, references: list[str]) -> list[tuple[str, str, bool]]:
+        """(order id, reference, whether it is published under that number) of stored orders."""
+
 
 @dataclass(frozen=True, slots=True)
 class Completion:
@@ -66,6 +69,8 @@ class Completion:
         self._lead_refunds_to_orders()
         self.staging.dirty_from_records()
         self._for_each_batch(self._orders)
+        self._share_references()
+        self._for_each_batch(self._orders)
         self._for_each_batch(self._charges)
         self._for_each_batch(self._refunds)
         self.staging.dirty_from_records()
@@ -80,6 +85,15 @@ class Completion:
 
     def _orders(self, batch: list[str]) -> None:
         self._read(ORDER, {order_id: order_id for order_id in self.staging.orders_to_read(batch)})
+
+    def _share_references(self) -> None:
+        """An order number that a second order carries names neither of them; the first must be mapped again."""
+        stored = self.known.orders_with_references(self.staging.references())
+        self.staging.note_shared_references((order_id, reference) for order_id, reference, _ in stored)
+        self.staging.mark_dirty(
+            [order_id for order_id, ref, numbered in stored if numbered and self.staging.is_shared(ref)],
+            "its reference is no longer unique",
+        )
 
     def _charges(self, batch: list[str]) -> None:
         wanted: dict[str, str | None] = dict(self.staging.charges_named(batch))

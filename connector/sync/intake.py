@@ -72,8 +72,9 @@ def staged(kind: str, row: Row, list_hash: str) -> StagedRecord:
     if kind == ORDER:
         gives = whole_number(row.get("amount_returned")) or 0
         names = tuple(sorted(charges_named_by(row)))
+        reference = _text(row.get("external_reference_id"))
         return StagedRecord(
-            kind, record_id, record_id, None, created_ms, list_hash, dict(row), gives, names=names
+            kind, record_id, record_id, None, created_ms, list_hash, dict(row), gives, False, names, reference
         )
     if kind == CHARGE:
         # A charge that truly has no order becomes an order of its own, under the charge's id.

@@ -49,6 +49,12 @@ class Known:
             return {}
         return reads.order_of_charges(self.reader.connection, self.connection_id, charge_ids)
 
+    def orders_with_references(self, references: list[str]) -> list[tuple[str, str, bool]]:
+        """(order id, reference, whether it is published under that number) of stored orders."""
+        if self.is_new or not references:
+            return []
+        return reads.orders_with_references(self.reader.connection, self.connection_id, references)
+
     def created_between(self, kind: str, since: datetime, until: datetime) -> Mapping[str, str]:
         """Record id -> order id of current records created in a span."""
         if self.is_new:

@@ -35,6 +35,7 @@ Unpaid = Literal["exclude", "include"]
 class RawGroup:
     """The raw records of one order, not decoded. order_gone: Clover answers 404 for the order itself.
 
+    has_shared_reference: the merchant gave its number to another order too.
     vanished: stored charges that Clover no longer has, as JSON, marked as voided.
     """
 
@@ -42,6 +43,7 @@ class RawGroup:
     records: list[KeptRecord]
     vanished: list[bytes]
     order_gone: bool = False
+    has_shared_reference: bool = False
 
     def of(self, kind: str) -> list[dict[str, Any]]:
         """The decoded records of one kind."""
@@ -149,7 +151,12 @@ def _map_one(raw: RawGroup, task: MappingTask, batch: MappedBatch) -> None:
     batch.unknown_words.update(unknown_words(group))
     previous = task.previous.get(raw.order_id)
     mapped = map_order(
-        group, task.merchant, previous=previous, run_start=task.run_start, unpaid_orders=task.unpaid_orders
+        group,
+        task.merchant,
+        previous=previous,
+        run_start=task.run_start,
+        unpaid_orders=task.unpaid_orders,
+        unique_reference=not raw.has_shared_reference,
     )
     currency = mapped.order.currency if mapped.order else None
     batch.issues += [(issue, currency) for issue in mapped.issues]

@@ -178,9 +178,14 @@ def _tasks(plan: Plan, staging: Staging, known: Known, incomplete: dict[str, str
         whole = [order_id for order_id in ids if order_id not in incomplete]
         records = staging.records_of(whole)
         vanished = known.vanished_charges(whole, staging.is_gone, staging.holds)
+        shared = staging.orders_with_shared_references(whole)
         groups = [
             RawGroup(
-                order_id, records[order_id], vanished.get(order_id, []), staging.is_gone(ORDER, order_id)
+                order_id,
+                records[order_id],
+                vanished.get(order_id, []),
+                order_gone=staging.is_gone(ORDER, order_id),
+                has_shared_reference=order_id in shared,
             )
             for order_id in whole
         ]

@@ -28,6 +28,7 @@ def stage_archive(raw_directory: Path, connection_id: str, staging: Staging, pro
         if page.status == 200:
             _stage_page(page, staging, intake)
     staging.join_refunds_to_orders()
+    staging.note_shared_references([])
     staging.dirty_from_records()
     return intake
 

@@ -20,6 +20,8 @@ CREATE TABLE records(
 CREATE TABLE named(order_id TEXT NOT NULL, charge_id TEXT NOT NULL, PRIMARY KEY(order_id, charge_id)) WITHOUT ROWID;
 CREATE INDEX records_by_order ON records(order_id);
 CREATE INDEX refunds_by_charge ON records(charge_id, gives) WHERE kind = 'refund';
+CREATE TABLE reference(order_id TEXT PRIMARY KEY, reference TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE shared(reference TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE seen(kind TEXT NOT NULL, id TEXT NOT NULL, list_hash TEXT NOT NULL, PRIMARY KEY(kind, id)) WITHOUT ROWID;
 CREATE TABLE pointers(
   kind TEXT NOT NULL, id TEXT NOT NULL, list_hash TEXT NOT NULL, PRIMARY KEY(kind, id)) WITHOUT ROWID;
@@ -37,6 +39,7 @@ class StagedRecord:
 
     gives: what it says was given back, minor units: a refund's counted amount, a charge's ``amount_refunded``, an
     order's ``amount_returned``. is_failed: a charge that never took money. names: charges that an order names.
+    reference: the merchant's own number of an order.
     """
 
     kind: str
@@ -49,6 +52,7 @@ class StagedRecord:
     gives: int = 0
     is_failed: bool = False
     names: tuple[str, ...] = ()
+    reference: str | None = None
 
 
 class KeptRecord(NamedTuple):
@@ -107,6 +111,10 @@ class Staging:
         )  # fmt: skip
         self._db.executemany(
             "INSERT OR IGNORE INTO named VALUES(?,?)", ((r.id, charge) for r in records for charge in r.names)
+        )
+        self._db.executemany(
+            "INSERT OR REPLACE INTO reference VALUES(?,?)",
+            ((r.id, r.reference) for r in records if r.reference),
         )
 
     def note_seen(self, kind: str, rows: Iterable[tuple[str, str]]) -> None:
@@ -215,6 +223,33 @@ class Staging:
             list(order_ids),
         )
         return [row[0] for row in rows]
+
+    def references(self) -> list[str]:
+        """The merchant's own numbers of all staged orders."""
+        return [row[0] for row in self._db.execute("SELECT DISTINCT reference FROM reference ORDER BY 1")]
+
+    def note_shared_references(self, stored: Iterable[tuple[str, str]]) -> None:
+        """Remember references that more than one order carries. stored: (order id, reference) of stored orders."""
+        self._db.execute(
+            "INSERT OR IGNORE INTO shared SELECT reference FROM reference GROUP BY reference HAVING count(*) > 1"
+        )
+        self._db.executemany(
+            "INSERT OR IGNORE INTO shared SELECT reference FROM reference WHERE reference=? AND order_id<>?",
+            ((reference, order_id) for order_id, reference in stored),
+        )
+
+    def is_shared(self, reference: str) -> bool:
+        """Whether another order of the connection carries the same reference."""
+        return self._db.execute("SELECT 1 FROM shared WHERE reference=?", (reference,)).fetchone() is not None
+
+    def orders_with_shared_references(self, order_ids: Sequence[str]) -> set[str]:
+        """Those of the orders whose reference names more than one order."""
+        rows = self._db.execute(
+            f"SELECT order_id FROM reference WHERE order_id IN ({_marks(order_ids)}) "
+            "AND reference IN (SELECT reference FROM shared)",
+            list(order_ids),
+        )
+        return {row[0] for row in rows}
 
     def charges_named(self, order_ids: Sequence[str]) -> list[tuple[str, str]]:
         """(charge id, order id) of charges that these orders name and that are not staged."""
