@@ -31,6 +31,7 @@ LARGEST_PAGE = 100  # 101 is a 400: docs.clover.com, Paginate requests
 LONGEST_WINDOW_DAYS = 89.0  # one less than the limit of Clover's backend: docs.clover.com, 90-day limits
 _MOST_PAGES = 20_000  # of one window; two million rows
 _MOST_CUTS = 2_000  # windows read again in halves during one walk
+_TRIES = 3  # at a list that cannot be cut into halves
 _KNOWN_EMPTY = Window(EARLIEST, EARLIEST + timedelta(seconds=1))
 
 
@@ -80,18 +81,20 @@ def list_filtered(
     Raises PagingStuck when the list cannot be read to its end.
     """
     listing = _Listing(client, stream, limit=limit, filters=filters)
-    chain = listing.follow(None)
     rows: list[dict[str, object]] = []
-    while True:
-        try:
-            rows += next(chain).rows
-        except StopIteration as end:
-            if end.value is not _End.REACHED:
-                named = ", ".join(filters)
-                raise PagingStuck(
-                    f"Clover's list of {stream.kind}s by {named} cannot be read to its end.", path=stream.path
-                ) from None
-            return rows
+    for _ in range(_TRIES):
+        chain = listing.follow(None)
+        while True:
+            try:
+                rows += next(chain).rows
+            except StopIteration as end:
+                if end.value is _End.REACHED:
+                    return rows
+                break
+    named = ", ".join(filters)
+    raise PagingStuck(
+        f"Clover's list of {stream.kind}s by {named} cannot be read to its end.", path=stream.path
+    )
 
 
 class _End(Enum):
@@ -275,9 +278,25 @@ class _Listing:
         if self.flag_is_false_friend is None:
             nothing = self._ask(_KNOWN_EMPTY, None)
             self.flag_is_false_friend = not nothing.rows and nothing.has_more is True
+            if self.flag_is_false_friend and not self.largest_page:
+                self._insist_on_a_row()
         if not self.flag_is_false_friend and last_row is not None:
             self.flag_is_false_friend = self._flag_says_more_after(last_row)
         return self.flag_is_false_friend
+
+    def _insist_on_a_row(self) -> None:
+        """A list that shows no row at any time and only ever promises some is broken; success would lose them."""
+        try:
+            body = self.client.get_json(self.stream.path, {"limit": 2}, permission=self.stream.permission)
+        except BadRequest:
+            return  # it wants a time filter, and with one it has had its say
+        head = unwrap(body, path=self.stream.path)
+        if head.has_more and not head.rows:
+            raise PagingStuck(
+                f"Clover's list of {self.stream.kind}s shows no row and says that there are more.",
+                path=self.stream.path,
+                hint="Sync again later. If it stays so, report the path to Clover.",
+            )
 
     def _flag_says_more_after(self, row: dict[str, object]) -> bool:
         created = created_ms(row)

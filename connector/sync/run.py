@@ -286,7 +286,8 @@ def _explained(error: Exception) -> ConnectorError:
 
 def _note_failure(report: RunReport, error: ConnectorError) -> None:
     report.status, report.exit_code = "failed", error.exit_code
-    report.error_kind, report.error, report.hint = error.kind, error.message, error.hint
+    report.error_kind, report.error = error.kind, error.message
+    report.hint = error.hint or "What was loaded before is kept; the next sync starts from the same place."
     if isinstance(error, StoreBusy):
         report.error_kind = "busy"
 

@@ -1,20 +1,26 @@
 """A shop, its stand-in Clover, a store and a clock in one: events happen, syncs follow, books are compared."""
 
+import sys
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 
+from connector.clover.pacing import AppPacer
 from connector.config import Company, Config, Connection
 from connector.sandbox.sandbox import Sandbox
 from connector.sandbox.shapes import Shapes
 from connector.sandbox.world import World
 from connector.store import open_store
+from connector.sync.connecting import Pace
 from connector.sync.modes import SyncMode
 from connector.sync.reconcile import reconcile_all
 from connector.sync.runner import sync_all
 from schemas.money import exponent, to_decimal
+
+sys.path.insert(0, str(Path(__file__).parent))
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 FAST = {
@@ -25,18 +31,48 @@ FAST = {
 }
 
 
+class Waiting:
+    """Seconds as the pacers count them. A wait moves them on and takes no time."""
+
+    def __init__(self):
+        self.seconds = 0.0
+
+    def __call__(self):
+        return self.seconds
+
+    def wait(self, condition, seconds):
+        if seconds is None:
+            condition.wait()
+        else:
+            self.seconds += seconds
+
+
 @dataclass
 class Bench:
-    """One merchant under test. ``world`` is what happens, ``sync`` reads it, ``check`` compares with the books."""
+    """One merchant under test. ``world`` is what happens, ``sync`` reads it, ``check`` compares with the books.
+
+    waiting: the clock that pauses between requests go by; they take no time. transport: in place of the network.
+    """
 
     directory: object
     sandbox: Sandbox
     config: Config
     now: datetime = NOON
+    waiting: Waiting = field(default_factory=Waiting)
+    transport: object = None
     store: object = field(init=False)
+    pace: Pace = field(init=False)
 
     def __post_init__(self):
         self.store = open_store(self.config.store, clock=lambda: self.now)
+        limits = self.config.limits
+        self.pace = Pace(self.config)
+        self.pace.app = AppPacer(
+            limits.app_requests_per_second,
+            limits.app_concurrent_requests,
+            clock=self.waiting,
+            wait=self.waiting.wait,
+        )
 
     @property
     def world(self) -> World:
@@ -47,12 +83,25 @@ class Bench:
         return self.config.companies[0]
 
     def sync(self, at=None, **mode):
+        """One run of the only connection; an hour after the last when ``at`` does not say. Its report."""
+        return self.sync_all(at, **mode).runs[0]
+
+    def sync_all(self, at=None, **mode):
         self.now = at or self.now + timedelta(hours=1)
-        return sync_all(self.config, self.store, mode=SyncMode(**mode), now=lambda: self.now).runs[0]
+        return sync_all(
+            self.config,
+            self.store,
+            mode=SyncMode(**mode),
+            now=lambda: self.now,
+            pace=self.pace,
+            transport=self.transport,
+        )
 
     def reconcile(self, **span):
         self.now += timedelta(minutes=1)
-        return reconcile_all(self.config, self.store, now=lambda: self.now, **span)
+        return reconcile_all(
+            self.config, self.store, now=lambda: self.now, pace=self.pace, transport=self.transport, **span
+        )
 
     def rows(self, sql, *values):
         with self.store.open_reader() as reader:
