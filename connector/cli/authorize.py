@@ -10,7 +10,9 @@ from connector.cli.selection import selected, selection_options
 
 @click.command()
 @selection_options
-@click.option("--port", default=8912, show_default=True, help="Where Clover's answer arrives on this machine.")
+@click.option(
+    "--port", default=8912, show_default=True, help="Where Clover's answer arrives on this machine."
+)
 @click.option("--timeout", default=300.0, show_default=True, help="Seconds to wait for the merchant.")
 @click.option("--no-browser", is_flag=True, help="Only print the address; open it yourself.")
 @pass_invocation
@@ -45,7 +47,8 @@ def authorize(
     if len(wanted) != 1:
         named = ", ".join(one.merchant_id for one in wanted) or "none has an oauth section"
         raise ConfigError(
-            f"One connection must be named; {len(wanted)} fit ({named}).", hint="connector authorize --connection ID"
+            f"One connection must be named; {len(wanted)} fit ({named}).",
+            hint="connector authorize --connection ID",
         )
 
     def show(url: str) -> None:
@@ -55,7 +58,12 @@ def authorize(
         """Open nothing."""
 
     merchant = authorize_connection(
-        config, wanted[0], port=port, timeout=timeout, show=show, open_browser=stay if no_browser else webbrowser.open
+        config,
+        wanted[0],
+        port=port,
+        timeout=timeout,
+        show=show,
+        open_browser=stay if no_browser else webbrowser.open,
     )
     click.echo(f"Connected to merchant {merchant}. Next: connector sync --connection {wanted[0].id}")
     return 0

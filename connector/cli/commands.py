@@ -5,7 +5,11 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "demo": ("connector.cli.demo", "demo", "Try everything against the bundled sandbox; no account needed."),
     "init": ("connector.cli.init", "init", "Write a commented config.yaml to start from."),
     "check": ("connector.cli.check", "check", "Check config, store, clock, disk, tokens and permissions."),
-    "authorize": ("connector.cli.authorize", "authorize", "Connect a merchant through Clover's consent page."),
+    "authorize": (
+        "connector.cli.authorize",
+        "authorize",
+        "Connect a merchant through Clover's consent page.",
+    ),
     "sync": ("connector.cli.sync", "sync", "Read what is new or changed at Clover into the store."),
     "resync": ("connector.cli.resync", "resync", "Read a span of time again; the cursor does not move."),
     "rebuild": (
