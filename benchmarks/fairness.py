@@ -119,9 +119,9 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--merchants", type=int, default=6)
-    parser.add_argument("--orders", type=int, default=600)
-    parser.add_argument("--large", type=int, default=3000)
-    parser.add_argument("--small", type=int, default=150)
+    parser.add_argument("--orders", type=int, default=250)
+    parser.add_argument("--large", type=int, default=800)
+    parser.add_argument("--small", type=int, default=80)
     arguments = parser.parse_args()
     configure_logging()
     logging.getLogger().setLevel(logging.CRITICAL)

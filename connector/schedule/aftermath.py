@@ -104,22 +104,28 @@ def _known(
     past: Mapping[str, Past],
     watched_since: datetime,
 ) -> Known:
+    """The newest run, from this process or from the store: what another process did, or this one before it was
+    killed, is told as well.
+    """
     one = past.get(connection.id, Past())
-    last_success = one.last_success
+    last, last_success = one.last, one.last_success
     if run is not None and run.status != "failed" and run.finished_at is not None:
         last_success = max(run.finished_at, last_success or run.finished_at)
+    is_of_this_process = run is not None and (last is None or run.started_at >= last.started_at)
+    told = run if is_of_this_process else None
+    kept = None if is_of_this_process else last
     return Known(
         company_id=company.id,
         connection_id=connection.id,
         merchant_id=connection.merchant_id,
-        status=run.status if run is not None else None,
+        status=told.status if told else kept.status if kept else None,
         watched_since=watched_since,
         stale_after=stale_after(connection.schedule, config.alerts.stale_after_hours),
         last_success=last_success,
-        run_id=run.run_id if run is not None else None,
-        error_kind=run.error_kind if run is not None else None,
-        error=run.error if run is not None else None,
-        hint=run.hint if run is not None else None,
+        run_id=told.run_id if told else one.run_id,
+        error_kind=told.error_kind if told else kept.error_kind if kept else None,
+        error=told.error if told else one.error,
+        hint=told.hint if told else None,
     )
 
 

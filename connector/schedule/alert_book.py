@@ -117,11 +117,13 @@ class AlertBook:
         return alerts
 
     def waiting(self, now: datetime) -> list[Waiting]:
-        """What should be sent now, oldest first."""
+        """What should be sent now, oldest first; of a connection never two at once, so that they arrive in order."""
         found = [one for one, next_try in self._unsaved if next_try <= now]
         try:
             rows = self._open().rows(
-                "SELECT alert_id, body, made, attempts FROM alert_deliveries WHERE next_try <= ? ORDER BY made, rowid",
+                "SELECT alert_id, body, made, attempts FROM alert_deliveries d WHERE next_try <= ? AND NOT EXISTS"
+                " (SELECT 1 FROM alert_deliveries e WHERE e.connection_id = d.connection_id AND e.rowid < d.rowid"
+                " AND e.next_try IS NOT NULL) ORDER BY rowid",
                 (stamp(now),),
             )
         except _NOT_KEPT:

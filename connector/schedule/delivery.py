@@ -24,6 +24,15 @@ def post(url: str, text: str) -> int:
 
 def deliver(book: AlertBook, url: str, *, now: Callable[[], datetime], send: Post = post) -> int:
     """Send what is due, and note what became of it. Returns how many were taken."""
+    taken = before = 0
+    while True:
+        taken += _deliver_waiting(book, url, now=now, send=send)
+        if taken == before:
+            return taken
+        before = taken  # what waited behind these may go now
+
+
+def _deliver_waiting(book: AlertBook, url: str, *, now: Callable[[], datetime], send: Post) -> int:
     taken = 0
     for waiting in book.waiting(now()):
         if not book.claim(waiting, now()):

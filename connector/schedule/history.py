@@ -19,10 +19,15 @@ _KINDS = "kind = 'sync'"
 
 @dataclass(frozen=True, slots=True)
 class Past:
-    """One connection. last_success: end of the newest run that succeeded, in part or whole; aware UTC."""
+    """One connection. last_success: end of the newest run that succeeded, in part or whole; aware UTC.
+
+    run_id, error: of the newest run.
+    """
 
     last: LastRun | None = None
     last_success: datetime | None = None
+    run_id: str | None = None
+    error: str | None = None
 
 
 def read_past(store: Store) -> Mapping[str, Past]:
@@ -59,7 +64,7 @@ def _read(published: "duckdb.DuckDBPyConnection") -> dict[str, Past]:
         ).fetchall()
     )
     found = {}
-    for connection_id, started, finished, status, kind, failures in published.execute(
+    for connection_id, started, finished, status, kind, failures, run_id, error in published.execute(
         f"""
         WITH runs AS (
           SELECT *, row_number() OVER newest AS place,
@@ -68,13 +73,14 @@ def _read(published: "duckdb.DuckDBPyConnection") -> dict[str, Past]:
           WINDOW newest AS (PARTITION BY connection_id ORDER BY started_at DESC, run_id DESC))
         SELECT connection_id, any_value(started_at) FILTER (place = 1), any_value(finished_at) FILTER (place = 1),
           any_value(status) FILTER (place = 1), any_value(error_kind) FILTER (place = 1),
-          count(*) FILTER (successes_since = 0)
+          count(*) FILTER (successes_since = 0), any_value(run_id) FILTER (place = 1),
+          any_value(error) FILTER (place = 1)
         FROM runs GROUP BY connection_id
         """  # noqa: S608
     ).fetchall():
         last = LastRun(_utc(started), None if finished is None else _utc(finished), status, kind, failures)
         success = successes.get(connection_id)
-        found[connection_id] = Past(last, None if success is None else _utc(success))
+        found[connection_id] = Past(last, None if success is None else _utc(success), run_id, error)
     return found
 
 

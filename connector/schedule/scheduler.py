@@ -8,7 +8,7 @@ more than any other does.
 import queue
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -55,7 +55,8 @@ def in_thread(work: Callable[[], None], *, name: str) -> None:
 class Scheduler:
     """One store's scheduler. load: reads the configuration anew. now: aware UTC.
 
-    begin: how a run is begun; tests run it on the spot. send: how an alert is posted.
+    begin: how a run is begun; tests run it on the spot. send: how an alert is posted. aside: where figures and alerts
+    are done, one after the other.
     """
 
     config: Config
@@ -66,6 +67,7 @@ class Scheduler:
     begin: Begin = in_thread
     send: Post = post
     transport: httpx.BaseTransport | None = None
+    aside: Executor = field(default_factory=lambda: ThreadPoolExecutor(1, thread_name_prefix="after-runs"))
     reload_asked: bool = False
     is_stopping: bool = False
     _running: dict[str, datetime] = field(default_factory=dict)
@@ -79,13 +81,11 @@ class Scheduler:
     _past: PastReader = field(init=False)
     _requests: RefreshRequests = field(init=False)
     _book: AlertBook = field(init=False)
-    _aside: ThreadPoolExecutor = field(init=False)
 
     def __post_init__(self) -> None:
         self._past = PastReader(self.store)
         self._requests = RefreshRequests(self.store.directory)
         self._book = AlertBook(self.store.directory)
-        self._aside = ThreadPoolExecutor(1, thread_name_prefix="after-runs")
 
     @property
     def running(self) -> frozenset[str]:
@@ -115,7 +115,7 @@ class Scheduler:
         self._is_closed = True
         self._take_in()
         self._look_after(wait=True)
-        self._aside.shutdown(wait=True, cancel_futures=True)
+        self.aside.shutdown(wait=True, cancel_futures=True)
         self._book.close()
         self._requests.close()
 
@@ -202,11 +202,11 @@ class Scheduler:
         if self._told or is_time:
             reports, self._told, self._looked_at = self._told, [], now
             config = self.config
-            self._after = self._aside.submit(
+            self._after = self.aside.submit(
                 lambda: after_runs(config, self.store, reports, now=self.now, book=self._book, send=self.send)
             )
         elif (url := self.config.alerts.webhook_url) is not None and (wait or self._book.waiting(now)):
-            self._after = self._aside.submit(lambda: _deliver(self._book, url, self.now, self.send))
+            self._after = self.aside.submit(lambda: _deliver(self._book, url, self.now, self.send))
         if wait and self._after is not None:
             self._after.result()
 

@@ -109,6 +109,19 @@ def test_an_endpoint_that_fails_is_tried_again_later_with_the_same_id(book, hook
     assert len({body["id"] for body in hook.bodies}) == 1
 
 
+def test_alerts_of_a_connection_arrive_in_their_order(book, hook):
+    """The end of a failure waits behind its beginning; other connections do not."""
+    hook.answers = [500]
+    book.note(FAILED, NOON)
+    send(book, hook)
+    book.note(known(), NOON + timedelta(seconds=1))
+    book.note(known("failed", connection_id="connection-2"), NOON + timedelta(seconds=1))
+    assert send(book, hook, NOON + timedelta(seconds=1)) == 1
+    assert hook.bodies[-1]["connectionId"] == "connection-2"
+    assert send(book, hook, NOON + timedelta(seconds=10)) == 2
+    assert hook.events[2:] == ["connection.failed", "connection.recovered"]
+
+
 def test_an_endpoint_that_never_answers_is_given_up_after_a_day(book, hook):
     hook.answers = [500] * 1000
     book.note(FAILED, NOON)
