@@ -218,6 +218,26 @@ def deep_scans(connection: Connection, connection_id: str) -> Mapping[str, datet
     return {tier: completed.replace(tzinfo=UTC) for tier, completed in rows}
 
 
+def all_records(connection: Connection, connection_id: str) -> Iterator[tuple[str, str, str | None, bool]]:
+    """(kind, id, order id, whether Clover deleted it) of every record as it was last read."""
+    rows = connection.execute(
+        "SELECT kind, record_id, order_id, is_deleted FROM ledger.source_records"
+        " WHERE connection_id = $connection AND replaced_by IS NULL",
+        {"connection": connection_id},
+    )
+    while chunk := rows.fetchmany(10_000):
+        yield from chunk
+
+
+def loaded_runs(connection: Connection, connection_id: str) -> set[str]:
+    """Ids of the runs of a connection whose data was loaded, all of it or a part so far."""
+    rows = connection.execute(
+        "SELECT run_id FROM ledger.sync_runs WHERE connection_id = $connection AND status <> 'failed'",
+        {"connection": connection_id},
+    )
+    return {row[0] for row in rows.fetchall()}
+
+
 def _bare(moment: datetime) -> datetime:
     """UTC without a zone, as the ledger keeps times."""
     return moment.astimezone(UTC).replace(tzinfo=None)

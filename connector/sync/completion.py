@@ -105,7 +105,7 @@ class Completion:
 
     def _refunds(self, batch: list[str]) -> None:
         listed_since_ms = self.listed_since.timestamp() * 1000
-        unseen = self._orders_with_unseen_refunds(batch)
+        unseen = set(self._unseen_refunds(batch).values())
         ask = [
             sums.charge_id
             for sums in self.staging.charge_sums(batch)
@@ -118,16 +118,17 @@ class Completion:
         for charge_id, found in self.clover.refunds_of_charges(ask):
             self.staging.add(self._kept_refund(charge_id, row) for row in found if row.get("id"))
             self.progress.advance()
+        # What even its charge no longer lists is asked for by its id: gone, or kept from the lists.
+        self._read(REFUND, self._unseen_refunds(batch))
         self.staging.join_refunds_to_orders()
 
-    def _orders_with_unseen_refunds(self, batch: list[str]) -> set[str]:
-        """Orders with a stored refund that this run has not met: it may have changed."""
+    def _unseen_refunds(self, batch: list[str]) -> dict[str, str | None]:
+        """Stored refunds that this run has not met, with their orders: they may have changed."""
         have = None
-        unseen = set()
+        unseen: dict[str, str | None] = {}
         for order_id, records in self.known.records_of_orders(batch).items():
             have = self.staging.ids_of(REFUND, batch) if have is None else have
-            if any(kind == REFUND and record_id not in have for kind, record_id in records):
-                unseen.add(order_id)
+            unseen |= {r: order_id for kind, r in records if kind == REFUND and r not in have}
         return unseen
 
     def _platform_lines(self, batch: list[str]) -> None:

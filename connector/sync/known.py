@@ -112,6 +112,14 @@ class Known:
         """Stored records among ``gone`` as rows for the store, to be marked deleted."""
         return reads.stored_rows(self.reader.connection, self.connection_id, list(gone))
 
+    def all_records(self) -> Iterator[tuple[str, str, str | None, bool]]:
+        """(kind, id, order id, whether Clover deleted it) of every stored record."""
+        return reads.all_records(self.reader.connection, self.connection_id)
+
+    def loaded_runs(self) -> set[str]:
+        """Ids of the runs whose data was loaded."""
+        return reads.loaded_runs(self.reader.connection, self.connection_id)
+
     def unreadable_records(self) -> tuple[tuple[str, str], ...]:
         """(kind, id) of records held back because they could not be read or mapped."""
         return reads.unreadable_records(self.reader.connection, self.connection_id)

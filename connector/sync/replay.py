@@ -1,7 +1,8 @@
 """Stages every record of the kept raw payloads again, so that orders can be mapped anew without calling Clover.
 
 Answers are replayed in the order in which they were received, so the last word on every record wins, as it did
-when it was first read.
+when it was first read. What Clover deleted is known to the store, for a 404 leaves no payload. Answers of runs that
+failed are left out, and so are orders of which not every record is kept any more: they stay as they are.
 """
 
 from collections.abc import Mapping
@@ -13,23 +14,32 @@ from connector.clover.envelope import unwrap
 from connector.clover.streams import STREAMS, Stream, is_sparse
 from connector.progress import Progress
 from connector.sync.intake import Intake, stage_embedded_refunds, staged
+from connector.sync.known import Known
 from connector.sync.lineage import digest
 from connector.sync.staging import CHARGE, REFUND, Staging
 
 _BY_PATH: Mapping[str, Stream] = {stream.path: stream for stream in STREAMS}
 
 
-def stage_archive(raw_directory: Path, connection_id: str, staging: Staging, progress: Progress) -> Intake:
-    """Stage the archive of one connection and mark all its orders dirty."""
+def stage_archive(raw_directory: Path, known: Known, staging: Staging, progress: Progress) -> Intake:
+    """Stage the archive of one connection and mark its orders dirty."""
     intake = Intake()
     progress.stage("extract")
-    for page in read_archive(raw_directory, connection_id):
+    loaded = known.loaded_runs()
+    for page in read_archive(raw_directory, known.connection_id):
         progress.advance()
-        if page.status == 200:
+        if page.status == 200 and page.run_id in loaded:
             _stage_page(page, staging, intake)
+    incomplete = set()
+    for kind, record_id, order_id, is_deleted in known.all_records():
+        if is_deleted:
+            staging.mark_gone(kind, record_id)
+        elif order_id is not None and not staging.holds(kind, record_id):
+            incomplete.add(order_id)
     staging.join_refunds_to_orders()
     staging.note_shared_references([])
     staging.dirty_from_records()
+    staging.leave_out(incomplete)
     return intake
 
 

@@ -155,7 +155,7 @@ class _Run:
                 plan = self._plan(todo, known)
                 if access is None:
                     raw = self.runtime.raw_directory
-                    intake = stage_archive(raw, self.connection.id, staging, self.progress)
+                    intake = stage_archive(raw, known, staging, self.progress)
                 else:
                     intake, left = read_piece(plan, access, known, staging, self.progress, witness)
                     _count_requests(report, [access.client] + ([witness.client] if witness else []))

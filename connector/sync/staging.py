@@ -193,6 +193,10 @@ class Staging:
             "SELECT DISTINCT order_id, 'changed' FROM records WHERE order_id IS NOT NULL"
         )
 
+    def leave_out(self, order_ids: Iterable[str]) -> None:
+        """Orders that must not be mapped in this run after all."""
+        self._db.executemany("DELETE FROM dirty WHERE order_id=?", ((order_id,) for order_id in order_ids))
+
     def count_dirty(self) -> int:
         return int(self._db.execute("SELECT count(*) FROM dirty").fetchone()[0])
 
