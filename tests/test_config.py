@@ -71,7 +71,16 @@ def test_the_example_loads_and_sets_what_it_says():
 def test_the_example_shows_the_defaults(load):
     """Nobody has to find out by trying what a setting is when it is left out."""
     example, minimal = load_config(ROOT / "config.example.yaml", ENV), load(MINIMAL)
-    for section in ("sync", "limits", "api", "alerts", "metrics", "scheduler", "key_file", "raw_retention_days"):
+    for section in (
+        "sync",
+        "limits",
+        "api",
+        "alerts",
+        "metrics",
+        "scheduler",
+        "key_file",
+        "raw_retention_days",
+    ):
         assert getattr(example, section) == getattr(minimal, section), section
     shown, left_out = example.companies[0].connections[0], minimal.companies[0].connections[0]
     for name in ("source", "environment", "base_url", "platform", "region", "id"):

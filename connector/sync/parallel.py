@@ -8,22 +8,39 @@ import os
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
+from types import TracebackType
 
 from connector.sync.mapping import MappedBatch, MappingTask, map_batch
 
 WORTH_IT_FROM = 3_000  # orders; below, starting the processes costs more than they save
 
 
-def map_in_processes(tasks: Iterable[MappingTask], *, workers: int | None = None) -> Iterator[MappedBatch]:
-    """The mapped batches of all tasks, in order."""
-    workers = workers or min(4, os.cpu_count() or 1)
-    # Threads are running (lists, log): forking them could copy a held lock.
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(max_workers=workers, mp_context=context) as pool:
+class MappingProcesses:
+    """Processes that map; started at the first use and kept for the rest of a run. A context manager."""
+
+    def __init__(self, workers: int | None = None) -> None:
+        self._workers = workers or min(4, os.cpu_count() or 1)
+        self._pool: ProcessPoolExecutor | None = None
+
+    def map(self, tasks: Iterable[MappingTask]) -> Iterator[MappedBatch]:
+        """The mapped batches of all tasks, in order."""
+        if self._pool is None:
+            # Threads are running (lists, log): forking them could copy a held lock.
+            context = multiprocessing.get_context("spawn")
+            self._pool = ProcessPoolExecutor(max_workers=self._workers, mp_context=context)
         waiting: deque[Future[MappedBatch]] = deque()
         for task in tasks:
-            waiting.append(pool.submit(map_batch, task))
-            if len(waiting) > workers + 1:
+            waiting.append(self._pool.submit(map_batch, task))
+            if len(waiting) > self._workers + 1:
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
+
+    def __enter__(self) -> "MappingProcesses":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._pool is not None:
+            self._pool.shutdown(wait=True, cancel_futures=True)

@@ -173,6 +173,7 @@ def _incomplete_orders(staging: Staging) -> dict[str, str]:
 
 def _tasks(plan: Plan, staging: Staging, known: Known, incomplete: dict[str, str]) -> Iterator[MappingTask]:
     after = ""
+    gone = {record_id for kind, record_id in staging.gone() if kind == ORDER}
     while ids := staging.dirty_orders(after, _BATCH):
         after = ids[-1]
         whole = [order_id for order_id in ids if order_id not in incomplete]
@@ -184,7 +185,7 @@ def _tasks(plan: Plan, staging: Staging, known: Known, incomplete: dict[str, str
                 order_id,
                 records[order_id],
                 vanished.get(order_id, []),
-                order_gone=staging.is_gone(ORDER, order_id),
+                order_gone=order_id in gone,
                 has_shared_reference=order_id in shared,
             )
             for order_id in whole

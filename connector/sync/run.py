@@ -26,7 +26,7 @@ from connector.sync.known import Known, known_of
 from connector.sync.loading import Loading
 from connector.sync.mapping import MappedBatch
 from connector.sync.modes import SyncMode
-from connector.sync.parallel import WORTH_IT_FROM, map_in_processes
+from connector.sync.parallel import WORTH_IT_FROM, MappingProcesses
 from connector.sync.pipeline import Plan, map_piece, read_piece
 from connector.sync.replay import stage_archive
 from connector.sync.report import Change, RunReport
@@ -68,10 +68,9 @@ def run_connection(
     with structlog.contextvars.bound_contextvars(
         run_id=report.run_id, company_id=company.id, connection_id=connection.id
     ):
-        run = _Run(runtime, company, connection, mode, report, progress)
         try:
-            with runtime.store.run_lock(connection.id):
-                run.under_lock()
+            with runtime.store.run_lock(connection.id), MappingProcesses() as processes:
+                _Run(runtime, company, connection, mode, report, progress, processes).under_lock()
         except Exception as error:
             _note_failure(report, _explained(error))
         report.finished_at = report.finished_at or runtime.now()
@@ -98,6 +97,7 @@ class _Run:
     mode: SyncMode
     report: RunReport
     progress: Progress
+    processes: MappingProcesses
 
     @property
     def loading(self) -> Loading:
@@ -175,7 +175,7 @@ class _Run:
                     files,
                     self.progress,
                     intake=intake,
-                    run_batches=map_in_processes if is_large else None,
+                    run_batches=self.processes.map if is_large else None,
                     on_batch=note_changes,
                 )
         finally:

@@ -16,7 +16,7 @@ _SCHEMA = """
 CREATE TABLE records(
   kind TEXT NOT NULL, id TEXT NOT NULL, order_id TEXT, charge_id TEXT, created_ms INTEGER,
   list_hash TEXT NOT NULL, gives INTEGER NOT NULL, is_failed INTEGER NOT NULL, payload BLOB NOT NULL,
-  PRIMARY KEY(kind, id)) WITHOUT ROWID;
+  PRIMARY KEY(kind, id));  -- with row ids: payloads are appended, only the key is looked for its place
 CREATE TABLE named(order_id TEXT NOT NULL, charge_id TEXT NOT NULL, PRIMARY KEY(order_id, charge_id)) WITHOUT ROWID;
 CREATE INDEX records_by_order ON records(order_id);
 CREATE INDEX refunds_by_charge ON records(charge_id, gives) WHERE kind = 'refund';
