@@ -77,7 +77,7 @@ def test_ten_kills_at_random_moments_change_nothing_in_the_end(shop, tmp_path):
     undisturbed = process(calm, shop)
     assert undisturbed.wait(timeout=120) == 0, undisturbed.stderr.read()
     whole = time.monotonic() - started
-    moments = random.Random(20)  # noqa: S311 - which moments does not matter, only that there are many
+    moments = random.Random(20)
     killed = 0
     for _ in range(3 * KILLS):
         if killed == KILLS:
