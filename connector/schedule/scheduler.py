@@ -98,6 +98,8 @@ class Scheduler:
             self.reload_asked = False
             self._reload()
         self._take_in()
+        if self._looked_at is None:
+            self._repair()
         self._look_after()
         if self.is_stopping:
             return 0
@@ -209,6 +211,13 @@ class Scheduler:
             self._after = self.aside.submit(lambda: _deliver(self._book, url, self.now, self.send))
         if wait and self._after is not None:
             self._after.result()
+
+    def _repair(self) -> None:
+        """Publish what a killed process had committed, so that its failures are known, and told, before they pass."""
+        try:
+            self.store.repair()
+        except ConnectorError as error:
+            log.error("schedule.not_repaired", error=error.message, hint=error.hint)
 
     def _reload(self) -> None:
         try:

@@ -239,7 +239,7 @@ class Soak:
             )
             statuses = ["succeeded"] + [status for status, _, _ in runs]
             began = sum(before == "succeeded" != after for before, after in pairwise(statuses))
-            assert told[connection, "connection.failed"] == began
+            assert told[connection, "connection.failed"] == began, runs
             ends = [at for status, _, at in runs if status != "failed"]
             gaps = [later - earlier for earlier, later in pairwise(ends)]
             # What grew stale between two looks and was mended by the very next run may go untold.

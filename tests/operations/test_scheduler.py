@@ -189,6 +189,26 @@ def test_a_fault_of_ours_is_recorded_told_and_stops_nothing(town, scheduler, hoo
     assert hook.bodies[0]["next"].endswith("--verbose")
 
 
+def test_a_failure_that_a_killed_process_committed_is_told_before_it_passes(
+    town, scheduler, hook, monkeypatch
+):
+    here = town(1, alerts=ALERTS | {"stale_after_hours": 24})
+    settle(scheduler(here))
+    here.sandbox.faults.always(faults.error(401), path="/v1/*")
+    here.clock.advance(hours=1)
+    with monkeypatch.context() as patch:
+        patch.setattr(type(here.store), "publish", lambda _store: None)
+        here.sync()
+    here.sandbox.faults.clear()
+    here.clock.advance(minutes=30)
+    one = scheduler(here)
+    settle(one)
+    here.clock.advance(minutes=30)
+    settle(one)
+    one.close()
+    assert hook.events == ["connection.failed", "connection.recovered"]
+
+
 def test_a_connection_another_process_reads_is_left_alone_and_looked_at_again(town, scheduler):
     here = town(1)
     one = scheduler(here)
