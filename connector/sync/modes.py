@@ -21,3 +21,8 @@ class SyncMode:
     until: datetime | None = None
     stream: str | None = None
     dry_run: bool = False
+
+    @property
+    def asks_for_a_span(self) -> bool:
+        """Whether a person says what to read, instead of the cursor."""
+        return self.full or self.kind == "resync" or self.since is not None or self.until is not None

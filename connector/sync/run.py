@@ -217,7 +217,9 @@ class _Run:
             streams=tuple(s for s in STREAMS if self.mode.stream in (None, f"{s.kind}s")),
             poll=known.orders_to_poll(self.report.started_at) if ordinary else (),
             retry=known.unreadable_records() if ordinary else (),
-            read_sparse_again="nightly" in todo[-1].deep_scans and cursor is not None,
+            # A person who asks for a span wants all of it again; nobody has to on a first sync.
+            read_sparse_again=cursor is not None
+            and (self.mode.asks_for_a_span or "nightly" in todo[-1].deep_scans),
             hints_since=cursor if ordinary else None,
         )
 
@@ -228,7 +230,7 @@ class _Run:
             cursor, scans = known.cursor(), known.deep_scans()
         if mode.full:
             return asked_span(since=None, until=None, cursor=None, start=start, run_start=run_start)
-        if mode.since or mode.until or mode.kind == "resync":
+        if mode.asks_for_a_span:
             span = asked_span(
                 since=mode.since, until=mode.until, cursor=cursor, start=start, run_start=run_start
             )

@@ -73,6 +73,19 @@ def test_full_reads_everything_again_and_writes_only_what_differs(bench):
     assert cursors(shop)[0][1] == (AFTER + timedelta(hours=1)).replace(tzinfo=None)
 
 
+@pytest.mark.parametrize(
+    "mode", [{"full": True}, {"since": OPENED}, {"kind": "resync"}], ids=["full", "since", "resync"]
+)
+def test_a_span_that_a_person_asks_for_is_really_read_again(bench, mode):
+    """Its order row looks as it did, and yet the order was given a number on a device."""
+    shop = bench()
+    order_id = shop.world.sell(OPENED, [("Teapot", 4900)])
+    shop.sync(at=OPENED + timedelta(days=3))
+    shop.world.edit_order(OPENED + timedelta(days=3), order_id, external_reference="WEB-77")
+    shop.sync(at=OPENED + timedelta(days=3, hours=1), **mode)
+    assert shop.rows("SELECT order_number FROM orders") == [("WEB-77",)]
+
+
 def test_a_span_that_leaves_a_gap_does_not_move_the_cursor_and_the_gap_is_read_next_time(bench):
     shop = bench()
     shop.sync(at=OPENED)
