@@ -7,6 +7,7 @@
 A path is an fnmatch pattern: ``/v1/orders`` is the list, ``/v1/orders/*`` an order by id.
 """
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
@@ -127,7 +128,7 @@ def giant_page(rows: int) -> Fault:
 class _Rule:
     fault: Fault
     path: str
-    fires: Callable[[int], bool]
+    fires: Callable[[int, Request], bool]
     seen: int = 0
 
 
@@ -142,21 +143,26 @@ class Faults:
 
     def at_request(self, number: int, fault: Fault, *, path: str = "*") -> None:
         """The number-th request on that path, counted from 1 and from now."""
-        self._rules.append(_Rule(fault, path, lambda seen: seen == number))
+        self._rules.append(_Rule(fault, path, lambda seen, _: seen == number))
 
     def first(self, fault: Fault, times: int = 1, *, path: str = "*") -> None:
         """The next ``times`` requests on that path."""
-        self._rules.append(_Rule(fault, path, lambda seen: seen <= times))
+        self._rules.append(_Rule(fault, path, lambda seen, _: seen <= times))
 
     def always(self, fault: Fault, *, path: str = "*") -> None:
         """Every request on that path."""
-        self._rules.append(_Rule(fault, path, lambda _: True))
+        self._rules.append(_Rule(fault, path, lambda *_: True))
 
     def rate(self, fault: Fault, probability: float, seed: int = 1, *, path: str = "*") -> None:
-        """A share of the requests on that path, the same ones for the same seed."""
-        self._rules.append(
-            _Rule(fault, path, lambda seen: Random(f"{seed}-{seen}").random() < probability)  # noqa: S311
-        )
+        """A share of the requests on that path: the same ones for the same seed, however many threads ask."""
+        asked: Counter[str] = Counter()
+
+        def fires(_seen: int, request: Request) -> bool:
+            key = f"{seed} {request.method} {request.path} {request.params}"
+            asked[key] += 1
+            return Random(f"{key} {asked[key]}").random() < probability  # noqa: S311
+
+        self._rules.append(_Rule(fault, path, fires))
 
     def before_each(self, hook: Callable[[Request], object]) -> None:
         """Calls this before a request is answered, so that the shop can change while it is being read."""
@@ -177,7 +183,7 @@ class Faults:
             for rule in self._rules:
                 if fnmatchcase(request.path, rule.path):
                     rule.seen += 1
-                    if chosen is None and rule.fires(rule.seen):
+                    if chosen is None and rule.fires(rule.seen, request):
                         chosen = rule.fault
             if chosen is not None:
                 self.injected.append((request.number, request.path, chosen))
