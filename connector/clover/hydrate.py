@@ -4,9 +4,10 @@ Which records need it is decided by ``connector.sync``.
 """
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import TypeVar
 from urllib.parse import quote
 
 from connector.clover.client import CloverClient
@@ -15,7 +16,9 @@ from connector.clover.responses import NotFound
 from connector.clover.streams import REFUNDS, Stream
 from connector.errors import CloverError, Deauthorized, PermissionMissing, Throttled
 
-_FAILURES_IN_A_ROW = 5  # then it is not the records
+_Found = TypeVar("_Found")
+
+FAILURES_IN_A_ROW = 5  # then it is not the records
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,28 +58,44 @@ def read_many(
     them is raised: Deauthorized, PermissionMissing, Throttled, or the error of the fifth record in a row that
     failed.
     """
-    pending: deque[tuple[str, Future[dict[str, object] | None]]] = deque()
-    todo = iter(record_ids)
+    found = _each(lambda record_id: read_one(client, stream, record_id), record_ids, stream.kind, workers)
+    for record_id, row in found:
+        yield Read(record_id, None, row) if isinstance(row, CloverError) else Read(record_id, row)
+
+
+def refunds_of_charges(
+    client: CloverClient, charge_ids: Iterable[str], *, workers: int = 5
+) -> Iterator[tuple[str, list[dict[str, object]] | CloverError]]:
+    """(charge id, its refunds) in the order asked for; what cannot be read comes with its error, as in read_many."""
+    return _each(lambda charge_id: refunds_of_charge(client, charge_id), charge_ids, "refunds", workers)
+
+
+def _each(
+    read: Callable[[str], _Found], ids: Iterable[str], name: str, workers: int
+) -> Iterator[tuple[str, _Found | CloverError]]:
+    pending: deque[tuple[str, Future[_Found]]] = deque()
+    todo = iter(ids)
     failures = 0
-    pool = ThreadPoolExecutor(max_workers=workers, thread_name_prefix=f"read-{stream.kind}")
+    pool = ThreadPoolExecutor(max_workers=workers, thread_name_prefix=f"read-{name}")
     try:
         while True:
-            while len(pending) < 2 * workers and (record_id := next(todo, None)) is not None:
-                pending.append((record_id, pool.submit(read_one, client, stream, record_id)))
+            while len(pending) < 2 * workers and (one := next(todo, None)) is not None:
+                pending.append((one, pool.submit(read, one)))
             if not pending:
                 return
-            record_id, future = pending.popleft()
+            one, future = pending.popleft()
+            found: _Found | CloverError
             try:
-                read = Read(record_id, future.result())
+                found = future.result()
                 failures = 0
             except (Deauthorized, PermissionMissing, Throttled):
                 raise
             except CloverError as error:
                 failures += 1
-                if failures >= _FAILURES_IN_A_ROW:
+                if failures >= FAILURES_IN_A_ROW:
                     raise
-                read = Read(record_id, None, error)
-            yield read
+                found = error
+            yield one, found
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 

@@ -78,7 +78,7 @@ def list_filtered(
 ) -> list[dict[str, object]]:
     """All rows of a list that another filter than time keeps short, such as the refunds of one charge.
 
-    Raises PagingStuck when the list cannot be read to its end.
+    Raises PagingStuck when the list cannot be read to its end, CloverError when a row has no id.
     """
     listing = _Listing(client, stream, limit=limit, filters=filters)
     rows: list[dict[str, object]] = []
@@ -86,7 +86,15 @@ def list_filtered(
         chain = listing.follow(None)
         while True:
             try:
-                rows += next(chain).rows
+                page = next(chain)
+                if page.broken:
+                    # Left out, its money would be missing; and nothing can ask for it alone.
+                    raise CloverError(
+                        f"Clover's list of {stream.kind}s by {', '.join(filters)} shows a row without an id.",
+                        path=stream.path,
+                        status=200,
+                    )
+                rows += page.rows
             except StopIteration as end:
                 if end.value is _End.REACHED:
                     return rows

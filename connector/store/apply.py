@@ -77,7 +77,9 @@ def _apply(connection: duckdb.DuckDBPyConnection, batch: Batch, load: _Load) -> 
     records = apply_versions(connection, "record_versions", ("data_type", "record_id"), **where)
     sources = apply_source_records(connection, **where)
     issues = findings.apply_issues(connection, at=load.loaded_at, **where)
-    findings.apply_held_back(connection, connection_id=connection_id, run_id=batch.run.run_id)
+    findings.apply_held_back(
+        connection, connection_id=connection_id, run_id=batch.run.run_id, released=batch.released
+    )
     findings.apply_open_orders(connection, connection_id=connection_id, at=batch.run.started_at)
     findings.apply_reconciliations(connection)
     has_snapshot = bool(orders.rows or deleted or records.rows or sources or issues)

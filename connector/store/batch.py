@@ -78,7 +78,9 @@ class Batch:
     files: table -> its NDJSON file or files; see ``apply`` for the columns. A file may be missing or empty.
     cursors: stream -> upper bound of the completed span, aware UTC; they move with the rows or not at all.
     deep_scans: tier -> when it was completed. tombstones: order ids Clover no longer has, or that may no
-    longer be published. orders_unchanged: orders that were looked at and came out as they are stored.
+    longer be published. released: (record kind, record id) of records that were held back and were looked at
+    again; those that this batch does not hold back once more are resolved. orders_unchanged: orders that were
+    looked at and came out as they are stored.
     """
 
     run: RunRow
@@ -87,6 +89,7 @@ class Batch:
     cursors: Mapping[str, datetime] = field(default_factory=dict)
     deep_scans: Mapping[str, datetime] = field(default_factory=dict)
     tombstones: Sequence[str] = ()
+    released: Sequence[tuple[str, str]] = ()
     orders_unchanged: int = 0
 
 

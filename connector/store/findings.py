@@ -4,6 +4,7 @@ For every order the run looked at, what it did not find again is closed: an issu
 an order settled. What it did not look at stays as it was.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 
 import duckdb
@@ -45,8 +46,17 @@ def apply_issues(
     return closed + opened
 
 
-def apply_held_back(connection: duckdb.DuckDBPyConnection, *, connection_id: str, run_id: str) -> None:
-    """Note records that are held back, and resolve those of looked-at orders that are no longer."""
+def apply_held_back(
+    connection: duckdb.DuckDBPyConnection,
+    *,
+    connection_id: str,
+    run_id: str,
+    released: Sequence[tuple[str, str]] = (),
+) -> None:
+    """Note records that are held back, and resolve those of looked-at orders that are no longer.
+
+    released: (record kind, record id) of records that were looked at themselves; their order may not be known.
+    """
     values = {"connection_id": connection_id, "run_id": run_id}
     connection.execute(
         """
@@ -59,11 +69,12 @@ def apply_held_back(connection: duckdb.DuckDBPyConnection, *, connection_id: str
         """
         UPDATE ledger.held_back h SET resolved_run = $run_id
         WHERE h.resolved_run IS NULL AND h.connection_id = $connection_id
-          AND h.order_id IN (SELECT order_id FROM temp.staged_seen_orders)
+          AND (h.order_id IN (SELECT order_id FROM temp.staged_seen_orders)
+            OR h.record_kind || ' ' || h.record_id IN (SELECT unnest($released)))
           AND NOT EXISTS (
             SELECT 1 FROM temp.holding s WHERE s.record_kind = h.record_kind AND s.record_id = h.record_id)
         """,
-        values,
+        {**values, "released": [f"{kind} {record_id}" for kind, record_id in released]},
     )
     connection.execute(
         """

@@ -170,11 +170,11 @@ def stored_rows(
             yield dict(zip(names, row, strict=True))
 
 
-def unreadable_records(connection: Connection, connection_id: str) -> tuple[tuple[str, str], ...]:
-    """(kind, id) of records that could not be read or mapped, and are still held back."""
+def unreadable_records(connection: Connection, connection_id: str) -> tuple[tuple[str, str, str | None], ...]:
+    """(kind, id, order id) of records that could not be read or mapped, and are still held back."""
     rows = connection.execute(
-        "SELECT DISTINCT record_kind, record_id FROM ledger.held_back WHERE connection_id = $connection"
-        " AND reason = 'unreadable' AND resolved_run IS NULL AND record_id NOT LIKE '(no id%' ORDER BY ALL",
+        "SELECT DISTINCT record_kind, record_id, order_id FROM ledger.held_back WHERE connection_id = $connection"
+        " AND reason = 'unreadable' AND resolved_run IS NULL ORDER BY ALL",
         {"connection": connection_id},
     )
     return tuple(rows.fetchall())

@@ -1,15 +1,15 @@
 """How one connection reaches Clover: its token, its pace, its archive, and the reads that a run needs."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
 from connector.clover.client import CloverClient
-from connector.clover.hydrate import Read, read_many, refunds_of_charge
+from connector.clover.hydrate import Read, read_many, refunds_of_charges
 from connector.clover.pages import Page, walk
 from connector.clover.streams import CHARGES, ORDERS, REFUNDS, Stream
 from connector.clover.window import Window
+from connector.errors import CloverError
 
 _STREAM_OF: Mapping[str, Stream] = {stream.kind: stream for stream in (CHARGES, ORDERS, REFUNDS)}
 
@@ -30,11 +30,8 @@ class CloverAccess:
         """Records by id; a record that Clover no longer has comes with ``row=None``."""
         return read_many(self.client, _STREAM_OF[kind], ids, workers=self.workers)
 
-    def refunds_of_charges(self, charge_ids: Iterable[str]) -> Iterator[tuple[str, list[dict[str, Any]]]]:
-        """(charge id, all its refunds), several charges at a time, in the order asked for."""
-        todo = list(charge_ids)
-        if not todo:
-            return
-        with ThreadPoolExecutor(max_workers=self.workers, thread_name_prefix="refunds") as pool:
-            found = pool.map(lambda charge_id: refunds_of_charge(self.client, charge_id), todo)
-            yield from zip(todo, found, strict=True)
+    def refunds_of_charges(
+        self, charge_ids: Iterable[str]
+    ) -> Iterator[tuple[str, list[dict[str, Any]] | CloverError]]:
+        """(charge id, all its refunds or why they cannot be read), several charges at a time, in order."""
+        return refunds_of_charges(self.client, charge_ids, workers=self.workers)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from connector.store.batch import NdjsonWriter, Table
-from connector.sync.intake import BrokenRow
+from connector.sync.intake import Intake
 from connector.sync.lineage import source_row
 from connector.sync.mapping import MappedBatch
 from connector.sync.polling import next_poll
@@ -24,6 +24,7 @@ class BatchFiles:
         self._writer = NdjsonWriter(directory)
         self._ids = {"company_id": company_id, "connection_id": connection_id}
         self.tombstones: list[str] = []
+        self.released: list[tuple[str, str]] = []
         self.held_back: Counter[str] = Counter()
         self.unreadable: list[str] = []
         self.issues: Counter[str] = Counter()
@@ -53,21 +54,17 @@ class BatchFiles:
         self.write_rows("open_orders", _open_rows(batch, at, open_since))
 
     def hold_back_broken(
-        self, broken: Iterable[BrokenRow], failed: Iterable[FailedRead], incomplete: Mapping[str, str]
+        self, intake: Intake, failed: Iterable[FailedRead], incomplete: Mapping[str, str]
     ) -> None:
         """Append rows that could not be used and records that could not be read; their orders stay as stored."""
-        for number, row in enumerate(broken):
-            self._hold_back(
-                row.kind,
-                row.record_id or f"(no id {number})",
-                None,
-                "unreadable",
-                row.detail,
-                unreadable=True,
-            )
+        for place, count in sorted(intake.unnamed.items(), key=lambda found: found[0].record_id):
+            detail = f"list rows without an id: {count}; this window is listed again until none is left"
+            self._hold_back(place.kind, place.record_id, None, "unreadable", detail, unreadable=True)
         for kind, record_id, order_id, detail in failed:
             self._hold_back(kind, record_id, order_id, "unreadable", detail, unreadable=True)
         self.write_rows("seen_orders", ({"order_id": order_id} for order_id in incomplete))
+        self.released += sorted(intake.asked_again)
+        self.released += [(place.kind, place.record_id) for place in intake.listed_again]
 
     def write_source_records(self, staging: Staging, gone: Iterable[Mapping[str, Any]]) -> None:
         """Append the records that belong to no order of the run; those of orders came with their batches.

@@ -12,7 +12,8 @@ from typing import Any, Protocol
 
 import orjson
 
-from connector.clover.hydrate import Read
+from connector.clover.hydrate import FAILURES_IN_A_ROW, Read
+from connector.errors import CloverError
 from connector.progress import Progress
 from connector.sync.intake import stage_embedded_refunds, staged
 from connector.sync.lineage import digest
@@ -29,8 +30,10 @@ class CloverReads(Protocol):
     def read_many(self, kind: str, ids: Iterable[str]) -> Iterator[Read]:
         """Records by id."""
 
-    def refunds_of_charges(self, charge_ids: Iterable[str]) -> Iterator[tuple[str, list[dict[str, Any]]]]:
-        """(charge id, all its refunds)."""
+    def refunds_of_charges(
+        self, charge_ids: Iterable[str]
+    ) -> Iterator[tuple[str, list[dict[str, Any]] | CloverError]]:
+        """(charge id, all its refunds, or why they cannot be read)."""
 
 
 class KnownRecords(Protocol):
@@ -51,7 +54,7 @@ class Completion:
     """Completes the dirty orders of one staging notebook.
 
     listed_since: start of this run's refund feed; refunds of charges made earlier are asked for by charge, because
-    that feed need not show them all.
+    that feed need not show them all. failed_before: (kind, id) of records that earlier runs could not read.
     """
 
     staging: Staging
@@ -60,6 +63,7 @@ class Completion:
     listed_since: datetime
     progress: Progress
     witness: Witness | None = None
+    failed_before: frozenset[tuple[str, str]] = frozenset()
 
     def run(self) -> None:
         """Read whatever is missing, round by round, until every dirty order is whole."""
@@ -106,17 +110,20 @@ class Completion:
     def _refunds(self, batch: list[str]) -> None:
         listed_since_ms = self.listed_since.timestamp() * 1000
         unseen = set(self._unseen_refunds(batch).values())
-        ask = [
-            sums.charge_id
+        ask = {
+            sums.charge_id: sums.order_id
             for sums in self.staging.charge_sums(batch)
             if sums.created_ms is None
             or sums.created_ms < listed_since_ms
             or sums.charge_claims != sums.charge_counted
             or sums.order_claims > sums.order_counted
             or sums.order_id in unseen
-        ]
+        }
         for charge_id, found in self.clover.refunds_of_charges(ask):
-            self.staging.add(self._kept_refund(charge_id, row) for row in found if row.get("id"))
+            if isinstance(found, CloverError):
+                self.staging.note_failed(CHARGE, charge_id, ask[charge_id], found.message)
+            else:
+                self.staging.add(self._kept_refund(charge_id, row) for row in found)
             self.progress.advance()
         # What even its charge no longer lists is asked for by its id: gone, or kept from the lists.
         self._read(REFUND, self._unseen_refunds(batch))
@@ -145,8 +152,12 @@ class Completion:
         return staged(REFUND, whole, self._list_hash(REFUND, str(row["id"]), whole))
 
     def _read(self, kind: str, wanted: Mapping[str, str | None]) -> None:
-        """Read records by id. wanted: id -> the order that needs it, where known."""
-        for read in self.clover.read_many(kind, list(wanted)):
+        """Read records by id. wanted: id -> the order that needs it, where known. What failed is not asked again."""
+        if kind == ORDER:
+            wanted = {order_id: order_id for order_id in wanted}
+        failed = {record_id for failed, record_id, _, _ in self.staging.failed() if failed == kind}
+        wanted = {record_id: order_id for record_id, order_id in wanted.items() if record_id not in failed}
+        for read in self._reads(kind, wanted):
             self.progress.advance()
             if read.error is not None:
                 self.staging.note_failed(kind, read.id, wanted[read.id], read.error.message)
@@ -157,6 +168,13 @@ class Completion:
                 self.staging.add([found])
                 if kind == CHARGE:
                     stage_embedded_refunds([found], self.staging)
+
+    def _reads(self, kind: str, ids: Iterable[str]) -> Iterator[Read]:
+        known_bad = [record_id for record_id in ids if (kind, record_id) in self.failed_before]
+        yield from self.clover.read_many(kind, [i for i in ids if (kind, i) not in self.failed_before])
+        # That these fail once more says nothing about Clover: never so many at once that it looks like an outage.
+        for start in range(0, len(known_bad), FAILURES_IN_A_ROW - 1):
+            yield from self.clover.read_many(kind, known_bad[start : start + FAILURES_IN_A_ROW - 1])
 
     def _list_hash(self, kind: str, record_id: str, record: Mapping[str, Any]) -> str:
         # A record read by id keeps the fingerprint of its list row, so that the next listing recognises it.

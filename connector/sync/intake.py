@@ -4,6 +4,7 @@ A row is known when its fingerprint equals that of the row last seen under this 
 costs list calls and nothing more.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
@@ -11,26 +12,24 @@ from connector.clover.streams import Stream, is_sparse
 from connector.sync.lineage import digest
 from connector.sync.records import Row, embedded, whole_number
 from connector.sync.staging import CHARGE, ORDER, REFUND, StagedRecord, Staging
+from connector.sync.unnamed import Unnamed
 
 KnownHashes = Callable[[str, list[str]], Mapping[str, str]]
 
 
-@dataclass(frozen=True, slots=True)
-class BrokenRow:
-    """A list row that cannot be used at all, e.g. without an id. ``detail`` holds no personal data."""
-
-    kind: str
-    record_id: str | None
-    detail: str
-
-
 @dataclass(slots=True)
 class Intake:
-    """Counts of what came in. rows: per kind, every row listed; changed: new or different rows."""
+    """What came in. rows: per kind, every row listed; changed: how many are new or different.
+
+    unnamed: where rows without an id lie, and how many. listed_again: windows of such rows from before that were
+    now listed to their end; asked_again: (kind, id) from before that could be asked for again.
+    """
 
     rows: dict[str, int] = field(default_factory=lambda: {CHARGE: 0, ORDER: 0, REFUND: 0})
     changed: int = 0
-    broken: list[BrokenRow] = field(default_factory=list)
+    unnamed: Counter[Unnamed] = field(default_factory=Counter)
+    listed_again: list[Unnamed] = field(default_factory=list)
+    asked_again: set[tuple[str, str]] = field(default_factory=set)
 
 
 def take_in(

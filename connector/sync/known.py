@@ -14,6 +14,7 @@ import orjson
 from connector.store import known_reads as reads
 from connector.store.interface import Reader
 from connector.sync.staging import CHARGE
+from connector.sync.unnamed import Unnamed, unnamed_of
 from transforms.canonical import payment_dates
 from transforms.model import PreviousVersion
 
@@ -120,9 +121,15 @@ class Known:
         """Ids of the runs whose data was loaded."""
         return reads.loaded_runs(self.reader.connection, self.connection_id)
 
-    def unreadable_records(self) -> tuple[tuple[str, str], ...]:
-        """(kind, id) of records held back because they could not be read or mapped."""
-        return reads.unreadable_records(self.reader.connection, self.connection_id)
+    def unreadable_records(self) -> tuple[tuple[str, str, str | None], ...]:
+        """(kind, id, order id) of records held back because they could not be read or mapped."""
+        held = reads.unreadable_records(self.reader.connection, self.connection_id)
+        return tuple(record for record in held if unnamed_of(*record[:2]) is None)
+
+    def unnamed(self) -> tuple[Unnamed, ...]:
+        """Windows whose lists showed rows without an id that are still held back."""
+        held = reads.unreadable_records(self.reader.connection, self.connection_id)
+        return tuple(place for record in held if (place := unnamed_of(*record[:2])) is not None)
 
     def orders_to_poll(self, at: datetime) -> tuple[str, ...]:
         """Unsettled orders that are due to be looked at again."""

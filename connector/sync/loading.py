@@ -42,6 +42,7 @@ class Loading:
                 cursors=cursors,
                 deep_scans=dict.fromkeys(span.deep_scans, self.report.started_at),
                 tombstones=files.tombstones,
+                released=files.released,
                 orders_unchanged=unchanged,
             )
         )

@@ -13,13 +13,14 @@ from connector.progress import Progress
 from connector.sync.access import CloverAccess
 from connector.sync.batch_files import BatchFiles
 from connector.sync.completion import Completion
-from connector.sync.intake import BrokenRow, Intake, take_in
+from connector.sync.intake import Intake, KnownHashes, take_in
 from connector.sync.known import Known
 from connector.sync.listing import ListJob, read_jobs
 from connector.sync.mapping import MappedBatch, MappingTask, RawGroup, Unpaid, map_batch
 from connector.sync.side_records import SideRecords, merchant_records
 from connector.sync.spans import Span
 from connector.sync.staging import ORDER, Staging
+from connector.sync.unnamed import Unnamed, around, overlaps
 from connector.sync.witness import Witness
 from transforms.model import Merchant
 
@@ -32,7 +33,8 @@ _ROWS_A_COMMIT = 75_000
 class Plan:
     """What one commit of a run does. pieces: adjoining spans still to be read, oldest first.
 
-    poll: unsettled orders that are due. retry: (kind, id) of records that could not be read or mapped before.
+    poll: unsettled orders that are due. retry: (kind, id, order id) of records that could not be read or mapped before.
+    unnamed: windows that showed rows without an id.
     read_sparse_again: sparse rows are read by id even where the row looks as it did. hints_since: from when the
     platform is asked what was modified, None when everything is read anyway.
     """
@@ -46,7 +48,8 @@ class Plan:
     unpaid_orders: Unpaid = "exclude"
     streams: tuple[Stream, ...] = STREAMS
     poll: tuple[str, ...] = ()
-    retry: tuple[tuple[str, str], ...] = ()
+    retry: tuple[tuple[str, str, str | None], ...] = ()
+    unnamed: tuple[Unnamed, ...] = ()
     read_sparse_again: bool = False
     hints_since: datetime | None = None
 
@@ -77,15 +80,20 @@ def read_piece(
     while left and intake.changed < _ROWS_A_COMMIT:
         _list_piece(left.pop(0), plan, access, known, staging, progress, intake)
     if not left:
-        for kind, record_id in plan.retry:
-            if not staging.holds(kind, record_id):
+        _list(_windows_left(plan, intake), plan, access, known.list_hashes, staging, progress, intake)
+        for kind, record_id, order_id in plan.retry:
+            intake.asked_again.add((kind, record_id))
+            if order_id is not None or kind == ORDER:
+                staging.mark_dirty([order_id or record_id], "unreadable before")
+            if kind != ORDER and not staging.holds(kind, record_id):
                 staging.point_at(kind, [(record_id, "")])
         staging.mark_dirty(plan.poll, "unsettled")
         if witness is not None and plan.hints_since is not None:
             staging.mark_dirty(
                 witness.changed_orders(plan.hints_since, plan.run_start), "modified on the platform"
             )
-    Completion(staging, access, known, plan.pieces[0].since, progress, witness).run()
+    failed_before = frozenset(intake.asked_again)
+    Completion(staging, access, known, plan.pieces[0].since, progress, witness, failed_before).run()
     return intake, left
 
 
@@ -101,21 +109,48 @@ def _list_piece(
     """List one piece; what is stored for it and was not listed makes its order dirty."""
     nothing_known = not known.has_any_created_between(piece.since, piece.until)
     hashes = _nothing if nothing_known else known.list_hashes
-    windows = Window(piece.since, piece.until).split(plan.window_days)
-    jobs = [ListJob(stream, window) for window in windows for stream in plan.streams]
-    progress.stage("extract", total=len(jobs))
-    for listed in read_jobs(jobs, access.walk, workers=access.workers):
-        stream = listed.job.stream
-        if listed.page is None:
-            progress.advance()
-            continue
-        intake.broken += [
-            BrokenRow(stream.kind, None, "a list row without an id") for _ in listed.page.broken
-        ]
-        take_in(stream, listed.page.rows, staging, hashes, intake, read_again=plan.read_sparse_again)
+    span = Window(piece.since, piece.until)
+    jobs = []
+    for stream in plan.streams:
+        again = [u.window for u in plan.unnamed if u.kind == stream.kind and overlaps(u.window, span)]
+        parts = [part for rest in around(span, again) for part in rest.split(plan.window_days)]
+        jobs += [ListJob(stream, window) for window in parts + again]
+    jobs.sort(key=lambda job: job.window.since)
+    _list(jobs, plan, access, hashes, staging, progress, intake)
     if not nothing_known:
         for stream in plan.streams:
             _look_for_vanished(stream, piece, known, staging)
+
+
+def _windows_left(plan: Plan, intake: Intake) -> list[ListJob]:
+    """Windows with rows without an id that no piece touched: they are behind every span, and listed all the same."""
+    streams = {stream.kind: stream for stream in plan.streams}
+    left = [u for u in plan.unnamed if u.kind in streams and u not in intake.listed_again]
+    return [ListJob(streams[u.kind], u.window) for u in left]
+
+
+def _list(
+    jobs: list[ListJob],
+    plan: Plan,
+    access: CloverAccess,
+    hashes: KnownHashes,
+    staging: Staging,
+    progress: Progress,
+    intake: Intake,
+) -> None:
+    open_before = set(plan.unnamed)
+    progress.stage("extract", total=len(jobs))
+    for listed in read_jobs(jobs, access.walk, workers=access.workers):
+        stream, page = listed.job.stream, listed.page
+        whole = Unnamed(stream.kind, listed.job.window)
+        if page is None:
+            progress.advance()
+            if whole in open_before:
+                intake.listed_again.append(whole)
+            continue
+        if page.broken:
+            intake.unnamed[whole] += len(page.broken)
+        take_in(stream, page.rows, staging, hashes, intake, read_again=plan.read_sparse_again)
 
 
 def _nothing(_kind: str, _ids: list[str]) -> Mapping[str, str]:
@@ -160,7 +195,7 @@ def map_piece(
         unchanged += batch.unchanged
         on_batch(batch)
         progress.advance(len(batch.seen))
-    files.hold_back_broken(intake.broken, staging.failed(), incomplete)
+    files.hold_back_broken(intake, staging.failed(), incomplete)
     files.write_rows("record_versions", side.rows(plan.company_id, plan.connection_id, known.documents))
     files.write_source_records(staging, known.gone_records(staging.gone()))
     return Mapped(mapped, unchanged)

@@ -217,6 +217,7 @@ class _Run:
             streams=tuple(s for s in STREAMS if self.mode.stream in (None, f"{s.kind}s")),
             poll=known.orders_to_poll(self.report.started_at) if ordinary else (),
             retry=known.unreadable_records() if ordinary else (),
+            unnamed=known.unnamed(),
             # A person who asks for a span wants all of it again; nobody has to on a first sync.
             read_sparse_again=cursor is not None
             and (self.mode.asks_for_a_span or "nightly" in todo[-1].deep_scans),
