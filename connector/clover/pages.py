@@ -31,6 +31,7 @@ LARGEST_PAGE = 100  # 101 is a 400: docs.clover.com, Paginate requests
 LONGEST_WINDOW_DAYS = 89.0  # one less than the limit of Clover's backend: docs.clover.com, 90-day limits
 _MOST_PAGES = 20_000  # of one window; two million rows
 _MOST_CUTS = 2_000  # windows read again in halves during one walk
+_LOOK_BACK = 5  # windows in which some row must be found before a list is called broken
 _TRIES = 3  # at a list that cannot be cut into halves
 _KNOWN_EMPTY = Window(EARLIEST, EARLIEST + timedelta(seconds=1))
 
@@ -191,7 +192,7 @@ class _Listing:
                     return _End.REACHED
                 if self.cursor_is_ignored:
                     # Every cursor is answered with the first page: only a short page is a whole list.
-                    if more and self._flag_always_says_more(by_id[fresh[-1]]):
+                    if more and self._flag_always_says_more(by_id[fresh[-1]], window):
                         more = None
                     is_whole = more is None and size < self.largest_page
                     return _End.REACHED if is_whole else self._doubt(more, size)
@@ -205,7 +206,7 @@ class _Listing:
             if more and repeats_only_cursor and not asked_again:
                 asked_again = True
                 continue
-            if more and self._flag_always_says_more(cursor_row):
+            if more and self._flag_always_says_more(cursor_row, window):
                 more = None
             if not more and repeats_only_cursor:
                 return _End.REACHED
@@ -277,7 +278,7 @@ class _Listing:
                 hint="Check that base_url points at Clover's Ecommerce API.",
             )
 
-    def _flag_always_says_more(self, last_row: dict[str, object] | None) -> bool:
+    def _flag_always_says_more(self, last_row: dict[str, object] | None, window: Window | None) -> bool:
         """Whether ``has_more`` says yes even where there cannot be more.
 
         Asked where the flag promises rows that do not come: first in a second long before Clover existed,
@@ -286,25 +287,29 @@ class _Listing:
         if self.flag_is_false_friend is None:
             nothing = self._ask(_KNOWN_EMPTY, None)
             self.flag_is_false_friend = not nothing.rows and nothing.has_more is True
-            if self.flag_is_false_friend and not self.largest_page:
-                self._insist_on_a_row()
+            if self.flag_is_false_friend and not self.largest_page and window is not None:
+                self._insist_on_a_row(window)
         if not self.flag_is_false_friend and last_row is not None:
             self.flag_is_false_friend = self._flag_says_more_after(last_row)
         return self.flag_is_false_friend
 
-    def _insist_on_a_row(self) -> None:
-        """A list that shows no row at any time and only ever promises some is broken; success would lose them."""
-        try:
-            body = self.client.get_json(self.stream.path, {"limit": 2}, permission=self.stream.permission)
-        except BadRequest:
-            return  # it wants a time filter, and with one it has had its say
-        head = unwrap(body, path=self.stream.path)
-        if head.has_more and not head.rows:
-            raise PagingStuck(
-                f"Clover's list of {self.stream.kind}s shows no row and says that there are more.",
-                path=self.stream.path,
-                hint="Sync again later. If it stays so, report the path to Clover.",
-            )
+    def _insist_on_a_row(self, window: Window) -> None:
+        """A list that shows no row at any time and only ever promises some is broken; success would lose them.
+
+        Asked window by window, back over more than a year: never without bounds, which is the whole history.
+        """
+        until = window.until
+        for _ in range(_LOOK_BACK):
+            since = max(until - timedelta(days=LONGEST_WINDOW_DAYS), EARLIEST)
+            head = self._ask(Window(since, until), None, limit=2)
+            if head.rows or not head.has_more:
+                return
+            until = since
+        raise PagingStuck(
+            f"Clover's list of {self.stream.kind}s shows no row and says that there are more.",
+            path=self.stream.path,
+            hint="Sync again later. If it stays so, report the path to Clover.",
+        )
 
     def _flag_says_more_after(self, row: dict[str, object]) -> bool:
         created = created_ms(row)

@@ -228,6 +228,27 @@ def test_every_question_is_bounded_dotted_and_in_milliseconds(client_for, list_s
         assert set(params) == {"created.gte", "created.lt", "limit"}
 
 
+@pytest.mark.parametrize("count", [0, 1, 150])
+def test_a_server_that_always_promises_more_is_never_asked_without_bounds(
+    client_for, list_server, charges, week, count
+):
+    """Without bounds the answer would be the merchant's whole history."""
+    server = list_server(charges(count), flag="always")
+    quiet = Window(week.since + timedelta(days=30), week.since + timedelta(days=37))
+    for window in (week, quiet):
+        found, _ = read_until_stuck(client_for(server), window, 100)
+        assert len(found) == (count if window is week else 0)
+    for params in server.asked:
+        since, until = int(params["created.gte"]), int(params["created.lt"])
+        assert 10**12 <= since < until <= since + 89 * 86_400_000
+
+
+def test_a_quiet_week_of_a_shop_that_sold_last_year_is_no_broken_list(client_for, list_server, charges, week):
+    server = list_server(charges(3), flag="always")
+    later = Window(week.since + timedelta(days=300), week.since + timedelta(days=307))
+    assert read_until_stuck(client_for(server), later, 100) == ([], None)
+
+
 def test_filters_stay_the_same_from_page_to_page(client_for, list_server, charges, week):
     server = list_server(charges(250))
     list(walk(client_for(server), CHARGES, week))
