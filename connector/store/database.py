@@ -22,7 +22,7 @@ TEMPORARY = Path("staging/duckdb.tmp")
 # Readable by DuckDB 1.4 and later, so that older command lines and DBeaver open what is published.
 STORAGE_VERSION = "v1.4.0"
 THREADS = min(4, os.cpu_count() or 1)
-MEMORY_LIMIT = 384 << 20
+MEMORY_LIMIT = 256 << 20
 _MAKE_ROOM = "Free disk space, then run it again. What was published before is unharmed."
 _RAISE_LIMIT = "Raise the limit on file size (ulimit -f), then run it again. What was published is unharmed."
 
@@ -95,7 +95,7 @@ def memory_database(directory: Path) -> duckdb.DuckDBPyConnection:
 
 
 def _memory_limit(connection: duckdb.DuckDBPyConnection) -> int:
-    """Bytes: 384 MiB (what is larger goes to disk beside the store), or half of what DuckDB itself would take.
+    """Bytes: 256 MiB (what is larger goes to disk beside the store), or half of what DuckDB itself would take.
 
     DuckDB knows the limits of containers.
     """

@@ -30,6 +30,20 @@ def list_hashes(connection: Connection, connection_id: str, kind: str, ids: list
     return dict(rows.fetchall())
 
 
+def list_hashes_between(
+    connection: Connection, connection_id: str, since: datetime, until: datetime
+) -> Iterator[tuple[str, str, str]]:
+    """(kind, record id, fingerprint of its list row) of current records created in a span, or nobody knows when."""
+    rows = connection.execute(
+        "SELECT kind, record_id, list_hash FROM ledger.source_records WHERE connection_id = $connection"
+        " AND replaced_by IS NULL AND NOT is_deleted"
+        " AND (created_at IS NULL OR (created_at >= $since AND created_at < $until))",
+        {"connection": connection_id, "since": _bare(since), "until": _bare(until)},
+    )
+    while found := rows.fetchmany(10_000):
+        yield from found
+
+
 def records_of_orders(
     connection: Connection, connection_id: str, order_ids: list[str]
 ) -> Mapping[str, list[tuple[str, str]]]:
@@ -97,18 +111,6 @@ def created_between(
         {"connection": connection_id, "kind": kind, "since": _bare(since), "until": _bare(until)},
     )
     return dict(rows.fetchall())
-
-
-def has_any_created_between(
-    connection: Connection, connection_id: str, since: datetime, until: datetime
-) -> bool:
-    """Whether any current record was created in ``since <= created < until``."""
-    row = connection.execute(
-        "SELECT 1 FROM ledger.source_records WHERE connection_id = $connection AND replaced_by IS NULL"
-        " AND created_at >= $since AND created_at < $until LIMIT 1",
-        {"connection": connection_id, "since": _bare(since), "until": _bare(until)},
-    ).fetchone()
-    return row is not None
 
 
 def current_versions(

@@ -167,7 +167,7 @@ class Completion:
                 found = staged(kind, read.row, self._list_hash(kind, read.id, read.row))
                 self.staging.add([found])
                 if kind == CHARGE:
-                    stage_embedded_refunds([found], self.staging)
+                    stage_embedded_refunds([read.row], self.staging)
 
     def _reads(self, kind: str, ids: Iterable[str]) -> Iterator[Read]:
         known_bad = [record_id for record_id in ids if (kind, record_id) in self.failed_before]

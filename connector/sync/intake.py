@@ -8,8 +8,10 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
+import orjson
+
 from connector.clover.streams import Stream, is_sparse
-from connector.sync.lineage import digest
+from connector.sync.lineage import fingerprint
 from connector.sync.records import Row, embedded, whole_number
 from connector.sync.staging import CHARGE, ORDER, REFUND, StagedRecord, Staging
 from connector.sync.unnamed import Unnamed
@@ -46,46 +48,65 @@ def take_in(
     known: (kind, ids) -> list hashes as stored. read_again: sparse rows are read by id even where the row itself
     did not change, because a sparse row hides most of its record (deep scans).
     """
-    listed = [(str(row["id"]), digest(row), row) for row in rows]
+    listed = [(str(row["id"]), *fingerprint(row), row) for row in rows]
     intake.rows[stream.kind] += len(listed)
-    hashes = known(stream.kind, [record_id for record_id, _, _ in listed])
-    staging.note_seen(stream.kind, ((record_id, list_hash) for record_id, list_hash, _ in listed))
-    full, sparse = [], []
-    for record_id, list_hash, row in listed:
+    hashes = known(stream.kind, [record_id for record_id, _, _, _ in listed])
+    kept, changed_rows, seen, sparse = [], [], [], []
+    for record_id, text, list_hash, row in listed:
         is_known = hashes.get(record_id) == list_hash
         if is_sparse(stream, row):
+            seen.append((record_id, list_hash))
             if not is_known or read_again:
                 sparse.append((record_id, list_hash))
-        elif not is_known:
-            full.append(staged(stream.kind, row, list_hash))
-    intake.changed += len(full) + len(sparse)
-    staging.add(full)
+        elif is_known:
+            seen.append((record_id, list_hash))
+        else:
+            kept.append(staged(stream.kind, row, list_hash, text=text, is_listed=True))
+            changed_rows.append(row)
+    intake.changed += len(kept) + len(sparse)
+    staging.note_seen(stream.kind, seen)
+    staging.add(kept)
     staging.point_at(stream.kind, sparse)
     if stream.kind == CHARGE:
-        stage_embedded_refunds(full, staging)
+        stage_embedded_refunds(changed_rows, staging)
 
 
-def staged(kind: str, row: Row, list_hash: str) -> StagedRecord:
-    """A record ready to be kept: its order where the record itself names one, and what it says was given back."""
+def staged(
+    kind: str, row: Row, list_hash: str, *, text: bytes | None = None, is_listed: bool = False
+) -> StagedRecord:
+    """A record ready to be kept: its order where the record itself names one, and what it says was given back.
+
+    text: the row as JSON, where the caller has it already.
+    """
     record_id, created_ms = str(row["id"]), whole_number(row.get("created"))
+    order_id = charge_id = reference = None
+    is_failed, names = False, tuple[str, ...]()
     if kind == ORDER:
+        order_id = record_id
         gives = whole_number(row.get("amount_returned")) or 0
         names = tuple(sorted(charges_named_by(row)))
         reference = _text(row.get("external_reference_id"))
-        return StagedRecord(
-            kind, record_id, record_id, None, created_ms, list_hash, dict(row), gives, False, names, reference
-        )
-    if kind == CHARGE:
+    elif kind == CHARGE:
         # A charge that truly has no order becomes an order of its own, under the charge's id.
         order_id = _text(row.get("order")) or record_id
         gives = whole_number(row.get("amount_refunded")) or 0
         is_failed = row.get("status") == "failed"
-        return StagedRecord(
-            kind, record_id, order_id, None, created_ms, list_hash, dict(row), gives, is_failed
-        )
-    charge_id = _text(row.get("charge"))
+    else:
+        charge_id = _text(row.get("charge"))
+        gives = counted_amount(row)
     return StagedRecord(
-        kind, record_id, None, charge_id, created_ms, list_hash, dict(row), counted_amount(row)
+        kind,
+        record_id,
+        order_id,
+        charge_id,
+        created_ms,
+        list_hash,
+        orjson.dumps(row) if text is None else text,
+        gives,
+        is_failed,
+        names,
+        reference,
+        is_listed,
     )
 
 
@@ -102,15 +123,16 @@ def counted_amount(refund: Row) -> int:
     return (whole_number(refund.get("amount")) or 0) if refund.get("status") in (None, "succeeded") else 0
 
 
-def stage_embedded_refunds(charges: Iterable[StagedRecord], staging: Staging) -> None:
+def stage_embedded_refunds(charges: Iterable[Row], staging: Staging) -> None:
     """Refunds that travel inside a charge (the ten most recent) are records like any other."""
     found = []
     for charge in charges:
-        for refund in embedded(charge.payload.get("refunds")):
+        for refund in embedded(charge.get("refunds")):
             if refund.get("id") and not staging.holds(REFUND, str(refund["id"])):
-                whole = {"charge": charge.id, **refund}
+                whole = {"charge": str(charge["id"]), **refund}
                 if {"amount", "status", "created"} <= whole.keys():
-                    found.append(staged(REFUND, whole, digest(whole)))
+                    text, list_hash = fingerprint(whole)
+                    found.append(staged(REFUND, whole, list_hash, text=text))
     staging.add(found)
 
 

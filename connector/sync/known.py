@@ -62,13 +62,18 @@ class Known:
             return {}
         return reads.created_between(self.reader.connection, self.connection_id, kind, since, until)
 
-    def has_any_created_between(self, since: datetime, until: datetime) -> bool:
-        """Whether any record created in the span is stored; Clover rounds times, so a little more is looked at."""
-        if self.is_new:
-            return False
-        return reads.has_any_created_between(
-            self.reader.connection, self.connection_id, since - _ROUNDING, until + _ROUNDING
-        )
+    def list_hashes_between(self, since: datetime, until: datetime) -> dict[str, dict[str, str]]:
+        """Kind -> record id -> fingerprint of its list row, of what was created in a span.
+
+        Clover rounds times, so a little more is looked at. Empty when nothing is stored for the span.
+        """
+        found: dict[str, dict[str, str]] = {}
+        if not self.is_new:
+            for kind, record_id, list_hash in reads.list_hashes_between(
+                self.reader.connection, self.connection_id, since - _ROUNDING, until + _ROUNDING
+            ):
+                found.setdefault(kind, {})[record_id] = list_hash
+        return found
 
     def previous(self, order_ids: list[str]) -> dict[str, PreviousVersion]:
         """Order id -> its current version, also one that was deleted (its date must not go back)."""

@@ -32,7 +32,13 @@ _CARD = re.compile(r"\b(?:\d[ -]?){13,19}\b")
 
 def digest(row: object) -> str:
     """A stable fingerprint of a JSON value: equal for equal content whatever the order of its keys."""
-    return hashlib.blake2b(orjson.dumps(row, option=orjson.OPT_SORT_KEYS), digest_size=16).hexdigest()
+    return fingerprint(row)[1]
+
+
+def fingerprint(row: object) -> tuple[bytes, str]:
+    """(JSON with sorted keys, its digest)."""
+    text = orjson.dumps(row, option=orjson.OPT_SORT_KEYS)
+    return text, hashlib.blake2b(text, digest_size=16).hexdigest()
 
 
 def without_personal_data(row: Row) -> dict[str, Any]:

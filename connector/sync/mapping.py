@@ -33,17 +33,10 @@ Unpaid = Literal["exclude", "include"]
 
 @dataclass(frozen=True, slots=True)
 class RawGroup:
-    """The raw records of one order, not decoded. order_gone: Clover answers 404 for the order itself.
-
-    has_shared_reference: the merchant gave its number to another order too.
-    vanished: stored charges that Clover no longer has, as JSON, marked as voided.
-    """
+    """The raw records of one order, not decoded."""
 
     order_id: str
     records: list[KeptRecord]
-    vanished: list[bytes]
-    order_gone: bool = False
-    has_shared_reference: bool = False
 
     def of(self, kind: str) -> list[dict[str, Any]]:
         """The decoded records of one kind."""
@@ -52,12 +45,19 @@ class RawGroup:
 
 @dataclass(frozen=True, slots=True)
 class MappingTask:
-    """What one batch needs. previous: order id -> the version stored before."""
+    """What one batch needs beside the records. previous: order id -> the version stored before.
+
+    vanished: order id -> stored charges that Clover no longer has, as JSON, marked as voided. gone: orders that Clover
+    answers 404 for. shared: orders whose number the merchant gave to another order too.
+    """
 
     company_id: str
     connection_id: str
     merchant: Merchant
-    groups: list[RawGroup]
+    order_ids: list[str]
+    vanished: Mapping[str, list[bytes]]
+    gone: frozenset[str]
+    shared: frozenset[str]
     previous: Mapping[str, PreviousVersion]
     run_start: datetime
     unpaid_orders: Unpaid = "exclude"
@@ -107,14 +107,15 @@ class MappedBatch:
     newest: dict[tuple[str, str], tuple[datetime, Identified]] = field(default_factory=dict)
 
 
-def map_batch(task: MappingTask) -> MappedBatch:
-    """Map every group of the batch; never raises for anything Clover may have sent."""
+def map_batch(task: MappingTask, records: Mapping[str, list[KeptRecord]]) -> MappedBatch:
+    """Map every order of the batch; never raises for anything Clover may have sent. records: by order id."""
     batch = MappedBatch()
     ids = {"company_id": task.company_id, "connection_id": task.connection_id}
-    for raw in task.groups:
-        batch.seen.append(raw.order_id)
+    for order_id in task.order_ids:
+        raw = RawGroup(order_id, records[order_id])
+        batch.seen.append(order_id)
         batch.source_lines += [line(source_row(ids, record)) for record in raw.records]
-        if raw.order_gone:
+        if order_id in task.gone:
             _order_gone(raw, task, batch)
         else:
             _map_one(raw, task, batch)
@@ -133,7 +134,7 @@ def line(row: Mapping[str, Any]) -> bytes:
 
 def _map_one(raw: RawGroup, task: MappingTask, batch: MappedBatch) -> None:
     order = next(iter(raw.of(ORDER)), None)
-    charges = raw.of(CHARGE) + [orjson.loads(charge) for charge in raw.vanished]
+    charges = raw.of(CHARGE) + [orjson.loads(charge) for charge in task.vanished.get(raw.order_id, ())]
     group, unreadable = parse_group(order, charges, raw.of(REFUND))
     if unreadable:
         # An order with one record that cannot be read would show wrong money; what was stored before stays.
@@ -156,7 +157,7 @@ def _map_one(raw: RawGroup, task: MappingTask, batch: MappedBatch) -> None:
         previous=previous,
         run_start=task.run_start,
         unpaid_orders=task.unpaid_orders,
-        unique_reference=not raw.has_shared_reference,
+        unique_reference=raw.order_id not in task.shared,
     )
     currency = mapped.order.currency if mapped.order else None
     batch.issues += [(issue, currency) for issue in mapped.issues]

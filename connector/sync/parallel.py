@@ -8,9 +8,12 @@ import os
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
+from functools import lru_cache
+from pathlib import Path
 from types import TracebackType
 
 from connector.sync.mapping import MappedBatch, MappingTask, map_batch
+from connector.sync.staging import Staging
 
 WORTH_IT_FROM = 3_000  # orders; below, starting the processes costs more than they save
 
@@ -22,15 +25,16 @@ class MappingProcesses:
         self._workers = workers or min(4, os.cpu_count() or 1)
         self._pool: ProcessPoolExecutor | None = None
 
-    def map(self, tasks: Iterable[MappingTask]) -> Iterator[MappedBatch]:
-        """The mapped batches of all tasks, in order."""
+    def map(self, tasks: Iterable[MappingTask], staging: Staging) -> Iterator[MappedBatch]:
+        """The mapped batches of all tasks, in order. The processes read the records from the notebook themselves."""
+        staging.share()
         if self._pool is None:
             # Threads are running (lists, log): forking them could copy a held lock.
             context = multiprocessing.get_context("spawn")
             self._pool = ProcessPoolExecutor(max_workers=self._workers, mp_context=context)
         waiting: deque[Future[MappedBatch]] = deque()
         for task in tasks:
-            waiting.append(self._pool.submit(map_batch, task))
+            waiting.append(self._pool.submit(_map_staged, task, staging.path))
             if len(waiting) > self._workers + 1:
                 yield waiting.popleft().result()
         while waiting:
@@ -44,3 +48,12 @@ class MappingProcesses:
     ) -> None:
         if self._pool is not None:
             self._pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _map_staged(task: MappingTask, notebook: Path) -> MappedBatch:
+    return map_batch(task, _open(notebook).records_of(task.order_ids))
+
+
+@lru_cache(maxsize=1)
+def _open(notebook: Path) -> Staging:
+    return Staging.reading(notebook)

@@ -3,7 +3,7 @@
 Neither touches the store's file: what earlier runs stored is read from the published snapshot.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -16,7 +16,8 @@ from connector.sync.completion import Completion
 from connector.sync.intake import Intake, KnownHashes, take_in
 from connector.sync.known import Known
 from connector.sync.listing import ListJob, read_jobs
-from connector.sync.mapping import MappedBatch, MappingTask, RawGroup, Unpaid, map_batch
+from connector.sync.mapping import MappedBatch, MappingTask, Unpaid, map_batch
+from connector.sync.parallel import WORTH_IT_FROM, MappingProcesses
 from connector.sync.side_records import SideRecords, merchant_records
 from connector.sync.spans import Span
 from connector.sync.staging import ORDER, Staging
@@ -107,8 +108,7 @@ def _list_piece(
     intake: Intake,
 ) -> None:
     """List one piece; what is stored for it and was not listed makes its order dirty."""
-    nothing_known = not known.has_any_created_between(piece.since, piece.until)
-    hashes = _nothing if nothing_known else known.list_hashes
+    stored = known.list_hashes_between(piece.since, piece.until)
     span = Window(piece.since, piece.until)
     jobs = []
     for stream in plan.streams:
@@ -116,8 +116,8 @@ def _list_piece(
         parts = [part for rest in around(span, again) for part in rest.split(plan.window_days)]
         jobs += [ListJob(stream, window) for window in parts + again]
     jobs.sort(key=lambda job: job.window.since)
-    _list(jobs, plan, access, hashes, staging, progress, intake)
-    if not nothing_known:
+    _list(jobs, plan, access, lambda kind, _ids: stored.get(kind, {}), staging, progress, intake)
+    if stored:
         for stream in plan.streams:
             _look_for_vanished(stream, piece, known, staging)
 
@@ -153,10 +153,6 @@ def _list(
         take_in(stream, page.rows, staging, hashes, intake, read_again=plan.read_sparse_again)
 
 
-def _nothing(_kind: str, _ids: list[str]) -> Mapping[str, str]:
-    return {}
-
-
 def _look_for_vanished(stream: Stream, piece: Span, known: Known, staging: Staging) -> None:
     """A record that is stored for this span but was not listed was deleted, or moved: its order is read anew."""
     stored = known.created_between(stream.kind, piece.since, piece.until)
@@ -174,12 +170,12 @@ def map_piece(
     progress: Progress,
     *,
     intake: Intake,
-    run_batches: Callable[[Iterable[MappingTask]], Iterable[MappedBatch]] | None = None,
+    processes: MappingProcesses | None = None,
     on_batch: Callable[[MappedBatch], None] = lambda _batch: None,
 ) -> Mapped:
     """Map every dirty order and write what changed into the batch files.
 
-    run_batches: maps the batches elsewhere, in order, e.g. in other processes; here when None.
+    processes: map the batches when there are many; here when None.
     """
     progress.stage("map", total=staging.count_dirty())
     mapped = unchanged = 0
@@ -187,7 +183,12 @@ def map_piece(
     for data_type, record in merchant_records(plan.merchant):
         side.gather(data_type, record, plan.run_start)
     incomplete = _incomplete_orders(staging)
-    for batch in (run_batches or _here)(_tasks(plan, staging, known, incomplete)):
+    tasks = _tasks(plan, staging, known, incomplete)
+    if processes is not None and staging.count_dirty() >= WORTH_IT_FROM:
+        batches: Iterable[MappedBatch] = processes.map(tasks, staging)
+    else:
+        batches = (map_batch(task, staging.records_of(task.order_ids)) for task in tasks)
+    for batch in batches:
         files.write(batch, plan.run_start, known.open_since(list(batch.open_reasons)))
         for found in batch.side_records:
             side.gather(found.data_type, found.record, found.as_of)
@@ -208,34 +209,19 @@ def _incomplete_orders(staging: Staging) -> dict[str, str]:
 
 def _tasks(plan: Plan, staging: Staging, known: Known, incomplete: dict[str, str]) -> Iterator[MappingTask]:
     after = ""
-    gone = {record_id for kind, record_id in staging.gone() if kind == ORDER}
+    gone = frozenset(record_id for kind, record_id in staging.gone() if kind == ORDER)
     while ids := staging.dirty_orders(after, _BATCH):
         after = ids[-1]
         whole = [order_id for order_id in ids if order_id not in incomplete]
-        records = staging.records_of(whole)
-        vanished = known.vanished_charges(whole, staging.is_gone, staging.holds)
-        shared = staging.orders_with_shared_references(whole)
-        groups = [
-            RawGroup(
-                order_id,
-                records[order_id],
-                vanished.get(order_id, []),
-                order_gone=order_id in gone,
-                has_shared_reference=order_id in shared,
-            )
-            for order_id in whole
-        ]
-        previous = known.previous(whole)
         yield MappingTask(
             plan.company_id,
             plan.connection_id,
             plan.merchant,
-            groups,
-            previous,
+            whole,
+            known.vanished_charges(whole, staging.is_gone, staging.holds),
+            gone.intersection(whole),
+            frozenset(staging.orders_with_shared_references(whole)),
+            known.previous(whole),
             plan.run_start,
             plan.unpaid_orders,
         )
-
-
-def _here(tasks: Iterable[MappingTask]) -> Iterable[MappedBatch]:
-    return map(map_batch, tasks)

@@ -70,4 +70,4 @@ def _stage_row(stream: Stream, row: dict[str, Any], charge_id: str | None, stagi
     record = staged(stream.kind, row, staging.list_hash(stream.kind, str(row["id"])) or list_hash)
     staging.add([record])
     if stream.kind == CHARGE:
-        stage_embedded_refunds([record], staging)
+        stage_embedded_refunds([row], staging)

@@ -26,7 +26,7 @@ from connector.sync.known import Known, known_of
 from connector.sync.loading import Loading
 from connector.sync.mapping import MappedBatch
 from connector.sync.modes import SyncMode
-from connector.sync.parallel import WORTH_IT_FROM, MappingProcesses
+from connector.sync.parallel import MappingProcesses
 from connector.sync.pipeline import Plan, map_piece, read_piece
 from connector.sync.replay import stage_archive
 from connector.sync.report import Change, RunReport
@@ -167,7 +167,6 @@ class _Run:
                     if self.mode.dry_run:
                         report.changes.extend(_changes(batch, known))
 
-                is_large = staging.count_dirty() >= WORTH_IT_FROM
                 result = map_piece(
                     plan,
                     staging,
@@ -175,7 +174,7 @@ class _Run:
                     files,
                     self.progress,
                     intake=intake,
-                    run_batches=self.processes.map if is_large else None,
+                    processes=self.processes,
                     on_batch=note_changes,
                 )
         finally:

@@ -8,17 +8,16 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
-
-import orjson
+from typing import NamedTuple
 
 _SCHEMA = """
 CREATE TABLE records(
   kind TEXT NOT NULL, id TEXT NOT NULL, order_id TEXT, charge_id TEXT, created_ms INTEGER,
-  list_hash TEXT NOT NULL, gives INTEGER NOT NULL, is_failed INTEGER NOT NULL, payload BLOB NOT NULL,
+  list_hash TEXT NOT NULL, gives INTEGER NOT NULL, is_failed INTEGER NOT NULL, is_listed INTEGER NOT NULL,
+  payload BLOB NOT NULL,
   PRIMARY KEY(kind, id));  -- with row ids: payloads are appended, only the key is looked for its place
 CREATE TABLE named(order_id TEXT NOT NULL, charge_id TEXT NOT NULL, PRIMARY KEY(order_id, charge_id)) WITHOUT ROWID;
-CREATE INDEX records_by_order ON records(order_id);
+CREATE INDEX records_by_order ON records(order_id, kind);
 CREATE INDEX refunds_by_charge ON records(charge_id, gives) WHERE kind = 'refund';
 CREATE TABLE reference(order_id TEXT PRIMARY KEY, reference TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE shared(reference TEXT PRIMARY KEY) WITHOUT ROWID;
@@ -39,7 +38,7 @@ class StagedRecord:
 
     gives: what it says was given back, minor units: a refund's counted amount, a charge's ``amount_refunded``, an
     order's ``amount_returned``. is_failed: a charge that never took money. names: charges that an order names.
-    reference: the merchant's own number of an order.
+    reference: the merchant's own number of an order. payload: the record as JSON. is_listed: it is a row of a list.
     """
 
     kind: str
@@ -48,11 +47,12 @@ class StagedRecord:
     charge_id: str | None
     created_ms: int | None
     list_hash: str
-    payload: dict[str, Any]
+    payload: bytes
     gives: int = 0
     is_failed: bool = False
     names: tuple[str, ...] = ()
     reference: str | None = None
+    is_listed: bool = False
 
 
 class KeptRecord(NamedTuple):
@@ -86,10 +86,24 @@ class Staging:
     """The notebook of one run of one connection. Not thread-safe: one thread writes, the readers of HTTP hand over."""
 
     def __init__(self, path: Path) -> None:
+        self.path = path
         self._db = sqlite3.connect(path, isolation_level=None)
         self._db.executescript(
             "PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF; PRAGMA cache_size=-65536;" + _SCHEMA
         )
+        self._db.execute("BEGIN")
+
+    @classmethod
+    def reading(cls, path: Path) -> "Staging":
+        """The notebook as another process reads it; ``share`` must have been called before."""
+        notebook = cls.__new__(cls)
+        notebook.path = path
+        notebook._db = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)
+        return notebook
+
+    def share(self) -> None:
+        """From now on other processes may read what was written."""
+        self._db.execute("COMMIT")
         self._db.execute("BEGIN")
 
     def close(self) -> None:
@@ -99,13 +113,14 @@ class Staging:
         """Keep records; a record read again replaces what was kept before."""
         records = list(records)
         self._db.executemany(
-            "INSERT INTO records VALUES(?,?,?,?,?,?,?,?,?) ON CONFLICT(kind, id) DO UPDATE SET "
+            "INSERT INTO records VALUES(?,?,?,?,?,?,?,?,?,?) ON CONFLICT(kind, id) DO UPDATE SET "
             "order_id=coalesce(excluded.order_id, order_id), charge_id=coalesce(excluded.charge_id, charge_id), "
             "created_ms=coalesce(excluded.created_ms, created_ms), list_hash=excluded.list_hash, "
-            "gives=excluded.gives, is_failed=excluded.is_failed, payload=excluded.payload",
+            "gives=excluded.gives, is_failed=excluded.is_failed, is_listed=max(excluded.is_listed, is_listed), "
+            "payload=excluded.payload",
             (
                 (r.kind, r.id, r.order_id, r.charge_id, r.created_ms, r.list_hash, r.gives, r.is_failed,
-                 orjson.dumps(r.payload))
+                 r.is_listed, r.payload)
                 for r in records
             ),
         )  # fmt: skip
@@ -118,7 +133,7 @@ class Staging:
         )
 
     def note_seen(self, kind: str, rows: Iterable[tuple[str, str]]) -> None:
-        """Remember (id, list hash) of every row that was listed, changed or not."""
+        """Remember (id, list hash) of rows that were listed and are not kept, as they changed nothing or are sparse."""
         self._db.executemany("INSERT OR REPLACE INTO seen VALUES(?,?,?)", ((kind, *row) for row in rows))
 
     def point_at(self, kind: str, rows: Iterable[tuple[str, str]]) -> None:
@@ -133,7 +148,9 @@ class Staging:
     def list_hash(self, kind: str, record_id: str) -> str | None:
         """The hash of the row as it was listed in this run, None when it was not listed."""
         row = self._db.execute(
-            "SELECT list_hash FROM seen WHERE kind=? AND id=?", (kind, record_id)
+            "SELECT list_hash FROM seen WHERE kind=?1 AND id=?2 UNION ALL "
+            "SELECT list_hash FROM records WHERE kind=?1 AND id=?2 AND is_listed LIMIT 1",
+            (kind, record_id),
         ).fetchone()
         return None if row is None else str(row[0])
 
@@ -153,6 +170,10 @@ class Staging:
     def mark_gone(self, kind: str, record_id: str) -> None:
         """Clover answered 404 for a record that is known."""
         self._db.execute("INSERT OR IGNORE INTO gone VALUES(?,?)", (kind, record_id))
+        self._db.execute(
+            "INSERT OR IGNORE INTO seen SELECT kind, id, list_hash FROM records WHERE kind=? AND id=? AND is_listed",
+            (kind, record_id),
+        )
         self._db.execute("DELETE FROM records WHERE kind=? AND id=?", (kind, record_id))
 
     def note_failed(self, kind: str, record_id: str, order_id: str | None, detail: str) -> None:

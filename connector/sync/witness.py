@@ -19,7 +19,7 @@ from connector.clover.platform import (
 )
 from connector.clover.window import Window
 from connector.errors import CloverError, Deauthorized, PermissionMissing
-from connector.sync.lineage import digest
+from connector.sync.lineage import fingerprint
 from connector.sync.platform_lines import PLATFORM
 from connector.sync.records import whole_number
 from connector.sync.staging import StagedRecord
@@ -58,14 +58,15 @@ class Witness:
                 return
             if order is not None:
                 kept = _kept(order)
+                text, list_hash = fingerprint(kept)
                 yield StagedRecord(
                     PLATFORM,
                     order_id,
                     order_id,
                     None,
                     whole_number(kept.get("createdTime")),
-                    digest(kept),
-                    kept,
+                    list_hash,
+                    text,
                 )
 
     def profile(self) -> MerchantProfile | None:
