@@ -14,12 +14,14 @@ from typing import Any, Literal, TextIO
 
 import structlog
 
-from connector.redaction import redact, redact_value
+from connector.redaction import redact, redact_value, trace
 
 LogFormat = Literal["console", "json"]
 
 # Other people's loggers that say something for each request; only --verbose shows those lines.
-_CHATTY = ("httpx", "httpcore", "uvicorn.access", "asyncio", "urllib3", "filelock")
+_CHATTY = ("httpx", "uvicorn.access", "asyncio", "urllib3", "filelock")
+# Prints every header of every answer, whatever stands in it; nobody is shown that.
+_TOO_CHATTY = ("httpcore",)
 
 
 def configure_logging(
@@ -38,7 +40,7 @@ def configure_logging(
         structlog.stdlib.ExtraAdder(),
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.StackInfoRenderer(),
-        structlog.processors.format_exc_info,
+        structlog.processors.ExceptionRenderer(lambda failure: trace(failure[1])),
         redacted,
     ]
     renderer: structlog.typing.Processor = (
@@ -68,6 +70,8 @@ def configure_logging(
     root.setLevel(level)
     for name in _CHATTY:
         logging.getLogger(name).setLevel(logging.DEBUG if verbose else logging.WARNING)
+    for name in _TOO_CHATTY:
+        logging.getLogger(name).setLevel(logging.WARNING)
     logging.captureWarnings(True)
     warnings.simplefilter("default" if verbose else "ignore", DeprecationWarning)
     threading.excepthook = _thread_failed
@@ -101,4 +105,4 @@ def _interpolated(_logger: Any, _method: str, event: MutableMapping[str, Any]) -
 def _thread_failed(failure: threading.ExceptHookArgs) -> None:
     if failure.exc_type is not SystemExit:
         error = failure.exc_value
-        get_logger(__name__).error("thread.failed", error=str(error), exc_info=error)
+        get_logger(__name__).error("thread.failed", error=failure.exc_type.__name__, exc_info=error)

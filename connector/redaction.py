@@ -5,8 +5,11 @@ Known secrets are replaced wherever they stand; unknown ones by their shape or b
 """
 
 import re
+import traceback
 from collections.abc import Iterable, Mapping
 from typing import Any
+
+from connector.errors import ConnectorError
 
 HIDDEN = "[hidden]"
 
@@ -62,6 +65,21 @@ def redact(text: str) -> str:
     text = _CLOVER_TOKEN.sub(HIDDEN, text)
     text = _EMAIL.sub(HIDDEN, text)
     return _DIGITS.sub(_without_card, text)
+
+
+def trace(error: BaseException) -> str:
+    """The calls that led to an error and what kind it is, oldest cause first, without the values it met.
+
+    The words are kept where they are ours or the system's. Others quote what they choked on, such as a whole
+    order with its customer's name, and a name cannot be told from other words.
+    """
+    cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    kind = type(error)
+    name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+    words = f": {error}" if isinstance(error, ConnectorError | OSError) else ""
+    calls = "".join(traceback.format_tb(error.__traceback__))
+    before = "" if cause is None else f"{trace(cause)}\nwhich led to:\n"
+    return redact(f"{before}Traceback (most recent call last):\n{calls}{name}{words}")
 
 
 def redact_value(value: Any, *, key: str = "") -> Any:

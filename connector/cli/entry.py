@@ -3,7 +3,6 @@
 import importlib
 import os
 import sys
-import traceback
 from collections.abc import Sequence
 from typing import NoReturn
 
@@ -126,7 +125,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
         _report(
             invocation,
             "bug",
-            f"This should not happen: {type(error).__name__}: {error}",
+            f"This should not happen: {type(error).__name__}.",
             "Run it again with --verbose and report what it prints. What was published before is as it was.",
         )
         return 1
@@ -146,10 +145,11 @@ def _advice(error: OSError) -> str | None:
 
 def _report(invocation: Invocation, kind: str, message: str, hint: str | None, *, trace: bool = True) -> None:
     from connector.redaction import redact
+    from connector.redaction import trace as calls_of
 
     message, hint = redact(message), redact(hint) if hint else None
-    if invocation.verbose and trace:
-        click.echo(redact(traceback.format_exc()), err=True)
+    if invocation.verbose and trace and (error := sys.exception()) is not None:
+        click.echo(calls_of(error), err=True)
     click.echo(f"Error: {message}", err=True)
     if hint:
         click.echo(f"Next:  {hint}", err=True)

@@ -31,7 +31,8 @@ class EncryptedCredentials:
         if not keys:
             raise ConfigError(
                 "There is no key to open the stored OAuth tokens with.",
-                hint="Set CONNECTOR_KEY, or key_file in the configuration; connector init makes a key file.",
+                hint="Set CONNECTOR_KEY or key_file to the key they were stored with. If it is lost: "
+                "connector authorize",
             )
         self._directory = Path(directory)
         try:

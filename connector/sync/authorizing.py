@@ -2,17 +2,16 @@
 
 import webbrowser
 from collections.abc import Callable
-from pathlib import Path
 
 import httpx
 
 from connector.clover.authorize import authorize
-from connector.clover.credentials import ensure_key_file
+from connector.clover.credentials import ensure_key_file, load_keys
 from connector.clover.hosts import hosts_for
 from connector.clover.oauth import save_pair
 from connector.config import Config, Connection
 from connector.errors import ConfigError
-from connector.sync.oauth_source import credentials_of
+from connector.sync.oauth_source import credentials_of, key_file_of
 
 
 def authorize_connection(
@@ -36,9 +35,11 @@ def authorize_connection(
             f"Connection {connection.id} has no oauth section, so there is nothing to authorise.",
             hint="Write oauth: {client_id: …} instead of token in the configuration.",
         )
-    if config.key_file is not None:
-        ensure_key_file(Path(config.key_file))
-    credentials = credentials_of(config)  # a missing key must be known before the merchant is asked
+    if not load_keys(key_file_of(config)):
+        ensure_key_file(
+            key_file_of(config)
+        )  # also where pairs lie that a lost key had closed: this one is new
+    credentials = credentials_of(config)
     hosts = hosts_for(connection.environment, connection.base_url, region=connection.region)
     found = authorize(
         authorize_url=oauth.authorize_url or hosts.authorize_url,

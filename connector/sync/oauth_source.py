@@ -1,14 +1,31 @@
 """The OAuth token of a connection, renewed where needed, its newest pair kept encrypted beside the store."""
 
-from connector.clover.credentials import EncryptedCredentials, load_keys
+from pathlib import Path
+
+from connector.clover.credentials import EncryptedCredentials, ensure_key_file, load_keys
 from connector.clover.hosts import hosts_for
 from connector.clover.oauth import OAuthToken
 from connector.config import Config, Connection
 
 
 def credentials_of(config: Config) -> EncryptedCredentials:
-    """Where OAuth pairs are kept. Raises ConfigError when there is no key to encrypt them with."""
-    return EncryptedCredentials(config.store_directory / "credentials", load_keys(config.key_file))
+    """Where OAuth pairs are kept. The key that encrypts them is made when the first pair comes.
+
+    Raises ConfigError when pairs are kept already and there is no key to open them with.
+    """
+    directory = config.store_directory / "credentials"
+    key_file = key_file_of(config)
+    keys = load_keys(key_file)
+    if not keys and not any(directory.glob("*.fernet")):
+        ensure_key_file(key_file)
+        keys = load_keys(key_file)
+    return EncryptedCredentials(directory, keys)
+
+
+def key_file_of(config: Config) -> Path:
+    """Where the key lies unless CONNECTOR_KEY holds it: beside the store, so that a copy of the store lacks it."""
+    store = config.store_directory
+    return config.key_file or store.with_name(f"{store.name}.key")
 
 
 def oauth_source(config: Config, connection: Connection) -> OAuthToken:
