@@ -50,7 +50,8 @@ def check(invocation: Invocation, as_json: bool) -> int:
 
 
 def _examine(invocation: Invocation, config: Config) -> Iterator[Finding]:
-    from connector.cli.reaching import host_date, probing_client
+    from connector.cli.examination_platform import examine_platform
+    from connector.cli.reaching import host_date, platform_client, probing_client
 
     yield Finding("config", "ok", f"{invocation.config_path}, {sum(1 for _ in config.pairs())} connection(s)")
     yield from examine_ids(config)
@@ -60,6 +61,7 @@ def _examine(invocation: Invocation, config: Config) -> Iterator[Finding]:
     yield examine_clock(lambda: host_date(first), lambda: datetime.now(UTC))
     for company, connection in config.pairs():
         yield from examine_connection(company, connection, lambda one: probing_client(config, one))
+        yield from examine_platform(company, connection, lambda one: platform_client(config, one))
 
 
 def _print(finding: Finding) -> None:

@@ -116,11 +116,11 @@ def line_items(client: CloverClient, merchant_id: str, order_id: str) -> list[Ro
 
 
 def customers(client: CloverClient, merchant_id: str) -> Iterator[list[Row]]:
-    """Pages of all customers with e-mails and phone numbers. Cards are never asked for.
+    """Pages of all customers with addresses, e-mails and phone numbers. Cards are never asked for.
 
     There is no filter by change, so this is always the whole list.
     """
-    expand = [("expand", "emailAddresses,phoneNumbers")]
+    expand = [("expand", "addresses,emailAddresses,phoneNumbers")]
     yield from _pages(client, _path(merchant_id, "customers"), expand, "Read customers")
 
 

@@ -1,6 +1,7 @@
 """Reads for a run: what is already stored of one connection. Ids go in as one list parameter."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -9,6 +10,34 @@ import duckdb
 
 Connection = duckdb.DuckDBPyConnection
 _STREAMS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class StoredMerchant:
+    """Who the merchant was when the last run was loaded; None where nobody knew."""
+
+    name: str | None
+    country: str | None
+    currency: str | None
+
+
+def merchant(connection: Connection, connection_id: str) -> StoredMerchant | None:
+    """The merchant of a connection, None before its first run."""
+    row = connection.execute(
+        "SELECT merchant_name, country, currency FROM ledger.connections WHERE connection_id = $connection",
+        {"connection": connection_id},
+    ).fetchone()
+    return None if row is None else StoredMerchant(*row)
+
+
+def record_ids(connection: Connection, connection_id: str, data_type: str) -> set[str]:
+    """Ids of all current customers, products and the like."""
+    rows = connection.execute(
+        "SELECT record_id FROM ledger.record_versions WHERE connection_id = $connection"
+        " AND data_type = $data_type AND replaced_by IS NULL AND NOT is_deleted",
+        {"connection": connection_id, "data_type": data_type},
+    )
+    return {row[0] for row in rows.fetchall()}
 
 
 def is_new(connection: Connection, connection_id: str) -> bool:

@@ -1,6 +1,6 @@
 """From the configuration to a live connection: token, pace and archive of one merchant."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,9 +12,12 @@ from connector.clover.archive import RawArchive
 from connector.clover.client import CloverClient
 from connector.clover.hosts import hosts_for
 from connector.clover.pacing import AppPacer, Pacer
+from connector.clover.platform import MerchantProfile
 from connector.clover.tokens import StaticToken, TokenSource
 from connector.config import Company, Config, Connection
+from connector.config.countries import ALPHA_3, UNKNOWN
 from connector.errors import ConfigError
+from connector.store.known_reads import StoredMerchant
 from connector.sync.access import CloverAccess
 from connector.sync.witness import Witness, call_witness
 from transforms.model import Merchant
@@ -116,14 +119,26 @@ def connected(
         yield CloverAccess(client, config.limits.concurrent_requests, config.sync.window_days)
 
 
-def merchant_of(connection: Connection, profile: Mapping[str, str] | None = None) -> Merchant:
-    """Whose books these are: the configuration's words; ``profile`` fills in what it leaves out."""
-    profile = profile or {}
+def merchant_of(
+    connection: Connection, profile: MerchantProfile | None = None, before: StoredMerchant | None = None
+) -> Merchant:
+    """Whose books these are: the configuration's words, else the platform's, else those of the last run.
+
+    Left out in the configuration are: a merchant_name that was not written, the country XXX, a currency that was
+    not written. before: so that a run to which the platform does not answer changes nothing.
+    """
+    name = connection.merchant_name
+    country, currency = connection.country, connection.currency
+    if "merchant_name" not in connection.model_fields_set:
+        name = (profile and profile.name) or (before and before.name) or name
+    if country == UNKNOWN:
+        told = ALPHA_3.get(((profile and profile.country) or "").upper())
+        country = told or (before and before.country) or country
     return Merchant(
         merchant_id=connection.merchant_id,
-        merchant_name=connection.merchant_name or profile.get("name"),
-        country=connection.country,
-        currency=connection.currency or profile.get("currency"),
+        merchant_name=name,
+        country=country,
+        currency=currency or (profile and profile.currency) or (before and before.currency) or None,
         timezone=connection.timezone,
     )
 

@@ -96,6 +96,14 @@ class Known:
             return {}
         return reads.documents(self.reader.connection, self.connection_id, data_type, ids)
 
+    def merchant(self) -> reads.StoredMerchant | None:
+        """Who the merchant was when the last run was loaded."""
+        return reads.merchant(self.reader.connection, self.connection_id)
+
+    def record_ids(self, data_type: str) -> set[str]:
+        """Ids of all stored customers, products and the like."""
+        return reads.record_ids(self.reader.connection, self.connection_id, data_type)
+
     def vanished_charges(
         self, order_ids: list[str], is_gone: Callable[[str, str], bool], is_staged: Callable[[str, str], bool]
     ) -> dict[str, list[bytes]]:

@@ -12,6 +12,7 @@ from connector.store.interface import Store
 from connector.sync.batch_files import BatchFiles
 from connector.sync.report import RunReport
 from connector.sync.spans import Span
+from transforms.model import Merchant
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +33,13 @@ class Loading:
         cursors: Mapping[str, datetime],
         last: bool,
         progress: Progress,
+        merchant: Merchant,
     ) -> Applied:
         """One transaction: rows, cursors, deep scans and the run's row. Then the new state is published."""
         applied = self.store.apply(
             Batch(
                 run=self._run_row(last),
-                connection=self._connection_row("Linked"),
+                connection=self._connection_row("Linked", merchant),
                 files=files.finish(),
                 cursors=cursors,
                 deep_scans=dict.fromkeys(span.deep_scans, self.report.started_at),
@@ -56,9 +58,9 @@ class Loading:
         report.snapshot_id = applied.snapshot_id or report.snapshot_id
         return applied
 
-    def record_failure(self, *, deauthorized: bool) -> None:
+    def record_failure(self, *, deauthorized: bool, merchant: Merchant) -> None:
         """Keep the failed run for ``status``; a store that cannot even do that has said so already."""
-        row = self._connection_row("Deauthorized") if deauthorized else None
+        row = self._connection_row("Deauthorized", merchant) if deauthorized else None
         try:
             self.store.apply(Batch(run=self._run_row(last=True), connection=row))
             self.store.publish()
@@ -89,7 +91,7 @@ class Loading:
             error=report.error,
         )
 
-    def _connection_row(self, status: ConnectionStatus) -> ConnectionRow:
+    def _connection_row(self, status: ConnectionStatus, merchant: Merchant) -> ConnectionRow:
         connection = self.connection
         return ConnectionRow(
             company_id=self.company.id,
@@ -97,9 +99,9 @@ class Loading:
             connection_id=connection.id,
             merchant_id=connection.merchant_id,
             environment=connection.environment,
-            merchant_name=connection.merchant_name or None,
-            country=connection.country,
-            currency=connection.currency,
+            merchant_name=merchant.merchant_name or None,
+            country=merchant.country,
+            currency=merchant.currency,
             timezone=connection.timezone,
             status=status,
             first_date=connection.start_date,

@@ -172,10 +172,12 @@ def map_piece(
     intake: Intake,
     processes: MappingProcesses | None = None,
     on_batch: Callable[[MappedBatch], None] = lambda _batch: None,
+    fill_in: Callable[[SideRecords], None] = lambda _side: None,
 ) -> Mapped:
     """Map every dirty order and write what changed into the batch files.
 
-    processes: map the batches when there are many; here when None.
+    processes: map the batches when there are many; here when None. fill_in: adds to the customers, products and
+    the like what others know of them.
     """
     progress.stage("map", total=staging.count_dirty())
     mapped = unchanged = 0
@@ -197,6 +199,7 @@ def map_piece(
         on_batch(batch)
         progress.advance(len(batch.seen))
     files.hold_back_broken(intake, staging.failed(), incomplete)
+    fill_in(side)
     files.write_rows("record_versions", side.rows(plan.company_id, plan.connection_id, known.documents))
     files.write_source_records(staging, known.gone_records(staging.gone()))
     return Mapped(mapped, unchanged)

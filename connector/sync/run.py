@@ -14,6 +14,7 @@ import httpx
 import structlog
 
 from connector.clover.client import CloverClient
+from connector.clover.platform import MerchantProfile
 from connector.clover.streams import STREAMS
 from connector.config import Company, Config, Connection
 from connector.errors import ConfigError, ConnectorError, Deauthorized, StoreBusy, StoreError
@@ -28,11 +29,14 @@ from connector.sync.mapping import MappedBatch
 from connector.sync.modes import SyncMode
 from connector.sync.parallel import MappingProcesses
 from connector.sync.pipeline import Plan, map_piece, read_piece
+from connector.sync.platform_customers import CUSTOMERS, fill_in_customers
 from connector.sync.replay import stage_archive
 from connector.sync.report import Change, RunReport
+from connector.sync.side_records import SideRecords
 from connector.sync.spans import Span, asked_span, incremental_span, pieces
 from connector.sync.staging import Staging
 from connector.sync.witness import Witness
+from transforms.model import Merchant
 
 log = structlog.get_logger(__name__)
 
@@ -110,7 +114,7 @@ class _Run:
             with self._directory() as directory:
                 if self.mode.kind == "rebuild":
                     at = self.report.started_at
-                    self._commit([Span(at, at, moves_cursor=False)], directory, None, None)
+                    self._commit([Span(at, at, moves_cursor=False)], directory, None, None, None)
                 else:
                     self._read_and_load(directory)
             if self.report.unreadable:
@@ -119,7 +123,8 @@ class _Run:
             _note_failure(self.report, _explained(error))
             self.report.finished_at = self.runtime.now()
             if not self.mode.dry_run:
-                self.loading.record_failure(deauthorized=isinstance(error, Deauthorized))
+                deauthorized = isinstance(error, Deauthorized)
+                self.loading.record_failure(deauthorized=deauthorized, merchant=self._merchant_as_stored())
 
     def _read_and_load(self, directory: Path) -> None:
         runtime = self.runtime
@@ -136,14 +141,20 @@ class _Run:
         ):
             clients = [access.client] + ([witness.client] if witness else [])
             try:
+                profile = witness.profile() if witness else None
                 left = pieces(self._span())
                 while left:
-                    left = self._commit(left, directory, access, witness)
+                    left = self._commit(left, directory, access, witness, profile)
             finally:
                 _count_requests(self.report, clients)
 
     def _commit(
-        self, todo: list[Span], directory: Path, access: CloverAccess | None, witness: Witness | None
+        self,
+        todo: list[Span],
+        directory: Path,
+        access: CloverAccess | None,
+        witness: Witness | None,
+        profile: MerchantProfile | None,
     ) -> list[Span]:
         """Read, map and load as many pieces as make one commit, with a notebook of its own. Returns what is left."""
         work = Path(tempfile.mkdtemp(dir=directory))
@@ -152,7 +163,7 @@ class _Run:
         try:
             with self.runtime.store.open_reader() as reader:
                 known = known_of(reader, self.connection.id)
-                plan = self._plan(todo, known)
+                plan = self._plan(todo, known, profile)
                 if access is None:
                     raw = self.runtime.raw_directory
                     intake = stage_archive(raw, known, staging, self.progress)
@@ -167,6 +178,12 @@ class _Run:
                     if self.mode.dry_run:
                         report.changes.extend(_changes(batch, known))
 
+                def fill_in(side: SideRecords) -> None:
+                    if witness is not None:
+                        nightly = not left and "nightly" in todo[-1].deep_scans
+                        stored = (lambda: known.record_ids(CUSTOMERS)) if nightly else None
+                        fill_in_customers(witness, side, plan.run_start, stored=stored)
+
                 result = map_piece(
                     plan,
                     staging,
@@ -176,6 +193,7 @@ class _Run:
                     intake=intake,
                     processes=self.processes,
                     on_batch=note_changes,
+                    fill_in=fill_in,
                 )
         finally:
             staging.close()
@@ -199,16 +217,17 @@ class _Run:
             cursors={f"{stream.kind}s": done.until for stream in plan.streams} if moves else {},
             last=not left,
             progress=self.progress,
+            merchant=plan.merchant,
         )
         return left
 
-    def _plan(self, todo: list[Span], known: Known) -> Plan:
+    def _plan(self, todo: list[Span], known: Known, profile: MerchantProfile | None) -> Plan:
         ordinary = self.mode.kind == "sync"
         sync, cursor = self.runtime.config.sync, known.cursor()
         return Plan(
             company_id=self.company.id,
             connection_id=self.connection.id,
-            merchant=merchant_of(self.connection),
+            merchant=merchant_of(self.connection, profile, known.merchant()),
             pieces=tuple(todo),
             run_start=self.report.started_at,
             window_days=sync.window_days,
@@ -222,6 +241,14 @@ class _Run:
             and (self.mode.asks_for_a_span or "nightly" in todo[-1].deep_scans),
             hints_since=cursor if ordinary else None,
         )
+
+    def _merchant_as_stored(self) -> Merchant:
+        try:
+            with self.runtime.store.open_reader() as reader:
+                before = known_of(reader, self.connection.id).merchant()
+        except StoreError:
+            before = None
+        return merchant_of(self.connection, None, before)
 
     def _span(self) -> Span:
         mode, run_start, start = self.mode, self.report.started_at, start_of(self.connection)

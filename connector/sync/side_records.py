@@ -37,6 +37,10 @@ class SideRecords:
         else:
             self._found[key] = (held[0], _merge(newer=held[1], older=record))
 
+    def ids(self, data_type: str) -> set[str]:
+        """Ids of the records of one kind gathered so far."""
+        return {record_id for found, record_id in self._found if found == data_type}
+
     def rows(
         self, company_id: str, connection_id: str, stored: Callable[[str, list[str]], Stored]
     ) -> Iterator[dict[str, Any]]:

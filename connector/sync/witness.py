@@ -4,7 +4,7 @@ The Ecommerce API collapses equal lines and shows no modified time; the platform
 is asked only for what the Ecommerce API leaves open, and everything works without it.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -12,18 +12,27 @@ from typing import Any
 from connector.clover.client import CloverClient
 from connector.clover.platform import (
     MerchantProfile,
+    Row,
+    customer,
+    customers,
     merchant_profile,
     modified,
     platform_order,
     probe,
 )
+from connector.clover.responses import BadRequest, NotFound
 from connector.clover.window import Window
 from connector.errors import CloverError, Deauthorized, PermissionMissing
+from connector.logs import get_logger
 from connector.sync.lineage import fingerprint
 from connector.sync.platform_lines import PLATFORM
 from connector.sync.records import whole_number
 from connector.sync.staging import StagedRecord
 
+log = get_logger(__name__)
+
+# What says that this token or this merchant has no such thing; anything else is a failure of the moment.
+_NOT_THERE = (PermissionMissing, NotFound, BadRequest)
 # modifiedTime has been seen a second before createdTime, and a page may move while it is read.
 _OVERLAP = timedelta(minutes=10)
 # The feed must end in the past, or rows that change while it is read are skipped.
@@ -45,8 +54,8 @@ class Witness:
             try:
                 for rows in modified(self.client, self.merchant_id, kind, window):
                     found |= {order_id for row in rows if (order_id := _order_of(kind, row)) is not None}
-            except PermissionMissing:
-                continue
+            except _NOT_THERE as error:
+                _log_absence(f"modified {kind}", error)
         return found
 
     def orders(self, order_ids: Iterable[str]) -> Iterator[StagedRecord]:
@@ -54,7 +63,8 @@ class Witness:
         for order_id in order_ids:
             try:
                 order = platform_order(self.client, self.merchant_id, order_id)
-            except PermissionMissing:
+            except _NOT_THERE as error:
+                _log_absence("lines of orders", error)
                 return
             if order is not None:
                 kept = _kept(order)
@@ -70,21 +80,52 @@ class Witness:
                 )
 
     def profile(self) -> MerchantProfile | None:
-        """Who the merchant is, None where the token may not know."""
+        """Who the merchant is, None where the token may not know, or it cannot be read now."""
         try:
             return merchant_profile(self.client, self.merchant_id)
-        except PermissionMissing:
+        except Deauthorized:
+            raise
+        except CloverError as error:
+            _log_absence("merchant", error)
             return None
+
+    def customers(self, ids: Collection[str], *, whole_list: bool) -> Iterator[Row]:
+        """Those of the customers that the platform has. whole_list: read the list of all and pick them out of it.
+
+        Ends early, and says so, where the token may not read customers or they cannot be read now.
+        """
+        if not ids:
+            return
+        try:
+            if whole_list:
+                for rows in customers(self.client, self.merchant_id):
+                    yield from (row for row in rows if row.get("id") in ids)
+            else:
+                for customer_id in sorted(ids):
+                    row = customer(self.client, self.merchant_id, customer_id)
+                    if row is not None and row.get("id") == customer_id:
+                        yield row
+        except Deauthorized:
+            raise
+        except CloverError as error:
+            _log_absence("customers", error)
 
 
 def call_witness(client: CloverClient, merchant_id: str) -> Witness | None:
     """The second witness, or None when the token may not read the platform API."""
     try:
-        return Witness(client, merchant_id) if probe(client, merchant_id) else None
+        if probe(client, merchant_id):
+            return Witness(client, merchant_id)
+        log.info("platform.not_read", what="anything", reason="the token may not read this merchant")
     except Deauthorized:
         raise
-    except CloverError:
-        return None
+    except CloverError as error:
+        _log_absence("anything", error)
+    return None
+
+
+def _log_absence(what: str, error: CloverError) -> None:
+    log.info("platform.not_read", what=what, reason=error.message)
 
 
 def _kept(order: Mapping[str, Any]) -> dict[str, Any]:
