@@ -17,8 +17,8 @@ _ADDRESS_PARTS = {
     "line2": ("line2", "address2", "address_line2"),
     "city": ("city", "address_city"),
     "region": ("state", "region", "address_state"),
-    "postal_code": ("postal_code", "zip", "address_zip"),
     "country": ("country", "address_country"),
+    "postal_code": ("postal_code", "zip", "address_zip"),
 }
 
 
@@ -54,34 +54,44 @@ def customers_of(group: OrderGroup) -> list[Customer]:
         seen.append(order.created)
     known = [moment for moment in seen if moment is not None]
     return [
-        Customer(
+        Customer.built(
             id=identity,
             customer_name=_name(group),
             email_address=_first(emails),
             phone=_first(phones),
+            default_currency=None,
             addresses=list(_addresses(group)),
+            note=None,
             created_date=newest([min(known)]) if known else None,
+            modified_date=None,
+            source_modified_date=None,
         )
     ]
 
 
 def words(value: object) -> str | None:
     """Text that says something; None for Clover's ``null`` written out."""
-    if not isinstance(value, str):
+    if not isinstance(value, str) or not value:
         return None
+    if value.isalnum() and len(value) not in (4, 9):
+        return value  # most are: one word that is neither "null" nor "undefined"
     kept = " ".join(part for part in value.split() if part.lower() not in ("null", "undefined"))
     return kept or None
 
 
 def address(source: Mapping[str, Any], kind: AddressType) -> Address | None:
     """An address from any of Clover's spellings of its parts; None when nothing but a country, or less, is known."""
-    parts = {
-        name: next((text for key in keys if (text := words(source.get(key)))), None)
-        for name, keys in _ADDRESS_PARTS.items()
-    }
+    if not source:
+        return None
+    parts = dict.fromkeys(_ADDRESS_PARTS)
+    for name, keys in _ADDRESS_PARTS.items():
+        for key in keys:
+            if key in source and (text := words(source[key])):
+                parts[name] = text
+                break
     if not any(value for name, value in parts.items() if name != "country"):
         return None
-    return Address(type=kind, **parts)
+    return Address.built(type=kind, **parts)
 
 
 def _newest_first(group: OrderGroup) -> list[Charge]:

@@ -6,6 +6,10 @@ lines without a product say nothing about products.
 
 from schemas.commerce import Order, Product, ProductStatus, ProductVariant, VariantPrice
 
+# What is the same in all of them; checked once, because every line of every order makes one.
+_VARIANT = ProductVariant(id="x", status=ProductStatus.UNKNOWN).__dict__
+_PRODUCT = Product(id="x", status=ProductStatus.UNKNOWN).__dict__
+
 
 def products_of(order: Order) -> list[Product]:
     """The products of an order's sale lines, in the order of the lines, each once."""
@@ -14,20 +18,18 @@ def products_of(order: Order) -> list[Product]:
         if line.product_ref is None or line.quantity <= 0 or line.product_ref.id in found:
             continue
         name = line.product_ref.name
-        found[line.product_ref.id] = Product(
-            id=line.product_ref.id,
-            name=name,
-            status=ProductStatus.UNKNOWN,
-            created_date=order.created_date,
-            variants=[
-                ProductVariant(
-                    id=line.product_ref.id,
-                    name=name,
-                    is_tax_enabled=line.tax_percentage > 0,
-                    vat_percentage=line.tax_percentage,
-                    prices=[VariantPrice(currency=order.currency, unit_price=line.unit_price)],
-                    status=ProductStatus.UNKNOWN,
-                )
-            ],
+        variant = ProductVariant.built(
+            **_VARIANT
+            | {
+                "id": line.product_ref.id,
+                "name": name,
+                "is_tax_enabled": line.tax_percentage > 0,
+                "vat_percentage": line.tax_percentage,
+                "prices": [VariantPrice.built(currency=order.currency, unit_price=line.unit_price)],
+            }
+        )
+        found[variant.id] = Product.built(
+            **_PRODUCT
+            | {"id": variant.id, "name": name, "created_date": order.created_date, "variants": [variant]}
         )
     return list(found.values())

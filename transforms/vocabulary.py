@@ -17,7 +17,10 @@ _KNOWN_WORDS = {
     ("charge", "payment_method_details"): "card ach paypal giftcard gift_card cash custom",
     ("charge", "ecomind"): "ecom moto retail",
 }
-_KNOWN = {key: frozenset(words.split()) for key, words in _KNOWN_WORDS.items()}
+_KNOWN = {
+    kind: [(name, frozenset(words.split())) for (owner, name), words in _KNOWN_WORDS.items() if owner == kind]
+    for kind in ("order", "item", "charge", "refund")
+}
 _KNOWN_FIELDS = {
     "order": "object tax_amount_paid shipping_methods selected_shipping_method source ref_num auth_code ecomind "
     "warning_message livemode receipt_email",
@@ -34,8 +37,8 @@ def unknown_words(group: OrderGroup) -> set[tuple[str, str]]:
     """Values of closed vocabularies that are in none: (``charge.status``, the word in lower case, cut to 40)."""
     found = set()
     for kind, record in _records(group):
-        for (owner, name), known in _KNOWN.items():
-            word = getattr(record, name, None) if owner == kind else None
+        for name, known in _KNOWN[kind]:
+            word = getattr(record, name, None)
             if isinstance(word, str) and word.lower() not in known:
                 found.add((f"{kind}.{name}", word.lower()[:40]))
     return found

@@ -24,6 +24,7 @@ _PERSONAL = frozenset(
         "emailAddresses", "phoneNumbers", "note",
     }
 )  # fmt: skip
+_CUT_DOWN = frozenset({"source", "metadata"})  # whatever they hold, only a few members of an object are kept
 _METADATA_THAT_EXPLAINS = frozenset({"refundType", "gatewayResponseCode"})
 _PLAIN = frozenset({int, bool, float, type(None)})
 _EMAIL = re.compile(r"[^\s@\"<>]+@[^\s@\"<>]+\.[A-Za-z]{2,}")
@@ -44,7 +45,9 @@ def fingerprint(row: object) -> tuple[bytes, str]:
 def without_personal_data(row: Row) -> dict[str, Any]:
     """A copy of a Clover record without names, addresses, e-mails, card data or free notes."""
     return {
-        key: value if type(value) in _PLAIN or (type(value) is str and len(value) < 6) else _clean(key, value)
+        key: value
+        if (kind := type(value)) in _PLAIN or (kind is str and _says_nothing_personal(key, value))
+        else _clean(key, value)
         for key, value in row.items()
         if key not in _PERSONAL or key == "metadata"
     }
@@ -74,6 +77,12 @@ def _created(milliseconds: int | None) -> str | None:
     # Some documented samples are in seconds; eleven digits and fewer cannot be milliseconds of this century.
     seconds = milliseconds / 1000 if milliseconds >= 10**11 else milliseconds
     return datetime.fromtimestamp(seconds, tz=UTC).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def _says_nothing_personal(key: str, value: str) -> bool:
+    # Letters and digits alone are no address, and with a letter among them no card number: most values are ids.
+    short = len(value) < 6
+    return key not in _CUT_DOWN and (short or (value.isalnum() and not value.isdecimal()))
 
 
 def _clean(key: str, value: Any) -> Any:

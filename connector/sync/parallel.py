@@ -3,6 +3,7 @@
 Worth its start-up only for large loads; results come back in the order of the tasks, a few in flight at once.
 """
 
+import gc
 import multiprocessing
 import os
 from collections import deque
@@ -31,7 +32,9 @@ class MappingProcesses:
         if self._pool is None:
             # Threads are running (lists, log): forking them could copy a held lock.
             context = multiprocessing.get_context("spawn")
-            self._pool = ProcessPoolExecutor(max_workers=self._workers, mp_context=context)
+            self._pool = ProcessPoolExecutor(
+                max_workers=self._workers, mp_context=context, initializer=_collect_rarely
+            )
         waiting: deque[Future[MappedBatch]] = deque()
         for task in tasks:
             waiting.append(self._pool.submit(_map_staged, task, staging.path))
@@ -48,6 +51,12 @@ class MappingProcesses:
     ) -> None:
         if self._pool is not None:
             self._pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _collect_rarely() -> None:
+    """Mapping makes many small values and no cycles; looking for cycles all the time costs a tenth of it."""
+    gc.freeze()
+    gc.set_threshold(100_000, 50, 100)
 
 
 def _map_staged(task: MappingTask, notebook: Path) -> MappedBatch:

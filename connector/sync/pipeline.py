@@ -25,9 +25,9 @@ from connector.sync.unnamed import Unnamed, around, overlaps
 from connector.sync.witness import Witness
 from transforms.model import Merchant
 
-_BATCH = 1_000
+_BATCH = 500
 # A first load is committed about every so many rows, so that a crash after hours repeats one part and not all.
-_ROWS_A_COMMIT = 75_000
+_ROWS_A_COMMIT = 60_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +108,6 @@ def _list_piece(
     intake: Intake,
 ) -> None:
     """List one piece; what is stored for it and was not listed makes its order dirty."""
-    stored = known.list_hashes_between(piece.since, piece.until)
     span = Window(piece.since, piece.until)
     jobs = []
     for stream in plan.streams:
@@ -116,6 +115,10 @@ def _list_piece(
         parts = [part for rest in around(span, again) for part in rest.split(plan.window_days)]
         jobs += [ListJob(stream, window) for window in parts + again]
     jobs.sort(key=lambda job: job.window.since)
+    # A window that is listed again may reach beyond the piece, and its rows are known all the same.
+    first = min([piece.since, *(job.window.since for job in jobs)])
+    last = max([piece.until, *(job.window.until for job in jobs)])
+    stored = known.list_hashes_between(first, last)
     _list(jobs, plan, access, lambda kind, _ids: stored.get(kind, {}), staging, progress, intake)
     if stored:
         for stream in plan.streams:
