@@ -102,7 +102,7 @@ WHERE resolved_snapshot IS NULL;
 -- view held_back: One record that was kept raw and not published, and why; resolved once it could be.
 -- grain: connection_id, record_kind, record_id, first_seen_run
 -- column record_kind: charge, order or refund.
--- column record_id: Clover's id of the record.
+-- column record_id: Clover's id of the record; for list rows without an id, (no id) and the span they were listed in.
 -- column reason: Why, e.g. unpaid, unreadable, deleted.
 -- column detail: More words, never personal data.
 -- column first_seen_run: The run that held it back first.
