@@ -6,6 +6,7 @@ Neither touches the store's file: what earlier runs stored is read from the publ
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from threading import Event
 
 from connector.clover.streams import STREAMS, Stream
 from connector.clover.window import Window
@@ -63,25 +64,49 @@ class Mapped:
     unchanged: int
 
 
-def read_piece(
+class Stopped(Exception):
+    """Nobody needs what is being listed any more."""
+
+
+def list_pieces(
+    plan: Plan, access: CloverAccess, known: Known, staging: Staging, progress: Progress, stop: Event
+) -> tuple[Intake, list[Span]]:
+    """List the pieces of the span until enough rows changed.
+
+    Returns what came in, and the pieces that are left for the next commit. Raises Stopped soon after ``stop`` is set.
+    """
+    intake = Intake()
+    left = list(plan.pieces)
+    while left and intake.changed < _ROWS_A_COMMIT:
+        _list_piece(left.pop(0), plan, access, known, staging, progress, intake, stop)
+    return intake, left
+
+
+def drop_known(plan: Plan, listed: Iterable[Span], known: Known, staging: Staging) -> None:
+    """Give up what was listed ahead and is known by now: the commit before read it on behalf of its own orders."""
+    for piece in listed:
+        for kind, hashes in known.list_hashes_between(piece.since, piece.until).items():
+            staging.drop_known(kind, hashes.items(), pointers=not plan.read_sparse_again)
+
+
+def complete(
     plan: Plan,
+    intake: Intake,
     access: CloverAccess,
     known: Known,
     staging: Staging,
     progress: Progress,
     witness: Witness | None = None,
-) -> tuple[Intake, list[Span]]:
-    """List the pieces of the span until enough rows changed, and complete every order that did.
+    *,
+    is_last: bool,
+) -> None:
+    """Complete every order that changed.
 
-    Returns what came in, and the pieces that are left for the next commit. Unsettled orders, records to be tried
-    again and hints of the platform are looked at with the last piece.
+    Unsettled orders, records to be tried again and hints of the platform are looked at with the last pieces.
     """
-    intake = Intake()
-    left = list(plan.pieces)
-    while left and intake.changed < _ROWS_A_COMMIT:
-        _list_piece(left.pop(0), plan, access, known, staging, progress, intake)
-    if not left:
-        _list(_windows_left(plan, intake), plan, access, known.list_hashes, staging, progress, intake)
+    if is_last:
+        left = _windows_left(plan, intake)
+        _list(left, plan, access, known.list_hashes, staging, progress, intake, Event())
         for kind, record_id, order_id in plan.retry:
             intake.asked_again.add((kind, record_id))
             if order_id is not None or kind == ORDER:
@@ -95,7 +120,6 @@ def read_piece(
             )
     failed_before = frozenset(intake.asked_again)
     Completion(staging, access, known, plan.pieces[0].since, progress, witness, failed_before).run()
-    return intake, left
 
 
 def _list_piece(
@@ -106,6 +130,7 @@ def _list_piece(
     staging: Staging,
     progress: Progress,
     intake: Intake,
+    stop: Event,
 ) -> None:
     """List one piece; what is stored for it and was not listed makes its order dirty."""
     span = Window(piece.since, piece.until)
@@ -119,7 +144,7 @@ def _list_piece(
     first = min([piece.since, *(job.window.since for job in jobs)])
     last = max([piece.until, *(job.window.until for job in jobs)])
     stored = known.list_hashes_between(first, last)
-    _list(jobs, plan, access, lambda kind, _ids: stored.get(kind, {}), staging, progress, intake)
+    _list(jobs, plan, access, lambda kind, _ids: stored.get(kind, {}), staging, progress, intake, stop)
     if stored:
         for stream in plan.streams:
             _look_for_vanished(stream, piece, known, staging)
@@ -140,10 +165,13 @@ def _list(
     staging: Staging,
     progress: Progress,
     intake: Intake,
+    stop: Event,
 ) -> None:
     open_before = set(plan.unnamed)
     progress.stage("extract", total=len(jobs))
     for listed in read_jobs(jobs, access.walk, workers=access.workers):
+        if stop.is_set():
+            raise Stopped
         stream, page = listed.job.stream, listed.page
         whole = Unnamed(stream.kind, listed.job.window)
         if page is None:

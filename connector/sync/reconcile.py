@@ -23,6 +23,7 @@ from connector.sync.comparison import DayLine, Difference, Line, SourceRecord, c
 from connector.sync.connecting import Pace, connected, selected_connections
 from connector.sync.known import known_of
 from connector.sync.listing import ListJob, read_jobs
+from connector.sync.planning import start_of
 from connector.sync.reconcile_report import (
     ConnectionReconciliation,
     ReconciledLine,
@@ -30,7 +31,7 @@ from connector.sync.reconcile_report import (
     ReconcileReport,
 )
 from connector.sync.records import whole_number
-from connector.sync.run import new_run_id, start_of
+from connector.sync.run import new_run_id
 from connector.sync.runner import utc_now
 from schemas.money import exponent, to_decimal
 

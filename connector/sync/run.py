@@ -1,44 +1,45 @@
 """One run of one connection: lock, plan, pieces, report. Fails clean: a failed run is recorded and nothing else."""
 
-import sqlite3
 import tempfile
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import UTC, datetime, time
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing, contextmanager
+from contextvars import copy_context
+from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
-from zoneinfo import ZoneInfo
+from threading import Event
 
 import httpx
 import structlog
 
 from connector.clover.client import CloverClient
 from connector.clover.platform import MerchantProfile
-from connector.clover.streams import STREAMS
 from connector.config import Company, Config, Connection
-from connector.errors import ConfigError, ConnectorError, Deauthorized, StoreBusy, StoreError
-from connector.progress import Progress
+from connector.errors import Deauthorized, StoreError
+from connector.progress import Progress, Silent
 from connector.store.interface import Store
 from connector.sync.access import CloverAccess
 from connector.sync.batch_files import BatchFiles
 from connector.sync.connecting import Pace, connected, merchant_of, witnessed
+from connector.sync.intake import Intake
 from connector.sync.known import Known, known_of
 from connector.sync.loading import Loading
 from connector.sync.mapping import MappedBatch
 from connector.sync.modes import SyncMode
+from connector.sync.outcome import changes_of, count_requests, explained, log_line, note_failure
 from connector.sync.parallel import MappingProcesses
-from connector.sync.pipeline import Plan, map_piece, read_piece
+from connector.sync.pipeline import Mapped, Plan, complete, drop_known, list_pieces, map_piece
+from connector.sync.planning import plan_of, span_of
 from connector.sync.platform_customers import CUSTOMERS, fill_in_customers
 from connector.sync.replay import stage_archive
-from connector.sync.report import Change, RunReport
+from connector.sync.report import RunReport
 from connector.sync.side_records import SideRecords
-from connector.sync.spans import Span, asked_span, incremental_span, pieces
+from connector.sync.spans import Span, pieces
 from connector.sync.staging import Staging
 from connector.sync.witness import Witness
 from transforms.model import Merchant
-
-log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +77,9 @@ def run_connection(
             with runtime.store.run_lock(connection.id), MappingProcesses() as processes:
                 _Run(runtime, company, connection, mode, report, progress, processes).under_lock()
         except Exception as error:
-            _note_failure(report, _explained(error))
+            note_failure(report, explained(error))
         report.finished_at = report.finished_at or runtime.now()
-        _log_line(report)
+        log_line(report)
     return report
 
 
@@ -87,10 +88,29 @@ def new_run_id(at: datetime) -> str:
     return f"{at:%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:8]}"
 
 
-def start_of(connection: Connection) -> datetime:
-    """Midnight of the start date in the merchant's own time zone, as aware UTC."""
-    local = datetime.combine(connection.start_date, time(), tzinfo=ZoneInfo(connection.timezone))
-    return local.astimezone(UTC)
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """Where a run reads. stop: set when whatever reads ahead need not go on. background: the thread that does."""
+
+    access: CloverAccess
+    witness: Witness | None
+    profile: MerchantProfile | None
+    stop: Event
+    background: ThreadPoolExecutor
+
+    @property
+    def clients(self) -> list[CloverClient]:
+        return [self.access.client] + ([self.witness.client] if self.witness else [])
+
+
+@dataclass(frozen=True, slots=True)
+class _Listing:
+    """What a commit begins with: the notebook with the rows that were listed. left: pieces for later commits."""
+
+    work: Path
+    staging: Staging
+    intake: Intake
+    left: list[Span]
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,20 +134,20 @@ class _Run:
             with self._directory() as directory:
                 if self.mode.kind == "rebuild":
                     at = self.report.started_at
-                    self._commit([Span(at, at, moves_cursor=False)], directory, None, None, None)
+                    self._commit([Span(at, at, moves_cursor=False)], directory, None, None)
                 else:
                     self._read_and_load(directory)
             if self.report.unreadable:
                 self.report.status, self.report.exit_code = "partly_done", 3
         except Exception as error:
-            _note_failure(self.report, _explained(error))
+            note_failure(self.report, explained(error))
             self.report.finished_at = self.runtime.now()
             if not self.mode.dry_run:
                 deauthorized = isinstance(error, Deauthorized)
                 self.loading.record_failure(deauthorized=deauthorized, merchant=self._merchant_as_stored())
 
     def _read_and_load(self, directory: Path) -> None:
-        runtime = self.runtime
+        runtime, stop = self.runtime, Event()
         with (
             connected(
                 runtime.config,
@@ -138,65 +158,39 @@ class _Run:
                 transport=runtime.transport,
             ) as access,
             witnessed(runtime.config, self.connection, runtime.pace, transport=runtime.transport) as witness,
+            ThreadPoolExecutor(max_workers=1, thread_name_prefix="ahead") as background,
         ):
-            clients = [access.client] + ([witness.client] if witness else [])
+            source = _Source(access, witness, witness.profile() if witness else None, stop, background)
             try:
-                profile = witness.profile() if witness else None
-                left = pieces(self._span())
+                left: list[Span] = pieces(self._span())
+                ahead: Future[_Listing] | None = None
                 while left:
-                    left = self._commit(left, directory, access, witness, profile)
+                    left, ahead = self._commit(left, directory, source, ahead)
             finally:
-                _count_requests(self.report, clients)
+                stop.set()
+                count_requests(self.report, source.clients)
 
     def _commit(
-        self,
-        todo: list[Span],
-        directory: Path,
-        access: CloverAccess | None,
-        witness: Witness | None,
-        profile: MerchantProfile | None,
-    ) -> list[Span]:
-        """Read, map and load as many pieces as make one commit, with a notebook of its own. Returns what is left."""
-        work = Path(tempfile.mkdtemp(dir=directory))
-        staging = Staging(work / "staging.sqlite")
-        report, left = self.report, list[Span]()
-        try:
-            with self.runtime.store.open_reader() as reader:
-                known = known_of(reader, self.connection.id)
-                plan = self._plan(todo, known, profile)
-                if access is None:
-                    raw = self.runtime.raw_directory
-                    intake = stage_archive(raw, known, staging, self.progress)
-                else:
-                    intake, left = read_piece(plan, access, known, staging, self.progress, witness)
-                    _count_requests(report, [access.client] + ([witness.client] if witness else []))
-                for kind, rows in intake.rows.items():
-                    report.rows_read[kind] = report.rows_read.get(kind, 0) + rows
-                files = BatchFiles(work, self.company.id, self.connection.id)
+        self, todo: list[Span], directory: Path, source: "_Source | None", ahead: "Future[_Listing] | None"
+    ) -> "tuple[list[Span], Future[_Listing] | None]":
+        """Read, map and load as many pieces as make one commit, with a notebook of its own.
 
-                def note_changes(batch: MappedBatch) -> None:
-                    if self.mode.dry_run:
-                        report.changes.extend(_changes(batch, known))
-
-                def fill_in(side: SideRecords) -> None:
-                    if witness is not None:
-                        nightly = not left and "nightly" in todo[-1].deep_scans
-                        stored = (lambda: known.record_ids(CUSTOMERS)) if nightly else None
-                        fill_in_customers(witness, side, plan.run_start, stored=stored)
-
-                result = map_piece(
-                    plan,
-                    staging,
-                    known,
-                    files,
-                    self.progress,
-                    intake=intake,
-                    processes=self.processes,
-                    on_batch=note_changes,
-                    fill_in=fill_in,
-                )
-        finally:
-            staging.close()
+        ahead: what was listed already while the commit before was loaded. Returns what is left, and its listing.
+        """
+        report = self.report
+        listing = ahead.result() if ahead is not None else None
+        with self.runtime.store.open_reader() as reader:
+            known = known_of(reader, self.connection.id)
+            plan = self._plan(todo, known, source)
+            if listing is None:
+                listing = self._list(plan, known, directory, source, self.progress)
+            else:
+                drop_known(plan, todo[: len(todo) - len(listing.left)], known, listing.staging)
+            with closing(listing.staging):
+                files, result = self._complete_and_map(listing, plan, known, source)
+        left = listing.left
+        for kind, rows in listing.intake.rows.items():
+            report.rows_read[kind] = report.rows_read.get(kind, 0) + rows
         report.orders_mapped += result.mapped
         report.held_back.update(files.held_back)
         report.unreadable += files.unreadable
@@ -204,7 +198,13 @@ class _Run:
         report.unknown_words.update(files.unknown_words)
         if self.mode.dry_run:
             report.orders_unchanged += result.unchanged
-            return left
+            return left, None
+        # The next rows are listed while these are loaded: one waits for Clover, the other for the disk.
+        following = None
+        if left and source is not None:
+            following = source.background.submit(
+                copy_context().run, self._list_ahead, replace(plan, pieces=tuple(left)), directory, source
+            )
         self.progress.stage("load")
         if not left:
             report.finished_at = self.runtime.now()
@@ -219,28 +219,82 @@ class _Run:
             progress=self.progress,
             merchant=plan.merchant,
         )
-        return left
+        if following is not None:
+            self.progress.stage("extract")
+        return left, following
 
-    def _plan(self, todo: list[Span], known: Known, profile: MerchantProfile | None) -> Plan:
-        ordinary = self.mode.kind == "sync"
-        sync, cursor = self.runtime.config.sync, known.cursor()
-        return Plan(
-            company_id=self.company.id,
-            connection_id=self.connection.id,
-            merchant=merchant_of(self.connection, profile, known.merchant()),
-            pieces=tuple(todo),
-            run_start=self.report.started_at,
-            window_days=sync.window_days,
-            unpaid_orders=sync.unpaid_orders,
-            streams=tuple(s for s in STREAMS if self.mode.stream in (None, f"{s.kind}s")),
-            poll=known.orders_to_poll(self.report.started_at) if ordinary else (),
-            retry=known.unreadable_records() if ordinary else (),
-            unnamed=known.unnamed(),
-            # A person who asks for a span wants all of it again; nobody has to on a first sync.
-            read_sparse_again=cursor is not None
-            and (self.mode.asks_for_a_span or "nightly" in todo[-1].deep_scans),
-            hints_since=cursor if ordinary else None,
+    def _list(
+        self, plan: Plan, known: Known, directory: Path, source: "_Source | None", progress: Progress
+    ) -> "_Listing":
+        work = Path(tempfile.mkdtemp(dir=directory))
+        staging = Staging(work / "staging.sqlite")
+        try:
+            if source is None:
+                intake = stage_archive(self.runtime.raw_directory, known, staging, progress)
+                return _Listing(work, staging, intake, [])
+            intake, left = list_pieces(plan, source.access, known, staging, progress, source.stop)
+        except BaseException:
+            staging.close()
+            raise
+        return _Listing(work, staging, intake, left)
+
+    def _list_ahead(self, plan: Plan, directory: Path, source: "_Source") -> "_Listing":
+        with self.runtime.store.open_reader() as reader:
+            return self._list(plan, known_of(reader, self.connection.id), directory, source, Silent())
+
+    def _complete_and_map(
+        self, listing: "_Listing", plan: Plan, known: Known, source: "_Source | None"
+    ) -> tuple[BatchFiles, Mapped]:
+        staging, intake, is_last = listing.staging, listing.intake, not listing.left
+        if source is not None:
+            complete(
+                plan, intake, source.access, known, staging, self.progress, source.witness, is_last=is_last
+            )
+            count_requests(self.report, source.clients)
+        files = BatchFiles(listing.work, self.company.id, self.connection.id)
+
+        def note_changes(batch: MappedBatch) -> None:
+            if self.mode.dry_run:
+                self.report.changes.extend(changes_of(batch, known))
+
+        def fill_in(side: SideRecords) -> None:
+            if source is not None and source.witness is not None:
+                nightly = is_last and "nightly" in plan.pieces[-1].deep_scans
+                stored = (lambda: known.record_ids(CUSTOMERS)) if nightly else None
+                fill_in_customers(source.witness, side, plan.run_start, stored=stored)
+
+        result = map_piece(
+            plan,
+            staging,
+            known,
+            files,
+            self.progress,
+            intake=intake,
+            processes=self.processes,
+            on_batch=note_changes,
+            fill_in=fill_in,
         )
+        return files, result
+
+    def _plan(self, todo: list[Span], known: Known, source: "_Source | None") -> Plan:
+        return plan_of(
+            self.company,
+            self.connection,
+            self.mode,
+            self.runtime.config.sync,
+            known,
+            tuple(todo),
+            run_start=self.report.started_at,
+            profile=source.profile if source else None,
+        )
+
+    def _span(self) -> Span:
+        with self.runtime.store.open_reader() as reader:
+            known = known_of(reader, self.connection.id)
+            overlap = self.runtime.config.sync.overlap
+            return span_of(
+                self.connection, self.mode, known, overlap=overlap, run_start=self.report.started_at
+            )
 
     def _merchant_as_stored(self) -> Merchant:
         try:
@@ -249,27 +303,6 @@ class _Run:
         except StoreError:
             before = None
         return merchant_of(self.connection, None, before)
-
-    def _span(self) -> Span:
-        mode, run_start, start = self.mode, self.report.started_at, start_of(self.connection)
-        with self.runtime.store.open_reader() as reader:
-            known = known_of(reader, self.connection.id)
-            cursor, scans = known.cursor(), known.deep_scans()
-        if mode.full:
-            return asked_span(since=None, until=None, cursor=None, start=start, run_start=run_start)
-        if mode.asks_for_a_span:
-            span = asked_span(
-                since=mode.since, until=mode.until, cursor=cursor, start=start, run_start=run_start
-            )
-            if span.since >= span.until:
-                raise ConfigError(
-                    "The span asked for is empty: it ends before it begins.", hint="Check --since."
-                )
-            return span
-        overlap = self.runtime.config.sync.overlap
-        return incremental_span(
-            cursor=cursor, start=start, overlap=overlap, run_start=run_start, last_deep_scans=scans
-        )
 
     @contextmanager
     def _directory(self) -> Iterator[Path]:
@@ -283,68 +316,3 @@ class _Run:
             yield directory_of_run
         finally:
             self.runtime.store.end_run(self.report.run_id)
-
-
-def _changes(batch: MappedBatch, known: Known) -> list[Change]:
-    """What a batch would change, with old and new totals in major units."""
-    before = known.totals([change[0] for change in batch.changes] + batch.tombstones)
-    found = []
-    for order_id, currency, amount, refund in batch.changes:
-        old = before.get(order_id)
-        found.append(Change(order_id, currency, old and old[1], amount, old and old[2], refund))
-    deleted = {order_id: before[order_id] for order_id in batch.tombstones if order_id in before}
-    return found + [Change(order_id, old[0], old[1], None, old[2], None) for order_id, old in deleted.items()]
-
-
-def _explained(error: Exception) -> ConnectorError:
-    """The error itself when it was raised on purpose; a bug as one that says where to look, without quoting data."""
-    if isinstance(error, ConnectorError):
-        return error
-    if isinstance(error, OSError | sqlite3.Error):
-        # Clover's side never raises these: the run's own notes could not be written or read.
-        return StoreError(
-            f"The notes of the run could not be kept: {error}. Nothing of this step was stored.",
-            hint="Free disk space or correct the owner of the store, then run it again; connector check says more.",
-        )
-    log.exception("run.bug", error_type=type(error).__name__)
-    return ConnectorError(
-        f"An unexpected {type(error).__name__} stopped the run. Nothing was written; what was stored is unharmed.",
-        hint="Run again with --verbose and report the traceback.",
-    )
-
-
-def _note_failure(report: RunReport, error: ConnectorError) -> None:
-    report.status, report.exit_code = "failed", error.exit_code
-    report.error_kind, report.error = error.kind, error.message
-    report.hint = error.hint or "What was loaded before is kept; the next sync starts from the same place."
-    if isinstance(error, StoreBusy):
-        report.error_kind = "busy"
-
-
-def _count_requests(report: RunReport, clients: list[CloverClient]) -> None:
-    meters = [client.meter for client in clients]
-    report.requests = sum(meter.requests for meter in meters)
-    report.retries = sum(meter.retries for meter in meters)
-    report.throttled = sum(meter.throttled for meter in meters)
-    report.waited_seconds = sum(meter.waited_seconds for meter in meters)
-
-
-def _log_line(report: RunReport) -> None:
-    if report.unknown_words:
-        log.warning("clover.unknown_words", words=dict(sorted(report.unknown_words.items())))
-    fields = {
-        "status": report.status,
-        "orders": report.orders_mapped,
-        "inserted": report.orders_inserted,
-        "updated": report.orders_updated,
-        "held_back": sum(report.held_back.values()),
-        "requests": report.requests,
-        "retries": report.retries,
-        "seconds": round(report.seconds, 2),
-    }
-    if report.status == "failed":
-        log.error(
-            "connection.synced", **fields, error_kind=report.error_kind, error=report.error, hint=report.hint
-        )
-    else:
-        log.info("connection.synced", **fields)

@@ -83,11 +83,11 @@ _COLUMNS = "kind, id, order_id, charge_id, created_ms, list_hash, payload"
 
 
 class Staging:
-    """The notebook of one run of one connection. Not thread-safe: one thread writes, the readers of HTTP hand over."""
+    """The notebook of one run of one connection. Not thread-safe: one thread at a time; readers of HTTP hand over."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._db = sqlite3.connect(path, isolation_level=None)
+        self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         self._db.executescript(
             "PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF; PRAGMA cache_size=-32768;" + _SCHEMA
         )
@@ -135,6 +135,20 @@ class Staging:
     def note_seen(self, kind: str, rows: Iterable[tuple[str, str]]) -> None:
         """Remember (id, list hash) of rows that were listed and are not kept, as they changed nothing or are sparse."""
         self._db.executemany("INSERT OR REPLACE INTO seen VALUES(?,?,?)", ((kind, *row) for row in rows))
+
+    def drop_known(self, kind: str, hashes: Iterable[tuple[str, str]], *, pointers: bool) -> None:
+        """Give up what was staged where it says what is stored by now; rows that only point at a record on request.
+
+        hashes: (id, list hash) as stored.
+        """
+        known = [(kind, *row) for row in hashes]
+        self._db.executemany(
+            "INSERT OR IGNORE INTO seen SELECT kind, id, list_hash FROM records"
+            " WHERE kind=? AND id=? AND list_hash=? AND is_listed",
+            known,
+        )
+        for table in ("records", "pointers") if pointers else ("records",):
+            self._db.executemany(f"DELETE FROM {table} WHERE kind=? AND id=? AND list_hash=?", known)
 
     def point_at(self, kind: str, rows: Iterable[tuple[str, str]]) -> None:
         """Remember (id, list hash) of rows too sparse to use; they must be read by id."""

@@ -1,0 +1,120 @@
+"""A long first load is committed part by part; while one part is written the next is listed."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from connector.sandbox import faults
+from connector.sandbox.shapes import PLAIN, Shapes
+from connector.sandbox.shop import generate_shop
+from connector.sync import pipeline
+
+NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
+
+
+@pytest.fixture(autouse=True)
+def small_commits(monkeypatch):
+    monkeypatch.setattr(pipeline, "_ROWS_A_COMMIT", 10)
+
+
+def shop_of(bench, shapes=PLAIN, orders=120):
+    return bench(world=generate_shop(orders, seed=7, until=NOON, days=58), shapes=shapes)
+
+
+def commits(shop):
+    return shop.rows("SELECT count(*) FROM snapshots")[0][0]
+
+
+@pytest.mark.parametrize("shapes", [PLAIN, Shapes()], ids=["full rows", "sparse rows"])
+def test_several_commits_end_in_the_books_and_say_what_one_commit_says(bench, shapes, monkeypatch):
+    parts = shop_of(bench, shapes)
+    report = parts.sync(at=NOON)
+    assert (report.status, report.unreadable) == ("succeeded", [])
+    assert commits(parts) == 3
+    parts.check()
+    monkeypatch.setattr(pipeline, "_ROWS_A_COMMIT", 10**6)
+    whole = bench(sandbox=parts.sandbox, name="whole")
+    whole.sync(at=NOON)
+    assert commits(whole) == 1
+    assert parts.orders() == whole.orders()
+
+
+def test_the_run_after_several_commits_changes_nothing(bench):
+    shop = shop_of(bench)
+    shop.sync(at=NOON)
+    before, made = shop.orders(), commits(shop)
+    report = shop.sync(at=NOON + timedelta(hours=1))
+    assert (report.orders_inserted, report.orders_updated) == (0, 0)
+    assert (shop.orders(), commits(shop)) == (before, made)
+
+
+def test_all_is_read_again_in_several_commits_where_a_person_asks_for_all(bench):
+    """Rows of sparse lists look as before when what they hide has changed."""
+    shop = shop_of(bench, Shapes())
+    shop.sync(at=NOON)
+    ids = shop.world.books.order_ids()
+    edited = {*ids[:3], *ids[-3:]}
+    for order_id in edited:
+        shop.world.edit_order(NOON + timedelta(minutes=1), order_id, external_reference=f"WEB-{order_id}")
+    assert shop.sync(at=NOON + timedelta(hours=1), full=True).status == "succeeded"
+    shop.check()
+    found = shop.rows("SELECT order_id FROM orders WHERE order_number = 'WEB-' || order_id")
+    assert {row[0] for row in found} == edited & set(shop.orders())
+
+
+def test_what_one_part_read_is_not_read_again_because_the_next_was_listed_before(bench):
+    """A sale and its refund in the next part: both are read with the first, and the second finds them known."""
+    shop = shop_of(bench)
+    order_id = shop.world.sell(datetime(2026, 1, 9, 15, tzinfo=UTC), [("Teapot", 4900)])
+    shop.world.refund(datetime(2026, 2, 9, 15, tzinfo=UTC), order_id, 900)
+    asked = []
+    shop.sandbox.faults.before_each(lambda request: asked.append(request.path))
+    shop.sync(at=NOON)
+    assert commits(shop) == 3
+    assert f"/v1/orders/{order_id}" not in asked
+    shop.check()
+
+
+def test_a_later_part_that_cannot_be_listed_leaves_the_parts_before_it(bench):
+    shop = shop_of(bench)
+    broken_from = int(datetime(2026, 2, 1, tzinfo=UTC).timestamp() * 1000)
+
+    def refuse_later_windows(request):
+        since = request.param("created.gte")
+        if request.path == "/v1/charges" and since is not None and int(since) >= broken_from:
+            shop.sandbox.faults.first(faults.error(500), path="/v1/charges")
+
+    shop.sandbox.faults.before_each(refuse_later_windows)
+    report = shop.sync(at=NOON)
+    assert (report.status, report.exit_code) == ("failed", 1)
+    assert commits(shop) == 1
+    assert shop.orders()
+    assert set(shop.differences()) == set(shop.world.books.order_ids()) - shop.orders().keys()
+    shop.sandbox.faults.clear()
+    shop.waiting.seconds += 3_600
+    assert shop.sync(at=NOON + timedelta(hours=1)).status == "succeeded"
+    shop.check()
+
+
+class PowerCut(BaseException):
+    pass
+
+
+@pytest.mark.parametrize("place", [1, 2, 3])
+def test_a_power_cut_in_any_part_is_repaired_by_the_next_run(bench, place, monkeypatch):
+    shop = shop_of(bench)
+    applied = type(shop.store).apply
+    count = iter(range(1, 10))
+
+    def cut(store, batch):
+        if next(count) == place:
+            raise PowerCut
+        return applied(store, batch)
+
+    monkeypatch.setattr(type(shop.store), "apply", cut)
+    with pytest.raises(PowerCut):
+        shop.sync(at=NOON)
+    monkeypatch.setattr(type(shop.store), "apply", applied)
+    assert shop.sync(at=NOON + timedelta(hours=1)).status == "succeeded"
+    shop.check()
+    assert not list((shop.store.directory / "staging").iterdir())
