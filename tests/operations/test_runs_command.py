@@ -47,6 +47,7 @@ def connector(town, tmp_path, capsys):
         return code, out, err
 
     call.town = here
+    capsys.readouterr()  # what the two runs logged
     return call
 
 
