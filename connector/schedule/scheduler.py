@@ -16,7 +16,7 @@ from typing import Protocol
 import httpx
 
 from connector.config import Company, Config, Connection
-from connector.errors import ConnectorError, StoreError
+from connector.errors import ConnectorError, StoreBusy, StoreError
 from connector.logs import get_logger
 from connector.progress import Silent
 from connector.schedule.aftermath import after_runs
@@ -25,9 +25,11 @@ from connector.schedule.delivery import Post, deliver, post
 from connector.schedule.history import PastReader, newest
 from connector.schedule.planner import Due, Job, LastRun, due, in_order, next_due, places
 from connector.schedule.requests import RefreshRequests
+from connector.store.gathering import LATEST, Gathering
 from connector.store.interface import Store
 from connector.sync.connecting import Pace
 from connector.sync.modes import SyncMode
+from connector.sync.outcome import note_failure
 from connector.sync.report import RunReport
 from connector.sync.run import Runtime, run_connection
 
@@ -35,6 +37,11 @@ from connector.sync.run import Runtime, run_connection
 LONG_AFTER = timedelta(minutes=10)
 # Another process holds the connection: look again after this.
 BUSY_WAIT = timedelta(seconds=30)
+# Seconds. While another process loads, the loop goes on; what waits is published with what that process publishes.
+PUBLISH_WAIT = 1.0
+STOP_WAIT = 10.0
+# So long and it is a failure: the writer's file may be open in some program that is not ours.
+GIVE_UP_PUBLISHING = timedelta(minutes=10)
 # Staleness needs no run to be noticed, and figures no run to be fresh.
 LOOK_EVERY = timedelta(minutes=1)
 log = get_logger(__name__)
@@ -74,15 +81,20 @@ class Scheduler:
     _ended: "queue.SimpleQueue[RunReport]" = field(default_factory=queue.SimpleQueue)
     _here: dict[str, LastRun] = field(default_factory=dict)
     _not_before: dict[str, datetime] = field(default_factory=dict)
+    # Runs that ended, and when the first of them did; they are told once they are published.
+    _unpublished: list[RunReport] = field(default_factory=list)
+    _unpublished_since: datetime | None = None
     _told: list[RunReport] = field(default_factory=list)
     _is_closed: bool = False
     _looked_at: datetime | None = None
     _after: "Future[None] | None" = None
+    _gathering: Gathering = field(init=False)
     _past: PastReader = field(init=False)
     _requests: RefreshRequests = field(init=False)
     _book: AlertBook = field(init=False)
 
     def __post_init__(self) -> None:
+        self._gathering = Gathering(self.store)
         self._past = PastReader(self.store)
         self._requests = RefreshRequests(self.store.directory)
         self._book = AlertBook(self.store.directory)
@@ -101,9 +113,11 @@ class Scheduler:
         if self._looked_at is None:
             self._repair()
         self._look_after()
-        if self.is_stopping:
-            return 0
-        return self._begin_due()
+        begun = 0 if self.is_stopping else self._begin_due()
+        self._publish(is_burst_over=not begun and not self._running)
+        if self._told:
+            self._look_after()
+        return begun
 
     def stop(self) -> None:
         """Begin nothing more; runs that read end at their next request, runs that load finish loading."""
@@ -116,6 +130,8 @@ class Scheduler:
             return
         self._is_closed = True
         self._take_in()
+        self._publish(is_burst_over=True, wait=STOP_WAIT)
+        self._told, self._unpublished = self._told + self._unpublished, []
         self._look_after(wait=True)
         self.aside.shutdown(wait=True, cancel_futures=True)
         self._book.close()
@@ -174,7 +190,7 @@ class Scheduler:
         )
 
     def _run(self, config: Config, company: Company, connection: Connection) -> RunReport:
-        runtime = Runtime(config, self.store, self.pace, self.now, self.transport)
+        runtime = Runtime(config, self._gathering, self.pace, self.now, self.transport)
         return run_connection(runtime, company, connection, SyncMode(), Silent())
 
     def _take_in(self) -> None:
@@ -184,16 +200,40 @@ class Scheduler:
             if report.error_kind == "busy":
                 self._not_before[report.connection_id] = self.now() + BUSY_WAIT
                 continue
-            before = self._here.get(report.connection_id)
-            failures = (before.failures if before else 0) + 1 if report.status == "failed" else 0
-            self._here[report.connection_id] = LastRun(
-                report.started_at,
-                report.finished_at or self.now(),
-                report.status,
-                report.error_kind,
-                failures,
-            )
-            self._told.append(report)
+            self._remember(report)
+            self._unpublished.append(report)
+            self._unpublished_since = self._unpublished_since or self.now()
+
+    def _remember(self, report: RunReport) -> None:
+        before = self._here.get(report.connection_id)
+        failures = (before.failures if before else 0) + 1 if report.status == "failed" else 0
+        self._here[report.connection_id] = LastRun(
+            report.started_at,
+            report.finished_at or self.now(),
+            report.status,
+            report.error_kind,
+            failures,
+        )
+
+    def _publish(self, *, is_burst_over: bool, wait: float = PUBLISH_WAIT) -> None:
+        """Make visible what runs have committed: once for all that end together, and within seconds."""
+        if self._unpublished_since is None:
+            return
+        waited = self.now() - self._unpublished_since
+        if not is_burst_over and waited < LATEST:
+            return
+        try:
+            self._gathering.publish(wait=wait)
+        except ConnectorError as error:
+            if isinstance(error, StoreBusy) and waited < GIVE_UP_PUBLISHING:
+                return
+            log.error("schedule.not_published", error=error.message, hint=error.hint)
+            for report in self._unpublished:
+                if report.status != "failed":
+                    note_failure(report, error)
+                    self._remember(report)
+        self._told += self._unpublished
+        self._unpublished, self._unpublished_since = [], None
 
     def _look_after(self, *, wait: bool = False) -> None:
         """Figures and alerts, aside from the loop: an endpoint that hangs must not hold up a run."""

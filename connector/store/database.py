@@ -36,19 +36,44 @@ def private_directory(path: Path) -> Path:
     return path
 
 
+class WorkSession:
+    """A session of the writer's that outlives the times the file is open: starting one takes longer than a small load.
+
+    Between two uses the file is detached, so that it can be copied and other processes may open it. A session in
+    which anything went wrong is thrown away. One use at a time: the store's lock sees to that.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._idle: duckdb.DuckDBPyConnection | None = None
+
+    @contextmanager
+    def work(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """The writer's file, which must be there, as the default catalog. Only under the store's lock."""
+        path = self._directory / WORK
+        connection, self._idle = self._idle, None
+        try:
+            with store_errors(path, "open"):
+                connection = connection or memory_database(self._directory)
+                connection.execute(f"ATTACH {quoted(path)} AS {CATALOG}")
+                connection.execute(f"USE {CATALOG}")
+            yield connection
+            with store_errors(path, "close"):
+                connection.execute("USE memory")
+                connection.execute(f"DETACH {CATALOG}")
+        except BaseException:
+            if connection is not None:
+                connection.close()
+            raise
+        self._idle = connection
+
+
 @contextmanager
 def work_database(directory: Path) -> Iterator[duckdb.DuckDBPyConnection]:
-    """The writer's file, which must be there, as the default catalog. Only under the store's lock."""
-    path = directory / WORK
-    with store_errors(path, "open"):
-        connection = memory_database(directory)
-    try:
-        with store_errors(path, "open"):
-            connection.execute(f"ATTACH {quoted(path)} AS {CATALOG}")
-            connection.execute(f"USE {CATALOG}")
+    """The writer's file as the default catalog, for one use. Only under the store's lock."""
+    session = WorkSession(directory)
+    with session.work() as connection:
         yield connection
-    finally:
-        connection.close()
 
 
 def attach_new(connection: duckdb.DuckDBPyConnection, path: Path, catalog: str) -> None:
@@ -63,6 +88,24 @@ def unwritten_log(path: Path) -> Path | None:
     """The log beside a database file when it holds something that is not in the file yet."""
     log = path.with_name(path.name + ".wal")
     return log if log.exists() and log.stat().st_size > 0 else None
+
+
+FileState = tuple[int, int, int, int]
+
+
+def written_state(path: Path) -> FileState | None:
+    """What tells whether a database file was written to: equal only if nobody did. None where that cannot be said.
+
+    Looks, and never opens: closing a descriptor would free the writer's lock.
+    """
+    try:
+        found = path.stat()
+        log = unwritten_log(path)
+    except OSError:
+        return None
+    if log is not None:
+        return None
+    return found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
 
 
 def make_work_database(directory: Path) -> None:

@@ -26,10 +26,13 @@ from connector.store.batch import Applied, Batch
 from connector.store.database import (
     TEMPORARY,
     WORK,
+    FileState,
+    WorkSession,
     make_work_database,
     private_directory,
     store_errors,
-    work_database,
+    unwritten_log,
+    written_state,
 )
 from connector.store.failpoints import failpoint
 from connector.store.forget import rewrite_without
@@ -39,13 +42,14 @@ from connector.store.publish import (
     LINK,
     committed,
     copy_in_child,
+    leftovers,
     newest_copy,
     publish_copy,
     published_commit,
     remove_leftovers,
     remove_old,
 )
-from connector.store.reader import DuckReader, open_published
+from connector.store.reader import DuckReader, PublishedSession, open_published
 
 # Seconds. A load and publication of another company takes moments; a first load of a large one perhaps
 # minutes.
@@ -62,6 +66,10 @@ class DuckStore:
         self._clock = clock
         self._lock_wait = lock_wait
         self._runs: dict[str, ExitStack] = {}
+        self._session = WorkSession(directory)
+        # The writer's file as this process last left it, and how many commits it had then.
+        self._left: tuple[FileState | None, int] | None = None
+        self._published = PublishedSession()
 
     @property
     def directory(self) -> Path:
@@ -101,16 +109,27 @@ class DuckStore:
         with self._locked(), self._work() as connection, store_errors(self._directory / WORK, "load"):
             return apply_batch(connection, batch, now=self._clock())
 
-    def publish(self) -> Path:
-        with self._locked():
+    def publish(self, *, wait: float | None = None) -> Path:
+        with self._locked(wait):
             return self._publish()
 
-    def repair(self) -> None:
+    def publish_soon(self, connection_id: str) -> None:  # noqa: ARG002 - nothing is gathered here
+        self.publish()
+
+    def repair(self, connection_id: str | None = None) -> None:  # noqa: ARG002 - nor here
+        if self._is_in_order():
+            return
         with self._locked():
             remove_leftovers(self._directory)
-            with self._work() as connection:
-                is_behind = published_commit(self._directory) != committed(connection)
-            if is_behind:
+            self._publish()
+
+    def repair_after_others(self) -> None:
+        if self._as_left() is not None:
+            return
+        with self._locked():
+            # A run of this process may have been loading just now.
+            if self._as_left() is None:
+                remove_leftovers(self._directory)
                 self._publish()
 
     def forget(self, company_id: str) -> Mapping[str, int]:
@@ -123,31 +142,51 @@ class DuckStore:
         return removed
 
     def open_reader(self) -> DuckReader:
-        return open_published(self._directory)
+        return open_published(self._directory, self._published)
 
     def _publish(self) -> Path:
-        with self._work() as connection:
-            commit, shown = committed(connection), published_commit(self._directory)
-            if shown is not None and shown > commit:
-                raise StoreError(
-                    f"{WORK} is older (commit {commit}) than what is published (commit {shown})."
-                    " Nothing was changed.",
-                    hint=f"Remove {WORK}: the next run makes it again from the published file.",
-                )
-            if shown == commit:
-                return (self._directory / LINK).resolve()
-            with store_errors(self._directory / WORK, "write out"):
+        commit = self._committed()
+        shown = published_commit(self._directory)
+        if shown is not None and shown > commit:
+            raise StoreError(
+                f"{WORK} is older (commit {commit}) than what is published (commit {shown})."
+                " Nothing was changed.",
+                hint=f"Remove {WORK}: the next run makes it again from the published file.",
+            )
+        if shown == commit:
+            return (self._directory / LINK).resolve()
+        if unwritten_log(self._directory / WORK):
+            with self._work() as connection, store_errors(self._directory / WORK, "write out"):
                 connection.execute("CHECKPOINT")
         # Closed now: nobody has the file open, and the lock keeps it so.
         failpoint("publish.after_checkpoint")
         return publish_copy(self._directory, commit)
 
+    def _is_in_order(self) -> bool:
+        """Whether nothing is left to repair, seen without a lock and without opening anything."""
+        left = self._as_left()
+        return (
+            left is not None and published_commit(self._directory) == left and not leftovers(self._directory)
+        )
+
+    def _committed(self) -> int:
+        """How many commits the writer's file has. Opens it only if another process has written since."""
+        if (left := self._as_left()) is not None:
+            return left
+        with self._work() as connection:
+            return committed(connection)
+
+    def _as_left(self) -> int | None:
+        """The commits of the writer's file, if nobody has written to it since this process did; else None."""
+        if self._left is None or self._left[0] is None:
+            return None
+        return self._left[1] if self._left[0] == written_state(self._directory / WORK) else None
+
     @contextmanager
-    def _locked(self) -> Iterator[None]:
+    def _locked(self, wait: float | None = None) -> Iterator[None]:
         private_directory(self._directory)
-        with locks.held(
-            self._directory, "store", what="The store", since=self._clock(), wait=self._lock_wait
-        ):
+        seconds = self._lock_wait if wait is None else wait
+        with locks.held(self._directory, "store", what="The store", since=self._clock(), wait=seconds):
             yield
 
     @contextmanager
@@ -155,12 +194,16 @@ class DuckStore:
         private_directory(self._directory / "staging")
         if not (self._directory / WORK).exists():
             self._make_work()
-        with work_database(self._directory) as connection:
-            with store_errors(self._directory / WORK, "bring the store up to date"):
-                if migrate(connection, at=self._clock()):
-                    # Other tables or views are a reason to publish, so they count as a commit.
-                    connection.execute("UPDATE ledger.publication SET commit_id = commit_id + 1")
+        is_known = self._as_left() is not None
+        with self._session.work() as connection:
+            if not is_known:
+                with store_errors(self._directory / WORK, "bring the store up to date"):
+                    if migrate(connection, at=self._clock()):
+                        # Other tables or views are a reason to publish, so they count as a commit.
+                        connection.execute("UPDATE ledger.publication SET commit_id = commit_id + 1")
             yield connection
+            commit = committed(connection)
+        self._left = (written_state(self._directory / WORK), commit)
 
     def _make_work(self) -> None:
         """A published file holds everything the writer's file does: make a lost one from it, never an empty

@@ -64,11 +64,23 @@ class Store(Protocol):
     def apply(self, batch: Batch) -> Applied:
         """One transaction: all of the batch, its cursors and the run's row, or nothing."""
 
-    def publish(self) -> Path:
-        """Make everything committed so far visible to readers; the new immutable file."""
+    def publish(self, *, wait: float | None = None) -> Path:
+        """Make everything committed so far visible to readers; the newest immutable file.
 
-    def repair(self) -> None:
-        """Finish what a killed process left: make the store if it is missing, publish if something waits."""
+        wait: seconds for another process that loads or publishes, then StoreBusy; by default minutes.
+        """
+
+    def publish_soon(self, connection_id: str) -> None:
+        """At the end of a run: make it visible at once, or with other runs that end now. See ``gathering``."""
+
+    def repair(self, connection_id: str | None = None) -> None:
+        """Finish what a killed process left: make the store if it is missing, publish if something waits.
+
+        connection_id: a run of this connection is about to begin, and has to see what its last one stored.
+        """
+
+    def repair_after_others(self) -> None:
+        """``repair``, unless all that waits to be published was committed by this process."""
 
     def forget(self, company_id: str) -> Mapping[str, int]:
         """Remove a company from the ledger and every published file; table -> rows removed.

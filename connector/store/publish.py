@@ -78,11 +78,15 @@ def publish_copy(directory: Path, commit: int) -> Path:
     return target
 
 
+def leftovers(directory: Path) -> list[Path]:
+    """Files that a process is making, or did not finish before it was killed."""
+    return [path for path in directory.iterdir() if any(path.match(pattern) for pattern in _LEFTOVERS)]
+
+
 def remove_leftovers(directory: Path) -> None:
-    """Remove half-made files of a killed process."""
-    for pattern in _LEFTOVERS:
-        for path in directory.glob(pattern):
-            path.unlink(missing_ok=True)
+    """Remove half-made files of a killed process. Only under the store's lock."""
+    for path in leftovers(directory):
+        path.unlink(missing_ok=True)
 
 
 def copy_in_child(source: Path, target: Path) -> None:

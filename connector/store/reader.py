@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 from pathlib import Path
+from threading import Lock
 from types import TracebackType
 from typing import Self
 
@@ -68,8 +69,37 @@ class DuckReader:
         return None if row is None or row[0] is None else int(row[0])
 
 
-def open_published(directory: Path) -> DuckReader:
-    """The newest published file. StoreError when nothing was published, or it cannot be opened."""
+class PublishedSession:
+    """The newest published file, kept open as long as it is the newest: opening takes longer than most questions.
+
+    Every reader gets a connection of its own. Safe to share between threads.
+    """
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._file: tuple[Path, int, int] | None = None
+        self._held: duckdb.DuckDBPyConnection | None = None
+
+    def attached(self, path: Path) -> duckdb.DuckDBPyConnection:
+        """A connection whose default catalog is the file."""
+        found = path.stat()
+        file = (path, found.st_ino, found.st_mtime_ns)  # a restored file may bear the name of another
+        with self._lock:
+            if self._held is None or self._file != file:
+                # Not closed: that would close the readers that still use it. The last of them lets go of the file.
+                self._held, self._file = _attached(path), file
+            connection = self._held.cursor()
+        connection.execute("SET TimeZone = 'UTC'")
+        connection.execute("USE commerce")
+        return connection
+
+
+def open_published(directory: Path, session: PublishedSession | None = None) -> DuckReader:
+    """The newest published file. StoreError when nothing was published, or it cannot be opened.
+
+    session: holds the file open between readers; without one it is opened for this reader alone.
+    """
+    attached = _attached if session is None else session.attached
     link = directory / LINK
     for attempt in (1, 2):
         try:
@@ -81,7 +111,7 @@ def open_published(directory: Path) -> DuckReader:
             ) from None
         try:
             with store_errors(path, "open the published file"):
-                return DuckReader(path, _attached(path))
+                return DuckReader(path, attached(path))
         except StoreError:
             # Three publications between looking at the link and opening: the file was cleaned away. Look
             # again.

@@ -35,7 +35,10 @@ class Loading:
         progress: Progress,
         merchant: Merchant,
     ) -> Applied:
-        """One transaction: rows, cursors, deep scans and the run's row. Then the new state is published."""
+        """One transaction: rows, cursors, deep scans and the run's row. Then the new state is published.
+
+        The end of a run may be published together with other runs that end now.
+        """
         applied = self.store.apply(
             Batch(
                 run=self._run_row(last),
@@ -49,7 +52,10 @@ class Loading:
             )
         )
         progress.stage("publish")
-        self.store.publish()
+        if last:
+            self.store.publish_soon(self.connection.id)
+        else:
+            self.store.publish()  # the next part has to see this one
         report = self.report
         report.orders_inserted += applied.orders_inserted
         report.orders_updated += applied.orders_updated - applied.orders_deleted
@@ -63,7 +69,7 @@ class Loading:
         row = self._connection_row("Deauthorized", merchant) if deauthorized else None
         try:
             self.store.apply(Batch(run=self._run_row(last=True), connection=row))
-            self.store.publish()
+            self.store.publish_soon(self.connection.id)
         except StoreError:
             return
 

@@ -129,7 +129,7 @@ class _Run:
 
     def under_lock(self) -> None:
         """The run itself; what goes wrong is recorded while the lock is still held."""
-        self.runtime.store.repair()
+        self.runtime.store.repair(self.connection.id)
         try:
             with self._directory() as directory:
                 if self.mode.kind == "rebuild":
@@ -162,8 +162,7 @@ class _Run:
         ):
             source = _Source(access, witness, witness.profile() if witness else None, stop, background)
             try:
-                left: list[Span] = pieces(self._span())
-                ahead: Future[_Listing] | None = None
+                left, ahead = self._commit(None, directory, source, None)
                 while left:
                     left, ahead = self._commit(left, directory, source, ahead)
             finally:
@@ -171,16 +170,22 @@ class _Run:
                 count_requests(self.report, source.clients)
 
     def _commit(
-        self, todo: list[Span], directory: Path, source: "_Source | None", ahead: "Future[_Listing] | None"
+        self,
+        todo: list[Span] | None,
+        directory: Path,
+        source: "_Source | None",
+        ahead: "Future[_Listing] | None",
     ) -> "tuple[list[Span], Future[_Listing] | None]":
         """Read, map and load as many pieces as make one commit, with a notebook of its own.
 
-        ahead: what was listed already while the commit before was loaded. Returns what is left, and its listing.
+        todo: None for the first one of a run. ahead: what was listed already while the commit before was loaded.
+        Returns what is left, and its listing.
         """
         report = self.report
         listing = ahead.result() if ahead is not None else None
         with self.runtime.store.open_reader() as reader:
             known = known_of(reader, self.connection.id)
+            todo = todo or pieces(self._span(known))
             plan = self._plan(todo, known, source)
             if listing is None:
                 listing = self._list(plan, known, directory, source, self.progress)
@@ -288,13 +293,9 @@ class _Run:
             profile=source.profile if source else None,
         )
 
-    def _span(self) -> Span:
-        with self.runtime.store.open_reader() as reader:
-            known = known_of(reader, self.connection.id)
-            overlap = self.runtime.config.sync.overlap
-            return span_of(
-                self.connection, self.mode, known, overlap=overlap, run_start=self.report.started_at
-            )
+    def _span(self, known: Known) -> Span:
+        overlap = self.runtime.config.sync.overlap
+        return span_of(self.connection, self.mode, known, overlap=overlap, run_start=self.report.started_at)
 
     def _merchant_as_stored(self) -> Merchant:
         try:

@@ -246,6 +246,7 @@ def test_a_reload_takes_the_new_configuration_also_its_limits(town, scheduler):
     assert one.step() == 1, "the new connection"
     assert one.config is fresh
     assert one.pace.config is fresh
+    assert settle(one) == 0
     assert run_count(here) == 2
 
 
