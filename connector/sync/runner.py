@@ -4,7 +4,6 @@ A connection that fails does not stop the others.
 """
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
 import httpx
@@ -12,18 +11,17 @@ import structlog
 
 from connector.config import Company, Config, Connection
 from connector.progress import Progress, Silent
+from connector.store.gathering import Gathering
 from connector.store.given_up import given_up_connections
 from connector.store.interface import Store
 from connector.sync.connecting import Pace, selected_connections
 from connector.sync.modes import SyncMode
 from connector.sync.report import Report, RunReport
 from connector.sync.run import Runtime, run_connection
+from connector.sync.side_by_side import run_side_by_side, smallest_first, stored_orders
 from connector.sync.totals import company_totals
 
 log = structlog.get_logger(__name__)
-
-# More would only wait for each other: the app-wide limit allows about this many merchants at full speed.
-_SIDE_BY_SIDE = 4
 
 
 def utc_now() -> datetime:
@@ -54,7 +52,9 @@ def sync_all(
     for _, skipped in selected:
         if skipped.id in given_up:
             log.info("connection.skipped", connection_id=skipped.id, reason="unlinked through the API")
-    runtime = Runtime(config, store, pace or Pace(config), now, transport)
+    # One run publishes by itself, and says so in its row if it cannot.
+    shared = Gathering(store) if len(todo) > 1 else store
+    runtime = Runtime(config, shared, pace or Pace(config), now, transport)
 
     def run(pair: tuple[Company, Connection]) -> RunReport:
         owner, merchant = pair
@@ -62,8 +62,13 @@ def sync_all(
             runtime, owner, merchant, mode, progress.of(f"{owner.name} {merchant.merchant_id}")
         )
 
-    with ThreadPoolExecutor(
-        max_workers=max(1, min(_SIDE_BY_SIDE, len(todo))), thread_name_prefix="run"
-    ) as pool:
-        runs = list(pool.map(run, todo))
+    runs = run_side_by_side(
+        smallest_first(todo, stored_orders(store) if len(todo) > 1 else {}),
+        run,
+        side_by_side=config.scheduler.side_by_side,
+        now=now,
+        publish=shared.publish if len(todo) > 1 and not mode.dry_run else lambda: None,
+    )
+    place = {merchant.id: number for number, (_, merchant) in enumerate(todo)}
+    runs.sort(key=lambda report: place[report.connection_id])
     return Report(runs, company_totals(store, [owner.id for owner, _ in todo]))

@@ -1,0 +1,97 @@
+"""Many runs at once, so that a few large merchants do not hold up many small ones.
+
+All of them share Clover's limits, in which every token gets its turn; what is shared out here is who may begin. The
+smallest merchants begin first, and a run that takes long gives its place to another.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from datetime import datetime, timedelta
+
+from connector.config import Company, Connection
+from connector.errors import ConnectorError, StoreError
+from connector.logs import get_logger
+from connector.store.gathering import LATEST
+from connector.store.interface import Store
+from connector.sync.outcome import note_failure
+from connector.sync.report import RunReport
+
+Pair = tuple[Company, Connection]
+# A run that takes longer gives its place to another.
+LONG_AFTER = timedelta(minutes=1)
+# So many long ones read beside the others; each may need memory for a whole first load.
+MOST_LONG = 4
+# Seconds between two looks at whether one has begun to take long.
+LOOK_EVERY = 0.5
+log = get_logger(__name__)
+
+
+def smallest_first(todo: Sequence[Pair], stored: Mapping[str, int]) -> list[Pair]:
+    """In the order in which they should begin. stored: connection id -> its orders; one never read may be any size."""
+    return sorted(todo, key=lambda pair: stored.get(pair[1].id, float("inf")))
+
+
+def stored_orders(store: Store) -> Mapping[str, int]:
+    """Connection id -> how many orders are published. Empty when nothing is, or it cannot be read."""
+    try:
+        with store.open_reader() as reader:
+            found = reader.connection.execute(
+                "SELECT connection_id, count(order_id) FROM connections LEFT JOIN orders USING (connection_id)"
+                " GROUP BY connection_id"
+            ).fetchall()
+    except StoreError:
+        return {}
+    return {str(connection_id): int(orders) for connection_id, orders in found}
+
+
+def run_side_by_side(
+    todo: Sequence[Pair],
+    run: Callable[[Pair], RunReport],
+    *,
+    side_by_side: int,
+    now: Callable[[], datetime],
+    publish: Callable[[], object],
+) -> list[RunReport]:
+    """Run them all, beginning in the order given; the reports in the order in which they ended.
+
+    publish: makes visible what ended runs have committed; called once for those that end together, in the thread of
+    the caller. Runs that could not be made visible have failed.
+    """
+    waiting = deque(todo)
+    running: dict[Future[RunReport], datetime] = {}
+    ended: list[RunReport] = []
+    unpublished: list[RunReport] = []
+    since = now()
+    with ThreadPoolExecutor(max_workers=side_by_side + MOST_LONG, thread_name_prefix="run") as pool:
+        while waiting or running:
+            for _ in range(min(len(waiting), free_places(running.values(), now(), side_by_side))):
+                running[pool.submit(run, waiting.popleft())] = now()
+            done, _ = wait(running, timeout=LOOK_EVERY, return_when=FIRST_COMPLETED)
+            if done and not unpublished:
+                since = now()
+            for one in done:
+                del running[one]
+                unpublished.append(one.result())
+            if unpublished and (not (waiting or running) or now() - since >= LATEST):
+                _publish(publish, unpublished)
+                ended += unpublished
+                unpublished = []
+    return ended
+
+
+def free_places(began: Iterable[datetime], now: datetime, side_by_side: int) -> int:
+    """How many runs may begin beside those that began at these times."""
+    ages = [now - since for since in began]
+    short = sum(age < LONG_AFTER for age in ages)
+    return max(0, min(side_by_side - short, side_by_side + MOST_LONG - len(ages)))
+
+
+def _publish(publish: Callable[[], object], reports: Sequence[RunReport]) -> None:
+    try:
+        publish()
+    except ConnectorError as error:
+        log.error("store.not_published", error=error.message, hint=error.hint)
+        for report in reports:
+            if report.status != "failed":
+                note_failure(report, error)
