@@ -9,6 +9,7 @@ The tests run the same with three merchants for a day (tests/operations/test_soa
 
 import argparse
 import logging
+import resource
 import sys
 import tempfile
 import time
@@ -39,7 +40,18 @@ def main() -> None:
         alerts = {"webhook_url": "https://hooks.example.com/x"}
         town = make_town(Path(directory), sandbox, worlds, Clock(), alerts=alerts)
         soak = Soak(town, seed=arguments.seed, sales_a_day=arguments.sales_a_day)
-        soak.live(arguments.days)
+
+        def tell(day: int) -> None:
+            seconds, peak = time.perf_counter() - began, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+            size = (town.store.directory / "commerce.duckdb").resolve().stat().st_size
+            print(
+                f"day {day}: {soak.runs} runs in {seconds:.0f} s, {soak.kills} kills, "
+                f"{size / 2**20:.1f} MiB published, at most {peak / 2**10:.0f} MiB of memory",
+                file=sys.stderr,
+                flush=True,
+            )
+
+        soak.live(arguments.days, each_day=tell)
         told = soak.check()
         [(orders, versions, snapshots)] = town.rows(
             "SELECT (SELECT count(*) FROM orders), (SELECT count(*) FROM ledger.order_versions),"

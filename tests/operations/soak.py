@@ -93,10 +93,12 @@ class Soak:
         self._apply = self.town.store.apply
         self.scheduler = self._start()
 
-    def live(self, days):
+    def live(self, days, each_day=lambda _day: None):
         """Let so many days pass; then mend everything, let what is planned happen, and let the last runs catch up."""
         town = self.town
-        for _ in range(int(days * 144)):
+        for step in range(int(days * 144)):
+            if step and step % 144 == 0:
+                each_day(step // 144)
             self._next(STEP)
             for number in range(len(town.worlds)):
                 self._sell(number)
