@@ -36,8 +36,10 @@ def explained(error: Exception) -> ConnectorError:
         )
     log.exception("run.bug", error_type=type(error).__name__)
     return ConnectorError(
-        f"An unexpected {type(error).__name__} stopped the run. Nothing was written; what was stored is unharmed.",
-        hint="Run again with --verbose and report the traceback.",
+        # A long load is committed part by part, so there may be parts of this very run that stay.
+        f"An unexpected {type(error).__name__} stopped the run. Nothing of this step was written; what was "
+        "committed before it is kept and unharmed.",
+        hint="Run it again with --verbose, for example connector sync --verbose, and report the traceback.",
     )
 
 

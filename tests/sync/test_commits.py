@@ -7,7 +7,7 @@ import pytest
 from connector.sandbox import faults
 from connector.sandbox.shapes import PLAIN, Shapes
 from connector.sandbox.shop import generate_shop
-from connector.sync import pipeline
+from connector.sync import pipeline, run
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 
@@ -118,3 +118,26 @@ def test_a_power_cut_in_any_part_is_repaired_by_the_next_run(bench, place, monke
     assert shop.sync(at=NOON + timedelta(hours=1)).status == "succeeded"
     shop.check()
     assert not list((shop.store.directory / "staging").iterdir())
+
+
+def test_a_bug_in_a_later_part_says_that_the_parts_before_it_are_kept(bench, monkeypatch):
+    shop, mapped, map_piece = shop_of(bench), [], run.map_piece
+
+    def map_once(*arguments, **settings):
+        mapped.append(map_piece(*arguments, **settings) if not mapped else 1 // 0)
+        return mapped[-1]
+
+    monkeypatch.setattr(run, "map_piece", map_once)
+    report = shop.sync(at=NOON)
+    assert (report.status, report.error_kind, report.exit_code) == ("failed", "bug", 1)
+    assert commits(shop) == 1
+    assert 0 < report.orders_inserted == len(shop.orders())
+    assert "ZeroDivisionError" in report.error
+    assert "Nothing of this step was written; what was committed before it is kept" in report.error
+    assert "connector sync --verbose" in report.hint
+    assert shop.rows("SELECT status, error_kind, error FROM ledger.sync_runs") == [
+        ("failed", "bug", report.error)
+    ]
+    monkeypatch.undo()
+    assert shop.sync().status == "succeeded"
+    shop.check()
