@@ -25,7 +25,7 @@ import duckdb
 from connector.store import findings
 from connector.store.batch import Applied, Batch, ConnectionRow, RunRow
 from connector.store.failpoints import failpoint
-from connector.store.staged_rows import fill_orders, fill_records, move_to_timezone, stage, unstage
+from connector.store.staged_rows import fill_orders, fill_records, has_rows, move_to_timezone, stage, unstage
 from connector.store.versions import (
     VersionCounts,
     apply_source_records,
@@ -44,17 +44,22 @@ class _Load:
 
 def apply_batch(connection: duckdb.DuckDBPyConnection, batch: Batch, *, now: datetime) -> Applied:
     """Commit a batch, or leave everything as it was. now: aware UTC."""
-    stage(connection, batch.files)
+    # Most runs of most merchants find nothing new: those only move the cursors and tell of the run.
+    is_quiet = not (has_rows(batch.files) or batch.tombstones or batch.released)
+    if not is_quiet:
+        stage(connection, batch.files)
     connection.execute("BEGIN")
     try:
-        applied = _apply(connection, batch, _next_load(connection, now))
+        load = _next_load(connection, now)
+        applied = _apply_quiet(connection, batch, load) if is_quiet else _apply(connection, batch, load)
         failpoint("apply.before_commit")
         connection.execute("COMMIT")
     except BaseException:
         _rollback(connection)
         raise
     failpoint("apply.after_commit")
-    unstage(connection)
+    if not is_quiet:
+        unstage(connection)
     return applied
 
 
@@ -94,6 +99,19 @@ def _apply(connection: duckdb.DuckDBPyConnection, batch: Batch, load: _Load) -> 
     )
     if has_snapshot:
         _add_snapshot(connection, batch.run, applied, orders, records.rows, sources)
+    _tell_of_run(connection, batch, load, applied)
+    return applied
+
+
+def _apply_quiet(connection: duckdb.DuckDBPyConnection, batch: Batch, load: _Load) -> Applied:
+    """A batch without a single row."""
+    _put_connection(connection, batch.connection)
+    applied = Applied(snapshot_id=None, loaded_at=load.loaded_at, orders_unchanged=batch.orders_unchanged)
+    _tell_of_run(connection, batch, load, applied)
+    return applied
+
+
+def _tell_of_run(connection: duckdb.DuckDBPyConnection, batch: Batch, load: _Load, applied: Applied) -> None:
     _put_state(connection, batch, load)
     _put_run(connection, batch.run, applied)
     connection.execute(
@@ -101,7 +119,6 @@ def _apply(connection: duckdb.DuckDBPyConnection, batch: Batch, load: _Load) -> 
         " snapshot_id = greatest(snapshot_id, ?)",
         [_plain(load.loaded_at), applied.snapshot_id or 0],
     )
-    return applied
 
 
 def _next_load(connection: duckdb.DuckDBPyConnection, now: datetime) -> _Load:

@@ -32,10 +32,16 @@ def stage(connection: duckdb.DuckDBPyConnection, files: Mapping[str, Path | Sequ
     unknown = files.keys() - _TABLES.keys() - {"seen_orders"}
     if unknown:
         raise ValueError(f"a batch has no table {', '.join(sorted(unknown))}")
+    known = _columns(connection)
     for table, extra in _TABLES.items():
-        columns = dict(_columns(connection, table)) | dict(column.split(" ", 1) for column in extra)
+        columns = known[table] | dict(column.split(" ", 1) for column in extra)
         _stage_one(connection, table, columns, _paths(files.get(table)))
     _stage_one(connection, "seen_orders", {"order_id": "VARCHAR"}, _paths(files.get("seen_orders")))
+
+
+def has_rows(files: Mapping[str, Path | Sequence[Path]]) -> bool:
+    """Whether any file of a batch holds a row."""
+    return any(_paths(given) for given in files.values())
 
 
 def unstage(connection: duckdb.DuckDBPyConnection) -> None:
@@ -145,12 +151,15 @@ def _stage_one(
         )
 
 
-def _columns(connection: duckdb.DuckDBPyConnection, table: str) -> list[tuple[str, str]]:
-    return connection.execute(
-        "SELECT column_name, data_type FROM duckdb_columns() WHERE database_name = current_database()"
-        " AND schema_name = 'ledger' AND table_name = ? ORDER BY column_index",
-        [table],
-    ).fetchall()
+def _columns(connection: duckdb.DuckDBPyConnection) -> dict[str, dict[str, str]]:
+    """Table of the ledger -> its columns and their types."""
+    found: dict[str, dict[str, str]] = {}
+    for table, column, kind in connection.execute(
+        "SELECT table_name, column_name, data_type FROM duckdb_columns()"
+        " WHERE database_name = current_database() AND schema_name = 'ledger' ORDER BY table_name, column_index"
+    ).fetchall():
+        found.setdefault(table, {})[column] = kind
+    return found
 
 
 def _names(columns: Iterable[str]) -> list[str]:
