@@ -3,9 +3,13 @@
 import json
 import os
 import signal
+import socket
+import threading
 import time
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
+import httpx
 import pytest
 
 from connector.sandbox import faults
@@ -50,6 +54,15 @@ def reading(here):
     return (here.store.directory / "locks" / f"connection-{here.connection().id}.holder").exists()
 
 
+def overlapping(here):
+    """Runs of one connection that were under way at the same time."""
+    return here.rows(
+        "SELECT a.run_id, b.run_id FROM ledger.sync_runs a JOIN ledger.sync_runs b ON a.connection_id = b.connection_id"
+        " AND a.run_id < b.run_id AND a.started_at < b.finished_at AND b.started_at < a.finished_at"
+        " AND a.status = 'succeeded' AND b.status = 'succeeded'"
+    )
+
+
 def test_the_second_of_two_runs_ends_with_4_and_names_the_holder(today, process):
     here = today()
     slow_down(here)
@@ -86,12 +99,69 @@ def test_a_manual_sync_beside_a_scheduler_doubles_nothing(today, process):
     assert ended(scheduler)[0] == 0
     assert here.sync().exit_code == 0
     here.check_books()
-    overlapping = here.rows(
-        "SELECT a.run_id, b.run_id FROM ledger.sync_runs a JOIN ledger.sync_runs b ON a.connection_id = b.connection_id"
-        " AND a.run_id < b.run_id AND a.started_at < b.finished_at AND b.started_at < a.finished_at"
-        " AND a.status = 'succeeded' AND b.status = 'succeeded'"
-    )
-    assert overlapping == []
+    assert overlapping(here) == []
+
+
+def test_two_schedulers_a_manual_sync_and_the_api_share_a_store(today, process):
+    """One scheduler is sent away, so is a sync of what is being read; the API answers all along and sees it all."""
+    here = today(3, schedule="* * * * *")
+    for number in range(3):
+        here.sell(number)
+    key = ["keys", "create", "--label", "lender", "--all-companies", "--scope", "read", "--scope", "write"]
+    secret = ended(process(here, *key))[1].strip()
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    process(here, "serve", "--port", str(port))
+    api = httpx.Client(base_url=f"http://127.0.0.1:{port}", headers={"Authorization": f"Bearer {secret}"})
+    orders = "/companies/{}/connections/{}/data/commerce-orders"
+    company = here.config.companies[0]
+    ours = orders.format(company.id, company.connections[0].id)
+
+    slow_down(here)
+    first = process(here, "schedule", "--log-format", "json")
+    until(lambda: reading(here), "the scheduler begins to read")
+    code, _out, err = ended(process(here, "schedule"))
+    assert code == 4
+    assert f"process {first.pid}" in err
+    code, out, _err = ended(process(here, "sync", "--company", company.id, "--json"))
+    assert code == 4
+    assert f"process {first.pid}" in json.loads(out)["runs"][0]["error"]["message"]
+    here.sandbox.faults.clear()
+
+    seen, is_over = [], threading.Event()
+
+    def ask():
+        """What a lender sees while all this goes on: whole answers, and orders never become fewer."""
+        while not is_over.is_set():
+            with suppress(httpx.TransportError):
+                answer = api.get(ours)
+                seen.append((answer.status_code, answer.json().get("totalResults", 0)))
+            is_over.wait(0.02)
+
+    lender = threading.Thread(target=ask)
+    lender.start()
+    until(lambda: seen and seen[-1] == (200, 1), "the API serves what the scheduler read")
+    for number in range(3):
+        here.sell(number, at=datetime.now(UTC) - timedelta(seconds=5))
+    assert api.post(f"/companies/{company.id}/data/all").status_code < 300
+    by_hand = [process(here, "sync") for _ in range(2)]
+    assert {ended(one)[0] for one in by_hand} <= {0, 3, 4}
+    until(lambda: seen[-1] == (200, 2), "the refresh that the API was asked for is read and served")
+    first.send_signal(signal.SIGTERM)
+    assert ended(first)[0] == 0
+    is_over.set()
+    lender.join()
+    assert [total for status, total in seen if status == 200] == sorted(t for s, t in seen if s == 200)
+    since_first = seen[seen.index((200, 1)) :]
+    assert {status for status, _ in since_first} == {200}
+
+    here.clock.start = datetime.now(UTC)
+    assert here.sync().exit_code == 0
+    here.check_books()
+    assert overlapping(here) == []
+    twice = "SELECT order_id FROM ledger.order_versions WHERE replaced_by IS NULL GROUP BY ALL HAVING count(*) > 1"
+    assert here.rows(twice) == []
 
 
 def test_a_killed_run_holds_no_lock_and_loses_nothing(today, process):
