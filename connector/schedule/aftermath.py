@@ -28,19 +28,23 @@ def after_runs(
     reports: Sequence[RunReport],
     *,
     now: Callable[[], datetime],
+    earlier: Sequence[RunReport] = (),
     book: AlertBook | None = None,
     send: Post | None = post,
 ) -> None:
     """Write figures, make spans, note and send alerts, delete what is older than raw_retention_days.
 
+    earlier: failed runs of this process that were told before; the store may not know of them, and they are not over.
     book: that of a process that stays; else one is opened and closed. send: None leaves sending to the caller.
     """
     past = read_past(store)
+    newer = {run.connection_id for run in reports}
+    every = [run for run in earlier if run.connection_id not in newer] + list(reports)
     with_book = book or AlertBook(store.directory)
     try:
         _quietly("tracing", lambda: trace_runs(reports))
-        _quietly("metrics", lambda: write_metrics(config, store, reports, past, now=now()))
-        _quietly("alerts", lambda: note_alerts(config, with_book, reports, past, now=now()))
+        _quietly("metrics", lambda: write_metrics(config, store, every, past, now=now()))
+        _quietly("alerts", lambda: note_alerts(config, with_book, every, past, now=now()))
         url = config.alerts.webhook_url
         if url is not None and send is not None:
             _quietly("alerts", lambda: deliver(with_book, url, now=now, send=send))

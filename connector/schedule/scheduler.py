@@ -85,6 +85,8 @@ class Scheduler:
     _unpublished: list[RunReport] = field(default_factory=list)
     _unpublished_since: datetime | None = None
     _told: list[RunReport] = field(default_factory=list)
+    # Connections whose newest run here has failed -> that run, which the store may not have been able to keep.
+    _failed: dict[str, RunReport] = field(default_factory=dict)
     _is_closed: bool = False
     _looked_at: datetime | None = None
     _after: "Future[None] | None" = None
@@ -244,8 +246,22 @@ class Scheduler:
         if self._told or is_time:
             reports, self._told, self._looked_at = self._told, [], now
             config = self.config
+            configured = {connection.id for _, connection in config.pairs()}
+            earlier = [run for run in self._failed.values() if run.connection_id in configured]
+            for report in reports:
+                self._failed.pop(report.connection_id, None)
+                if report.status == "failed":
+                    self._failed[report.connection_id] = report
             self._after = self.aside.submit(
-                lambda: after_runs(config, self.store, reports, now=self.now, book=self._book, send=self.send)
+                lambda: after_runs(
+                    config,
+                    self.store,
+                    reports,
+                    earlier=earlier,
+                    now=self.now,
+                    book=self._book,
+                    send=self.send,
+                )
             )
         elif (url := self.config.alerts.webhook_url) is not None and (wait or self._book.waiting(now)):
             self._after = self.aside.submit(lambda: _deliver(self._book, url, self.now, self.send))

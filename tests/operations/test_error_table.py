@@ -180,6 +180,59 @@ def test_a_wrong_configuration_is_exit_code_2_before_anything_is_begun(call, tmp
     assert not call.town.store.directory.exists()
 
 
+def test_some_companies_that_fail_are_exit_code_3_and_the_others_are_done(town, tmp_path, capsys):
+    here = town(3)
+    here.sell(0)
+    here.sell(2)
+    here.sandbox.access.revoke(here.worlds[1])
+    textfile = tmp_path / "connector.prom"
+    config = write_config(here, tmp_path / "config.yaml", metrics={"textfile": str(textfile)})
+    code = run(["--config", str(config), "--log-format", "json", "sync", "--json"])
+    out, err = capsys.readouterr()
+    assert code == 3
+    told = json.loads(out)
+    assert told["exitCode"] == 3
+    assert [one["status"] for one in told["runs"]] == ["succeeded", "failed", "succeeded"]
+    lines = [json.loads(line) for line in err.splitlines() if line.startswith("{")]
+    ends = sorted(line["status"] for line in lines if line["event"] == "connection.synced")
+    assert ends == ["failed", "succeeded", "succeeded"]
+    assert figures(textfile)["connector_runs_total", "failed", "authorisation"] == 1
+    assert here.rows("SELECT count(*) FROM orders") == [(2,)]
+
+
+def test_runs_that_are_committed_and_cannot_be_published_have_failed(town, tmp_path, capsys, monkeypatch):
+    """Several end together and are published at once: each is told to have failed, and the next sync heals it."""
+    here = town(2)
+    here.sell(0)
+    here.sync()
+    here.sell(1)
+    here.clock.advance(minutes=1)
+    textfile = tmp_path / "connector.prom"
+    config = write_config(here, tmp_path / "config.yaml", metrics={"textfile": str(textfile)})
+
+    def is_full(_directory, _commit):
+        raise StoreError("Could not copy work.duckdb for publishing: no space left.", hint="Free disk space.")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("connector.store.duck_store.publish_copy", is_full)
+        code = run(["--config", str(config), "--log-format", "json", "sync", "--json"])
+    out, err = capsys.readouterr()
+    assert code == 1
+    for one in json.loads(out)["runs"]:
+        assert (one["status"], one["error"]["kind"], one["error"]["hint"]) == (
+            "failed",
+            "store",
+            "Free disk space.",
+        )
+    [line] = [json.loads(line) for line in err.splitlines() if "store.not_published" in line]
+    assert "no space left" in line["error"]
+    found = figures(textfile)
+    assert found["connector_unrecorded_failure", None, "store"] == 1
+    assert here.rows("SELECT count(*) FROM orders") == [(1,)], "what was published before is whole"
+    assert here.sync().exit_code == 0
+    here.check_books()
+
+
 def test_every_error_class_has_its_case():
     def all_of(kind):
         return {kind}.union(*(all_of(one) for one in kind.__subclasses__()))

@@ -6,13 +6,14 @@ from datetime import timedelta
 import pytest
 from structlog.testing import capture_logs
 
-from connector.errors import ConfigError
+from connector.errors import ConfigError, StoreError
 from connector.sandbox import faults
 from connector.schedule.loop import Asked, run_until_stopped
 from connector.schedule.scheduler import Scheduler
-from connector.store import locks
+from connector.store import duck_store, locks
 from connector.store.api_control import ControlFile
 from connector.store.api_refreshes import TABLES, Refresh, ask_for_refresh
+from tests.operations.soak import OnTheSpot
 
 ALERTS = {"webhook_url": "https://hooks.example.com/x"}
 
@@ -270,6 +271,79 @@ def test_another_store_needs_a_restart(town, scheduler):
     one.reload_asked = True
     one.step()
     assert one.config is here.config
+
+
+def test_runs_that_end_together_are_published_once(town, scheduler, monkeypatch):
+    here = town(5)
+    published = []
+    whole = duck_store.publish_copy
+    monkeypatch.setattr(
+        duck_store,
+        "publish_copy",
+        lambda directory, commit: published.append(commit) or whole(directory, commit),
+    )
+    one = scheduler(here)
+    assert settle(one) == 5
+    assert len(published) == 2, "the empty store, and all five"
+    assert run_count(here) == 5
+
+
+def test_what_has_ended_is_published_within_seconds_although_others_still_run(town, scheduler):
+    here = town(2)
+    here.sell(0)
+    waiting = []
+    one = scheduler(here, begin=lambda work, name: waiting.append(work))
+    assert one.step() == 2
+    for work in waiting[:1]:
+        work()
+    one.step()
+    here.clock.advance(seconds=6)
+    one.step()
+    assert run_count(here) == 1
+    waiting[1]()
+    one.step()
+    assert run_count(here) == 2
+
+
+def test_runs_that_cannot_be_published_are_told_to_have_failed_and_tried_again(
+    town, scheduler, hook, monkeypatch
+):
+    here = town(2, alerts=ALERTS)
+    one = scheduler(here)
+    one.aside = OnTheSpot()
+    settle(one)
+    here.sell(0)
+    here.clock.advance(hours=1)
+    with monkeypatch.context() as patch:
+
+        def is_full(_directory, _commit):
+            raise StoreError("No space left on the disk.", hint="Free some.")
+
+        patch.setattr(duck_store, "publish_copy", is_full)
+        settle(one)
+        here.clock.advance(minutes=1)
+        settle(one)
+    assert hook.events == ["connection.failed"] * 2
+    assert {body["error"]["kind"] for body in hook.bodies} == {"store"}
+    here.clock.advance(minutes=5)
+    assert settle(one) == 2, "a failure that may pass is tried again"
+    here.clock.advance(minutes=2)
+    settle(one)
+    one.close()
+    assert hook.events == ["connection.failed"] * 2 + ["connection.recovered"] * 2
+    here.check_books()
+
+
+def test_while_another_process_loads_the_scheduler_goes_on_and_publishes_later(town, scheduler, monkeypatch):
+    monkeypatch.setattr("connector.schedule.scheduler.PUBLISH_WAIT", 0)
+    here = town(1)
+    one = scheduler(here)
+    assert one.step() == 1
+    with locks.held(here.store.directory, "store", what="The store", since=here.clock.now(), wait=0):
+        assert one.step() == 0
+    assert run_count(here) == 0
+    one.step()
+    assert run_count(here) == 1
 
 
 def test_at_most_so_many_run_side_by_side(town, scheduler):
