@@ -67,8 +67,12 @@ def sync_all(
         run,
         side_by_side=config.scheduler.side_by_side,
         now=now,
-        publish=shared.publish if len(todo) > 1 and not mode.dry_run else lambda: None,
+        publish=shared.publish if len(todo) > 1 and not mode.dry_run else _nothing_to_publish,
     )
     place = {merchant.id: number for number, (_, merchant) in enumerate(todo)}
     runs.sort(key=lambda report: place[report.connection_id])
     return Report(runs, company_totals(store, [owner.id for owner, _ in todo]))
+
+
+def _nothing_to_publish() -> None:
+    """A dry run commits nothing, and a single run publishes by itself."""

@@ -72,6 +72,9 @@ class Failing:
         self._cut("after publishing")
         return path
 
+    def publish_soon(self, connection_id):  # noqa: ARG002 - the store's parameter
+        self.publish()
+
 
 class Syncing(RuleBasedStateMachine):
     """hidden: orders changed in a way that only a complete reading shows. snapshots: what each one said."""
