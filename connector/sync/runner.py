@@ -62,12 +62,14 @@ def sync_all(
             runtime, owner, merchant, mode, progress.of(f"{owner.name} {merchant.merchant_id}")
         )
 
+    stored = stored_orders(store) if len(todo) > 1 else {}
     runs = run_side_by_side(
-        smallest_first(todo, stored_orders(store) if len(todo) > 1 else {}),
+        smallest_first(todo, stored),
         run,
         side_by_side=config.scheduler.side_by_side,
         now=now,
         publish=shared.publish if len(todo) > 1 and not mode.dry_run else _nothing_to_publish,
+        first_loads={merchant.id for _, merchant in todo} - stored.keys(),
     )
     place = {merchant.id: number for number, (_, merchant) in enumerate(todo)}
     runs.sort(key=lambda report: place[report.connection_id])

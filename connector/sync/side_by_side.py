@@ -1,11 +1,12 @@
 """Many runs at once, so that a few large merchants do not hold up many small ones.
 
 All of them share Clover's limits, in which every token gets its turn; what is shared out here is who may begin. The
-smallest merchants begin first, and a run that takes long gives its place to another.
+smallest merchants begin first, and a run that takes long gives its place to another. First loads begin last and few
+at once: nobody knows how large they are, and each may need some 300 MB.
 """
 
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from datetime import datetime, timedelta
 
@@ -20,25 +21,31 @@ from connector.sync.report import RunReport
 Pair = tuple[Company, Connection]
 # A run that takes longer gives its place to another.
 LONG_AFTER = timedelta(minutes=1)
-# So many long ones read beside the others; each may need memory for a whole first load.
+# So many long ones read beside the others.
 MOST_LONG = 4
+# First loads at once, and how many long ones beside them: a small one waits for two, and memory holds four.
+FIRST_LOADS, MOST_LONG_FIRST_LOADS = 2, 2
 # Seconds between two looks at whether one has begun to take long.
 LOOK_EVERY = 0.5
 log = get_logger(__name__)
 
 
 def smallest_first(todo: Sequence[Pair], stored: Mapping[str, int]) -> list[Pair]:
-    """In the order in which they should begin. stored: connection id -> its orders; one never read may be any size."""
+    """In the order in which they should begin. stored: see ``stored_orders``; one not in it may be any size."""
     return sorted(todo, key=lambda pair: stored.get(pair[1].id, float("inf")))
 
 
 def stored_orders(store: Store) -> Mapping[str, int]:
-    """Connection id -> how many orders are published. Empty when nothing is, or it cannot be read."""
+    """Connection id -> how many orders are published, of connections of which a sync has come to its end.
+
+    A first load that was interrupted is still one. Empty when nothing is published, or it cannot be read.
+    """
     try:
         with store.open_reader() as reader:
             found = reader.connection.execute(
-                "SELECT connection_id, count(order_id) FROM connections LEFT JOIN orders USING (connection_id)"
-                " GROUP BY connection_id"
+                "SELECT connection_id, count(order_id) FROM (SELECT DISTINCT connection_id FROM ledger.sync_runs"
+                " WHERE kind = 'sync' AND status IN ('succeeded', 'partly_done'))"
+                " LEFT JOIN orders USING (connection_id) GROUP BY connection_id"
             ).fetchall()
     except StoreError:
         return {}
@@ -52,21 +59,33 @@ def run_side_by_side(
     side_by_side: int,
     now: Callable[[], datetime],
     publish: Callable[[], object],
+    first_loads: Collection[str] = (),
 ) -> list[RunReport]:
     """Run them all, beginning in the order given; the reports in the order in which they ended.
 
+    first_loads: ids of connections that are loaded for the first time; they should come last in the order.
     publish: makes visible what ended runs have committed; called once for those that end together, in the thread of
     the caller. Runs that could not be made visible have failed.
     """
     waiting = deque(todo)
-    running: dict[Future[RunReport], datetime] = {}
+    running: dict[Future[RunReport], tuple[str, datetime]] = {}
     ended: list[RunReport] = []
     unpublished: list[RunReport] = []
     since = now()
+
+    def may_begin(connection_id: str) -> bool:
+        every = [began for _, began in running.values()]
+        if connection_id not in first_loads:
+            return free_places(every, now(), side_by_side) > 0
+        first = [began for one, began in running.values() if one in first_loads]
+        free = free_places(first, now(), FIRST_LOADS, most_long=MOST_LONG_FIRST_LOADS)
+        return min(free, free_places(every, now(), side_by_side)) > 0
+
     with ThreadPoolExecutor(max_workers=side_by_side + MOST_LONG, thread_name_prefix="run") as pool:
         while waiting or running:
-            for _ in range(min(len(waiting), free_places(running.values(), now(), side_by_side))):
-                running[pool.submit(run, waiting.popleft())] = now()
+            while waiting and may_begin(waiting[0][1].id):
+                pair = waiting.popleft()
+                running[pool.submit(run, pair)] = (pair[1].id, now())
             done, _ = wait(running, timeout=LOOK_EVERY, return_when=FIRST_COMPLETED)
             if done and not unpublished:
                 since = now()
@@ -80,11 +99,13 @@ def run_side_by_side(
     return ended
 
 
-def free_places(began: Iterable[datetime], now: datetime, side_by_side: int) -> int:
-    """How many runs may begin beside those that began at these times."""
+def free_places(
+    began: Iterable[datetime], now: datetime, side_by_side: int, *, most_long: int = MOST_LONG
+) -> int:
+    """How many runs may begin beside those that began at these times. most_long: so many beside ``side_by_side``."""
     ages = [now - since for since in began]
     short = sum(age < LONG_AFTER for age in ages)
-    return max(0, min(side_by_side - short, side_by_side + MOST_LONG - len(ages)))
+    return max(0, min(side_by_side - short, side_by_side + most_long - len(ages)))
 
 
 def _publish(publish: Callable[[], object], reports: Sequence[RunReport]) -> None:

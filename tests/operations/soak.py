@@ -1,7 +1,8 @@
 """A town that lives through days of shop events while its scheduler runs, with faults, kills and restarts.
 
 Time is simulated: the clock moves when the soak says so, and waits between attempts move it too. A killed process ends
-in the middle of reading, or just before or after its load was committed; nothing that it knew survives but the store.
+in the middle of reading, just before or after a load was committed, or before what a burst of runs has committed is
+published; nothing that it knew survives but the store.
 At the end faults stop, and every merchant must agree with its books.
 
 The tests run it small, ``benchmarks/soak.py`` in any size.
@@ -90,7 +91,7 @@ class Soak:
         self.endpoint = Endpoint(Random(f"endpoint-{self.seed}"))
         self.wire = Wire()
         self.revoked = {}
-        self._apply = self.town.store.apply
+        self._apply, self._publish = self.town.store.apply, self.town.store.publish
         self.scheduler = self._start()
 
     def live(self, days, each_day=lambda _day: None):
@@ -200,9 +201,13 @@ class Soak:
         self.town.sandbox.access.grant(f"token-of-merchant-{number}", self.town.worlds[number])
 
     def _doom(self):
-        where = self.random.choice(("reading", "before the load", "after the load"))
+        where = self.random.choice(("reading", "before the load", "after the load", "before publishing"))
         if where == "reading":
             self.wire.left = self.random.randrange(6)
+            return
+
+        if where == "before publishing":
+            self.town.store.publish = self._die
             return
 
         def apply(batch):
@@ -212,9 +217,13 @@ class Soak:
 
         self.town.store.apply = apply
 
+    @staticmethod
+    def _die(**_wait):
+        raise Killed
+
     def _spare(self):
         self.wire.left = None
-        self.town.store.apply = self._apply
+        self.town.store.apply, self.town.store.publish = self._apply, self._publish
 
     def _check_alerts(self):
         """What was told against what the ledger says happened: each episode begun once and ended once."""

@@ -249,6 +249,25 @@ def test_kill_minus_9_at_every_step_of_loading_and_publishing_is_repaired_by_the
     assert not list(here.store.directory.glob("*.tmp"))
 
 
+@pytest.mark.parametrize("command", ["sync", "schedule --once"])
+@pytest.mark.parametrize("place", ["apply.after_commit", "publish.before_copy", "publish.before_link"])
+def test_kill_minus_9_before_a_burst_of_runs_is_published_loses_none_of_them(today, process, place, command):
+    here = today(3, schedule="* * * * *")
+    here.clock.start -= timedelta(minutes=3)
+    here.sync()
+    here.clock.start = datetime.now(UTC)
+    for number in range(3):
+        here.sell(number)
+    doomed = process(here, *command.split(), CONNECTOR_FAILPOINT=place)
+    code, _out, err = ended(doomed)
+    assert code == -signal.SIGKILL, err
+    assert here.rows("SELECT count(*) FROM orders") in ([(0,)], [(3,)])
+    here.clock.start = datetime.now(UTC)
+    assert here.sync().exit_code == 0
+    here.check_books()
+    assert here.rows("SELECT count(*) FROM ledger.order_versions") == [(3,)]
+
+
 def test_every_step_that_has_a_name_is_among_them():
     from pathlib import Path
 

@@ -30,8 +30,12 @@ class Clock:
     def monotonic(self):
         return self.seconds
 
-    def wait(self, _condition, seconds):
-        self.seconds += 0.001 if seconds is None else seconds
+    def wait(self, condition, seconds):
+        """Only who waits for a time moves the clock; who waits for another thread lets it go on."""
+        if seconds is None:
+            condition.wait()
+        else:
+            self.seconds += seconds
 
     def advance(self, **duration):
         self.seconds += timedelta(**duration).total_seconds()

@@ -8,9 +8,11 @@ from types import SimpleNamespace
 import pytest
 
 from connector.errors import StoreError
-from connector.sync import side_by_side
+from connector.sandbox.shapes import PLAIN
+from connector.sandbox.shop import generate_shop
+from connector.sync import pipeline, run, side_by_side
 from connector.sync.report import RunReport
-from connector.sync.side_by_side import free_places, run_side_by_side, smallest_first
+from connector.sync.side_by_side import free_places, run_side_by_side, smallest_first, stored_orders
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 
@@ -67,6 +69,55 @@ def test_the_smallest_begin_first_and_those_never_read_last():
     todo = pairs("never read", "large", "empty", "small")
     order = smallest_first(todo, {"large": 500_000, "small": 12, "empty": 0})
     assert [merchant.id for _, merchant in order] == ["empty", "small", "large", "never read"]
+
+
+@pytest.mark.parametrize(("minutes_each", "most"), [(0, 2), (2, 4)], ids=["short", "long"])
+def test_no_more_first_loads_at_once_than_memory_holds(minutes_each, most):
+    """Each waits until as many run as may; those that take long give their place away twice, not more."""
+    lock, running, seen, minutes, full = threading.Lock(), set(), [], [0], threading.Event()
+
+    def run(pair):
+        if pair[1].id[0] == "known":
+            return report_of(pair)
+        with lock:
+            running.add(pair[1].id)
+            seen.append(len(running))
+            minutes[0] += minutes_each
+            if len(running) == most:
+                full.set()
+        assert full.wait(20), "fewer first loads at once than may be"
+        with lock:
+            running.remove(pair[1].id)
+        return report_of(pair)
+
+    todo = pairs(*[("known", n) for n in range(5)], *[("first", n) for n in range(9)])
+    ended = run_side_by_side(
+        todo,
+        run,
+        side_by_side=8,
+        now=lambda: NOON + timedelta(minutes=minutes[0]),
+        publish=lambda: None,
+        first_loads={("first", n) for n in range(9)},
+    )
+    assert len(ended) == 14
+    assert max(seen) == most
+
+
+def test_a_first_load_that_was_interrupted_is_still_one(bench, monkeypatch):
+    """What it has stored so far says nothing of how large the merchant is."""
+    shop = bench(world=generate_shop(120, seed=7, until=NOON, days=58), shapes=PLAIN)
+    assert stored_orders(shop.store) == {}
+    monkeypatch.setattr(pipeline, "_ROWS_A_COMMIT", 10)
+    mapped, map_piece = [], run.map_piece
+    monkeypatch.setattr(
+        run, "map_piece", lambda *a, **b: mapped.append(1 // (1 - len(mapped))) or map_piece(*a, **b)
+    )
+    assert shop.sync(at=NOON).status == "failed"
+    assert shop.orders()
+    assert stored_orders(shop.store) == {}
+    monkeypatch.undo()
+    assert shop.sync().status == "succeeded"
+    assert stored_orders(shop.store) == {shop.company.connections[0].id: len(shop.orders())}
 
 
 def test_runs_that_end_together_are_published_once():
