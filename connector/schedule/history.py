@@ -57,29 +57,24 @@ class PastReader:
 
 
 def _read(published: "duckdb.DuckDBPyConnection") -> dict[str, Past]:
-    successes = dict(
-        published.execute(
-            f"SELECT connection_id, max(finished_at) FROM ledger.sync_runs WHERE {_KINDS}"  # noqa: S608
-            " AND status IN ('succeeded', 'partly_done') GROUP BY ALL"
-        ).fetchall()
-    )
-    found = {}
-    for connection_id, started, finished, status, kind, failures, run_id, error in published.execute(
+    # Only the newest run that did not fail and what came after it: the whole history grows by a row a run.
+    rows = published.execute(
         f"""
-        WITH runs AS (
-          SELECT *, row_number() OVER newest AS place,
-            sum(CASE WHEN status = 'failed' THEN 0 ELSE 1 END) OVER newest AS successes_since
-          FROM ledger.sync_runs WHERE {_KINDS}
-          WINDOW newest AS (PARTITION BY connection_id ORDER BY started_at DESC, run_id DESC))
-        SELECT connection_id, any_value(started_at) FILTER (place = 1), any_value(finished_at) FILTER (place = 1),
-          any_value(status) FILTER (place = 1), any_value(error_kind) FILTER (place = 1),
-          count(*) FILTER (successes_since = 0), any_value(run_id) FILTER (place = 1),
-          any_value(error) FILTER (place = 1)
-        FROM runs GROUP BY connection_id
+        WITH ends AS (
+          SELECT connection_id, max(started_at) FILTER (status <> 'failed') AS did_not_fail,
+            max(finished_at) FILTER (status IN ('succeeded', 'partly_done')) AS last_success
+          FROM ledger.sync_runs WHERE {_KINDS} GROUP BY connection_id)
+        SELECT connection_id, started_at, finished_at, status, error_kind, run_id, error, last_success
+        FROM ledger.sync_runs JOIN ends USING (connection_id)
+        WHERE {_KINDS} AND (did_not_fail IS NULL OR started_at >= did_not_fail)
+        ORDER BY connection_id, started_at, run_id
         """  # noqa: S608
-    ).fetchall():
+    ).fetchall()
+    found: dict[str, Past] = {}
+    for connection_id, started, finished, status, kind, run_id, error, success in rows:
+        before = found.get(connection_id, Past()).last
+        failures = (before.failures if before else 0) + 1 if status == "failed" else 0
         last = LastRun(_utc(started), None if finished is None else _utc(finished), status, kind, failures)
-        success = successes.get(connection_id)
         found[connection_id] = Past(last, None if success is None else _utc(success), run_id, error)
     return found
 
