@@ -186,6 +186,13 @@ def _explained_duckdb(error: duckdb.Error, path: Path, doing: str) -> StoreError
             pid=pid,
             hint="Close it there. Analysts open commerce.duckdb, never work.duckdb.",
         )
+    if "checkpoint" in lower:
+        # Committed to the log beside the file already.
+        return StoreError(
+            f"Could not write out {path}, most likely because the disk is full. What was committed before is kept,"
+            " in the log beside it.",
+            hint="Free disk space, then run it again: that is published then. connector check says more.",
+        )
     if "no space left" in lower or "disk full" in lower or "max_temp_directory_size" in lower:
         return StoreError(
             f"Could not {doing}: {path}: the disk is full. Nothing of this load was kept.",

@@ -5,6 +5,7 @@ import os
 import resource
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -64,6 +65,17 @@ def town(tmp_path, clock):
     yield make
     for sandbox in sandboxes:
         sandbox.stop()
+
+
+@pytest.fixture
+def today(town, clock):
+    """Make a town that lives now, as processes do; its shops opened the day before yesterday."""
+
+    def make(merchants=1, **settings):
+        clock.start = datetime.now(UTC)
+        return town(merchants, start_date=clock.start.date() - timedelta(days=2), **settings)
+
+    return make
 
 
 class Hook:

@@ -1,7 +1,6 @@
 """Several processes on one store: nothing is read twice at once, nothing is lost, a killed process holds nothing."""
 
 import json
-import os
 import signal
 import socket
 import threading
@@ -13,34 +12,9 @@ import httpx
 import pytest
 
 from connector.sandbox import faults
-from connector.store import open_store
+from tests.operations.processes import ended, until
 
 pytestmark = pytest.mark.slow
-SECONDS = 60
-
-
-@pytest.fixture
-def today(town, clock):
-    """Make a town that lives now, as processes do; its shops opened the day before yesterday."""
-
-    def make(merchants=1, **settings):
-        clock.start = datetime.now(UTC)
-        return town(merchants, start_date=clock.start.date() - timedelta(days=2), **settings)
-
-    return make
-
-
-def until(condition, what):
-    """Wait until something another process does has happened."""
-    end = time.monotonic() + SECONDS
-    while not condition():
-        assert time.monotonic() < end, what
-        time.sleep(0.02)
-
-
-def ended(process):
-    out, err = process.communicate(timeout=SECONDS)
-    return process.returncode, out, err
 
 
 def slow_down(here):
@@ -281,53 +255,3 @@ def test_every_step_that_has_a_name_is_among_them():
         if text.strip().startswith('failpoint("')
     }
     assert {name for name in named if name.startswith(("apply.", "publish."))} == set(PLACES)
-
-
-@pytest.mark.parametrize("room", [0, 20_000, 200_000, 1_000_000, 2_000_000])
-def test_a_disk_that_fills_up_anywhere_fails_clean_and_recovers(today, process, room):
-    """No file may grow beyond ``room`` bytes: staging, payloads, the writer's file, the copy, the control file."""
-    here = today()
-    first = here.sell(at=here.clock.now() - timedelta(hours=20))
-    here.sync()
-    here.worlds[0].refund(here.clock.now() - timedelta(minutes=30), first)
-    code, out, err = ended(process(here, "sync", "--json", limit_file_size=room))
-    assert code in (0, 1), err
-    if code:
-        document = json.loads(out) if out else None
-        error = (
-            (document["runs"][0]["error"] if "runs" in document else document["error"]) if document else None
-        )
-        assert error is None or error["hint"], "what to do"
-        assert "Traceback" not in err
-    assert here.rows("SELECT total_refund FROM orders") in ([(0,)], [(-11,)])
-    here.clock.start = datetime.now(UTC)
-    assert here.sync().exit_code == 0
-    here.check_books()
-
-
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a disk read-only")
-def test_a_read_only_disk_fails_clean_and_recovers(today, process, tmp_path):
-    import subprocess
-
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "none", str(disk)], capture_output=True)
-    if mounted.returncode != 0:
-        pytest.skip("mounting is not allowed here")
-    try:
-        here = today(store=str(disk / "store"))
-        here.sell()
-        here.sync()
-        subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
-        here.sell(amount=2500)
-        code, _out, err = ended(process(here, "sync"))
-        assert code == 1, err
-        assert "read-only" in err.lower()
-        assert here.rows("SELECT count(*) FROM orders") == [(1,)]
-        subprocess.run(["mount", "-o", "remount,rw", str(disk)], check=True)
-        here.clock.start = datetime.now(UTC)
-        here.store = open_store(here.config.store, clock=here.clock.now)
-        assert here.sync().exit_code == 0
-        here.check_books()
-    finally:
-        subprocess.run(["umount", "-l", str(disk)], check=False)

@@ -137,6 +137,10 @@ def test_a_working_file_open_elsewhere_is_named_with_the_process(store, books):
     [
         ("IO Error: Could not write file: No space left on device", "disk is full"),
         ("IO Error: Cannot open file: Permission denied", "permission denied"),
+        (
+            "IO Error: Detached database 'work', but CHECKPOINT during DETACH failed.",
+            "committed before is kept",
+        ),
         ("Something else entirely", "Something else"),
     ],
 )
