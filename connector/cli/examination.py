@@ -94,13 +94,19 @@ def examine_store(store: str) -> Iterator[Finding]:
 
 def examine_clock(host_date: Callable[[], str | None], now: Callable[[], datetime]) -> Finding:
     """This machine's clock against the Date header of Clover's answer."""
+    unread = Finding(
+        "clock",
+        "warning",
+        "Clover's time could not be read; not compared",
+        "See that this machine reaches Clover, then: connector check",
+    )
     header = host_date()
     if header is None:
-        return Finding("clock", "warning", "Clover's time could not be read; not compared")
+        return unread
     try:
         difference = now() - parsedate_to_datetime(header).astimezone(UTC)
     except (TypeError, ValueError):
-        return Finding("clock", "warning", "Clover's time could not be read; not compared")
+        return unread
     seconds = int(difference.total_seconds())
     if abs(difference) > CLOCK_TOLERANCE:
         side = "ahead of" if seconds > 0 else "behind"

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from connector.cli.invocation import Invocation, pass_invocation
+from connector.cli.listening import listen
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,7 +19,9 @@ GRACE_SECONDS = 20
 
 @click.command()
 @click.option("--host", metavar="HOST", help="Address to listen on; default api.host of the config.")
-@click.option("--port", type=click.IntRange(0, 65535), help="Port; default api.port of the config.")
+@click.option(
+    "--port", type=click.IntRange(0, 65535), help="Port; default api.port of the config. 0 takes a free one."
+)
 @click.option(
     "--public-url", metavar="URL", help="How clients reach this server, for links; default host and port."
 )
@@ -55,9 +58,10 @@ def serve(
     config = invocation.config(secrets_may_be_missing=True)
     host = host or config.api.host
     port = config.api.port if port is None else port
-    shown = f"[{host}]" if ":" in host else host
-    url = (public_url or f"http://{shown}:{port}").rstrip("/")
     open_control(config).close()
+    server = listen(host, port, hint="Another program may use it: connector serve --port 8081")
+    shown = f"[{host}]" if ":" in host else host
+    url = (public_url or f"http://{shown}:{server.getsockname()[1]}").rstrip("/")
     app = create_app(
         ApiSettings(
             directory=store_directory(config), public_url=url, requests_per_minute=requests_per_minute
@@ -65,16 +69,16 @@ def serve(
         dispatch=True,
     )
     click.echo(f"Serving {url}/ - Ctrl-C stops. Keys: connector keys create", err=True)
-    uvicorn.run(
+    settings = uvicorn.Config(
         app,
-        host=host,
-        port=port,
         log_config=None,
         access_log=False,
         server_header=False,
         timeout_graceful_shutdown=GRACE_SECONDS,
         timeout_keep_alive=30,
     )
+    with server:
+        uvicorn.Server(settings).run(sockets=[server])
     return 0
 
 

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
+from connector.cli.listening import listening_errors
 from connector.config.countries import ALPHA_3
 
 TOKEN = "stand-in-token"  # noqa: S105 - opens nothing but the stand-in
@@ -32,7 +33,7 @@ def stand_in(*, orders: int, seed: int, port: int = 0, now: datetime | None = No
     """A running stand-in with a generated shop; stopped on leaving. port: 0 takes a free one.
 
     now: aware; a machine whose clock is before ``NEWEST_SALE`` gets a shop that ends with its yesterday, because
-    nothing is read from the future.
+    nothing is read from the future. ConfigError when the port cannot be had.
     """
     from connector.sandbox import Sandbox
     from connector.sandbox.shop import generate_shop
@@ -40,7 +41,9 @@ def stand_in(*, orders: int, seed: int, port: int = 0, now: datetime | None = No
     today = (now or datetime.now(UTC)).replace(hour=0, minute=0, second=0, microsecond=0)
     until = min(NEWEST_SALE, today)
     world = generate_shop(orders, seed, until, days=DAYS)
-    with Sandbox({TOKEN: world}).start(port) as sandbox:
+    with listening_errors("127.0.0.1", port, hint="Another program may use it: connector sandbox --port 0"):
+        started = Sandbox({TOKEN: world}).start(port)
+    with started as sandbox:
         yield StandIn(
             base_url=sandbox.base_url,
             token=TOKEN,

@@ -4,6 +4,7 @@ import socket
 import struct
 import sys
 from collections.abc import Callable
+from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Event, Lock
 from typing import Any
@@ -119,7 +120,11 @@ class Connection(BaseHTTPRequestHandler):
             return
         body = answer.body[: len(answer.body) // 2] if kind == "truncated" else answer.body
         lines = [f"HTTP/1.1 {answer.status} {REASONS.get(answer.status, 'Status')}"]
-        lines += [f"Content-Type: {answer.content_type}", f"Content-Length: {len(body)}"]
+        lines += [
+            f"Date: {formatdate(usegmt=True)}",
+            f"Content-Type: {answer.content_type}",
+            f"Content-Length: {len(body)}",
+        ]
         lines += [f"{name}: {value}" for name, value in answer.headers]
         if self.close_connection:
             lines.append("Connection: close")

@@ -146,3 +146,13 @@ def test_a_served_process_answers_finishes_what_it_began_and_stops_on_sigterm(co
         process.kill()
     audit = json.loads(connector("keys", "audit", "--json")[1])
     assert answer.headers["x-correlation-id"] in [entry["correlation_id"] for entry in audit]
+
+
+@pytest.mark.parametrize("command", ["serve", "sandbox"])
+def test_a_port_that_is_taken_is_said_in_words_with_what_to_type(connector, command):
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        code, _out, err = connector(command, "--port", str(port))
+    assert code == 2
+    assert f"Could not listen on 127.0.0.1, port {port}: Address already in use." in err
+    assert f"connector {command} --port" in err
