@@ -134,9 +134,12 @@ def test_the_commands_of_the_image_run_from_nothing_but_what_it_copies(town, tmp
     assert connector("status", "--max-age", "6h").returncode == 0
 
 
-@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="needs systemd-analyze")
 def test_systemd_finds_nothing_wrong(tmp_path):
     """Verified with a program that exists here in the place of the connector."""
+    if shutil.which("systemd-analyze") is None:
+        if os.environ.get("CI"):
+            pytest.fail("no systemd-analyze: apt-get install systemd")
+        pytest.skip("no systemd-analyze here: apt-get install systemd")
     for unit in UNITS:
         text = unit.read_text().replace("/opt/connector/bin/connector", shutil.which("true"))
         (tmp_path / unit.name).write_text(text)
