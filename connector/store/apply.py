@@ -2,12 +2,12 @@
 
 Files of a batch and their columns (NDJSON, UTC times as ``YYYY-MM-DD HH:MM:SS``, money as decimal text):
 
-order_versions   the columns of ``ledger.order_versions`` but snapshot_id, replaced_by, modified_date and the
-sums record_versions  likewise; data_type says which kind of record
+order_versions   the columns of ``ledger.order_versions`` but snapshot_id, replaced_by, modified_date, sums
+record_versions  likewise; data_type says which kind of record
 source_records   likewise; the newest state of each record the run read
-seen_orders      order_id of every order that was looked at: findings about them that are not repeated are
-closed data_issues      company_id, connection_id, order_id, code, severity, detail, difference_minor,
-currency held_back        company_id, connection_id, record_kind, record_id, order_id, reason, detail
+seen_orders      order_id of every order that was looked at; what is not found again of it is closed
+data_issues      company_id, connection_id, order_id, code, severity, detail, difference_minor, currency
+held_back        company_id, connection_id, record_kind, record_id, order_id, reason, detail
 open_orders      order_id, reason, polled_at, next_poll
 reconciliations  the columns of ``ledger.reconciliations``
 
@@ -131,9 +131,7 @@ def _next_load(connection: duckdb.DuckDBPyConnection, now: datetime) -> _Load:
 
 
 def _put_connection(connection: duckdb.DuckDBPyConnection, row: ConnectionRow | None) -> None:
-    """Write what is known of the connection. A corrected time zone moves the merchant's days of every
-    version.
-    """
+    """Write what is known of the connection. A corrected time zone moves every version's days."""
     if row is None:
         return
     before = connection.execute(

@@ -110,9 +110,7 @@ class Applied:
 
 
 class NdjsonWriter:
-    """Writes one NDJSON file a table into a directory; a file exists once it has a row. Money goes in as
-    text.
-    """
+    """Writes one NDJSON file a table into a directory, once it has a row. Money goes in as text."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory

@@ -28,9 +28,7 @@ _RAISE_LIMIT = "Raise the limit on file size (ulimit -f), then run it again. Wha
 
 
 def private_directory(path: Path) -> Path:
-    """Make a directory only its owner can enter. One that is there already keeps its mode: it was somebody's
-    choice.
-    """
+    """Make a directory only its owner can enter. One that is there keeps its mode: somebody chose it."""
     with store_errors(path, "make the directory"):
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
     return path

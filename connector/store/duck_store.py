@@ -206,9 +206,7 @@ class DuckStore:
         self._left = (written_state(self._directory / WORK), commit)
 
     def _make_work(self) -> None:
-        """A published file holds everything the writer's file does: make a lost one from it, never an empty
-        one.
-        """
+        """Make a lost writer's file from a published one, which holds the same; never an empty one then."""
         published, work = newest_copy(self._directory), self._directory / WORK
         # A log without its file is of no use to anybody, and must not be taken for that of the new file.
         work.with_name(WORK + ".wal").unlink(missing_ok=True)

@@ -33,8 +33,8 @@ def apply_issues(
         f"""
         INSERT INTO ledger.data_issues BY NAME
         SELECT DISTINCT s.* REPLACE (
-          $snapshot_id AS first_seen_snapshot, NULL AS resolved_snapshot, $at AS first_seen_at, NULL AS
-            resolved_at)
+          $snapshot_id AS first_seen_snapshot, NULL AS resolved_snapshot,
+          $at AS first_seen_at, NULL AS resolved_at)
         FROM temp.staged_data_issues s
         WHERE NOT EXISTS (
           SELECT 1 FROM ledger.data_issues i
@@ -79,8 +79,8 @@ def apply_held_back(
     connection.execute(
         """
         UPDATE ledger.held_back h SET
-          last_seen_run = $run_id, reason = s.reason, detail = s.detail, order_id = coalesce(s.order_id,
-          h.order_id)
+          last_seen_run = $run_id, reason = s.reason, detail = s.detail,
+          order_id = coalesce(s.order_id, h.order_id)
         FROM temp.holding s
         WHERE h.resolved_run IS NULL AND h.connection_id = $connection_id
           AND s.record_kind = h.record_kind AND s.record_id = h.record_id
@@ -122,8 +122,8 @@ def apply_open_orders(connection: duckdb.DuckDBPyConnection, *, connection_id: s
         """
         DELETE FROM ledger.open_orders
         WHERE connection_id = $connection_id AND (
-          order_id IN (SELECT order_id FROM temp.staged_seen_orders) OR order_id IN (SELECT order_id FROM
-          temp.opening))
+          order_id IN (SELECT order_id FROM temp.staged_seen_orders)
+          OR order_id IN (SELECT order_id FROM temp.opening))
         """,
         {"connection_id": connection_id},
     )

@@ -30,9 +30,7 @@ class Reader(Protocol):
         """The newest snapshot in it; 0 when nothing was ever loaded."""
 
     def as_of(self, moment: "int | datetime | None") -> int:
-        """The snapshot that was newest at a time, or a snapshot id checked. Raises ConfigError when there is
-        none.
-        """
+        """The snapshot that was newest at a time, or a snapshot id checked. ConfigError when there is none."""
 
     def close(self) -> None: ...
 
@@ -44,8 +42,9 @@ class Reader(Protocol):
 
 
 class Store(Protocol):
-    """Writes go through ``apply``; readers see them after ``publish``. Raises StoreError, StoreBusy,
-    StoreTooNew.
+    """Writes go through ``apply``; readers see them after ``publish``.
+
+    Raises StoreError, StoreBusy, StoreTooNew.
     """
 
     @property

@@ -1,6 +1,4 @@
-"""Reads a batch's NDJSON files into temporary tables shaped like the ledger's own, with what only the store
-knows.
-"""
+"""Reads a batch's NDJSON files into temporary tables shaped like the ledger's, and adds what only it knows."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
@@ -26,8 +24,9 @@ _TABLES: Mapping[str, Sequence[str]] = {
 
 
 def stage(connection: duckdb.DuckDBPyConnection, files: Mapping[str, Path | Sequence[Path]]) -> None:
-    """Temporary tables ``staged_<table>`` for every table, empty where the batch has no file. Unknown tables
-    are a bug.
+    """Temporary tables ``staged_<table>`` for every table, empty where the batch has no file.
+
+    Raises ValueError for an unknown table, which is a bug.
     """
     unknown = files.keys() - _TABLES.keys() - {"seen_orders"}
     if unknown:
@@ -51,9 +50,7 @@ def unstage(connection: duckdb.DuckDBPyConnection) -> None:
 
 
 def fill_orders(connection: duckdb.DuckDBPyConnection, *, timezone: str, loaded_at: datetime) -> None:
-    """What the store adds to staged orders: load time, the merchant's days where missing, and sums over
-    nested parts.
-    """
+    """Add load time, the merchant's days where missing, and sums over nested parts to staged orders."""
     stamp = f"{loaded_at:%Y-%m-%dT%H:%M:%SZ}"
     connection.execute(
         f"""
@@ -69,13 +66,12 @@ def fill_orders(connection: duckdb.DuckDBPyConnection, *, timezone: str, loaded_
           sold_tax_amount = (
             coalesce(list_sum([l.total_tax_amount for l in order_line_items if l.quantity > 0]), 0)
             + coalesce(list_sum([s.tax_amount for s in service_charges]), 0))::DECIMAL(18,4),
-          sold_discount = coalesce(list_sum([d.total_amount for d in
-            flatten([l.discount_allocations for l in order_line_items if l.quantity > 0])]),
-              0)::DECIMAL(18,4),
-          service_charges_amount = coalesce(list_sum([s.total_amount for s in service_charges]),
-            0)::DECIMAL(18,4),
-          paid_amount = coalesce(list_sum([p.amount for p in payments if p.status = 'Paid']),
-            0)::DECIMAL(18,4)
+          sold_discount = coalesce(list_sum([d.total_amount for d in flatten(
+            [l.discount_allocations for l in order_line_items if l.quantity > 0])]), 0)::DECIMAL(18,4),
+          service_charges_amount =
+            coalesce(list_sum([s.total_amount for s in service_charges]), 0)::DECIMAL(18,4),
+          paid_amount =
+            coalesce(list_sum([p.amount for p in payments if p.status = 'Paid']), 0)::DECIMAL(18,4)
         """,  # noqa: S608 - only our own column names are put in
         {"timezone": timezone, "loaded_at": loaded_at.replace(tzinfo=None), "stamp": stamp},
     )
@@ -95,9 +91,7 @@ def fill_records(connection: duckdb.DuckDBPyConnection, *, loaded_at: datetime) 
 
 
 def move_to_timezone(connection: duckdb.DuckDBPyConnection, connection_id: str, timezone: str) -> None:
-    """Give every stored version of a connection the days of another time zone: the merchant's days were
-    wrong.
-    """
+    """Give every stored version of a connection the days of another time zone, where they were wrong."""
     connection.execute(
         f"""
         UPDATE ledger.order_versions SET
@@ -111,12 +105,10 @@ def move_to_timezone(connection: duckdb.DuckDBPyConnection, connection_id: str, 
 
 
 def payment_with(modified_date: str, local_date: str) -> str:
-    """SQL of the payment ``p`` with its own day, or that of its creation, and its own modified date, NULL as
-    it is.
-    """
+    """SQL of the payment ``p``: its own day, else that of its creation; its own modified date, also NULL."""
     return f"""struct_pack(id := p.id, amount := p.amount, currency := p.currency, "type" := p."type",
-      status := p.status, provider := p.provider, created_date := p.created_date, modified_date :=
-        {modified_date},
+      status := p.status, provider := p.provider, created_date := p.created_date,
+      modified_date := {modified_date},
       source_modified_date := p.source_modified_date,
       local_date := coalesce({local_date}, {_local(_PAID)}),
       is_refund := coalesce(p.is_refund, p.amount < 0, false))"""
@@ -125,12 +117,12 @@ def payment_with(modified_date: str, local_date: str) -> str:
 def _line_with_refund_day() -> str:
     refund = "list_filter(payments, lambda p: p.id = l.refund_id)[1].created_date"
     return f"""struct_pack(id := l.id, quantity := l.quantity, unit_price := l.unit_price,
-      tax_percentage := l.tax_percentage, total_tax_amount := l.total_tax_amount, total_amount :=
-        l.total_amount,
+      tax_percentage := l.tax_percentage, total_tax_amount := l.total_tax_amount,
+      total_amount := l.total_amount,
       product_id := l.product_id, product_name := l.product_name, variant_id := l.variant_id,
       variant_name := l.variant_name, refund_id := l.refund_id,
-      refund_local_date := CASE WHEN l.refund_id IS NOT NULL THEN coalesce({_local(refund)},
-        l.refund_local_date) END,
+      refund_local_date :=
+        CASE WHEN l.refund_id IS NOT NULL THEN coalesce({_local(refund)}, l.refund_local_date) END,
       discount_allocations := l.discount_allocations)"""
 
 

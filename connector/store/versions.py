@@ -15,9 +15,7 @@ import duckdb
 
 @dataclass(frozen=True, slots=True)
 class VersionCounts:
-    """What became of staged versions. inserted: records that were new; updated: records with a new current
-    version.
-    """
+    """What became of staged versions. inserted: new records; updated: records with a new current version."""
 
     inserted: int = 0
     updated: int = 0
@@ -40,14 +38,11 @@ def apply_versions(
     connection_id: str,
     snapshot_id: int,
 ) -> VersionCounts:
-    """Add the rows of ``staged_<table>`` that are new. keys: the columns that name a record within a
-    connection.
-    """
+    """Add the rows of ``staged_<table>`` that are new. keys: columns that name a record in its connection."""
     same = " AND ".join(f"s.{key} = v.{key}" for key in keys)
     named = ", ".join(keys)
     of_s = ", ".join(f"s.{key}" for key in keys)
-    # The two tables below are small: only what is new. Reading the ledger's narrow columns is all that grows
-    # with it.
+    # The two tables below hold only what is new; reading the ledger's narrow columns is all that grows.
     connection.execute(
         f"""
         CREATE OR REPLACE TEMP TABLE fresh AS
@@ -118,11 +113,10 @@ def delete_orders(
     at: datetime,
     loaded_at: datetime,
 ) -> int:
-    """Add a version that says deleted to each of these orders that is current; how many. at: when it was
-    noticed.
+    """Add a version that says deleted to each of these orders that is current; how many.
 
-    The version keeps the last totals, for those who ask what was deleted, and loses lines, payments and
-    document.
+    at: when it was noticed. The version keeps the last totals, for those who ask what was deleted, and loses
+    lines, payments and document.
     """
     if not order_ids:
         return 0
@@ -165,8 +159,7 @@ def delete_orders(
 def apply_source_records(
     connection: duckdb.DuckDBPyConnection, *, connection_id: str, snapshot_id: int
 ) -> int:
-    """Add new states of Clover's own records; how many. The newest answer is the current one, there is no
-    late.
+    """Add new states of Clover's own records; how many. The newest answer is the current one: none is late.
 
     A list row that changed while the record did not only changes the fingerprint by which it is recognised.
     """
@@ -174,16 +167,18 @@ def apply_source_records(
     connection.execute(
         """
         CREATE OR REPLACE TEMP TABLE changed AS
-        SELECT s.rowid AS r, s.kind, s.record_id, s.list_hash, v.record_id IS NULL OR
-          (v.content_hash, v.order_id, v.charge_id, v.is_deleted)
-            IS DISTINCT FROM (s.content_hash, s.order_id, s.charge_id, coalesce(s.is_deleted, false)) AS
-            is_new,
+        SELECT s.rowid AS r, s.kind, s.record_id, s.list_hash,
+          v.record_id IS NULL OR (v.content_hash, v.order_id, v.charge_id, v.is_deleted)
+            IS DISTINCT FROM (s.content_hash, s.order_id, s.charge_id, coalesce(s.is_deleted, false))
+            AS is_new,
           v.list_hash IS DISTINCT FROM s.list_hash AS is_listed_anew
         FROM temp.staged_source_records s
-        JOIN (SELECT max(rowid) AS r FROM temp.staged_source_records GROUP BY kind, record_id) l ON l.r =
-        s.rowid LEFT JOIN (
-          SELECT kind, record_id, list_hash, content_hash, order_id, charge_id, is_deleted FROM
-          ledger.source_records WHERE replaced_by IS NULL AND connection_id = $connection_id) v
+        JOIN (SELECT max(rowid) AS r FROM temp.staged_source_records GROUP BY kind, record_id) l
+          ON l.r = s.rowid
+        LEFT JOIN (
+          SELECT kind, record_id, list_hash, content_hash, order_id, charge_id, is_deleted
+          FROM ledger.source_records
+          WHERE replaced_by IS NULL AND connection_id = $connection_id) v
           ON v.kind = s.kind AND v.record_id = s.record_id
         """,
         values,
@@ -192,8 +187,8 @@ def apply_source_records(
         """
         UPDATE ledger.source_records v SET replaced_by = $snapshot_id
         WHERE v.replaced_by IS NULL AND v.connection_id = $connection_id
-          AND EXISTS (SELECT 1 FROM temp.changed c WHERE c.is_new AND c.kind = v.kind AND c.record_id =
-          v.record_id)
+          AND EXISTS (
+            SELECT 1 FROM temp.changed c WHERE c.is_new AND c.kind = v.kind AND c.record_id = v.record_id)
         """,
         {**values, "snapshot_id": snapshot_id},
     )
@@ -209,8 +204,10 @@ def apply_source_records(
     connection.execute(
         """
         INSERT INTO ledger.source_records BY NAME
-        SELECT s.* REPLACE ($snapshot_id AS snapshot_id, NULL AS replaced_by, coalesce(is_deleted, false) AS
-        is_deleted) FROM temp.staged_source_records s JOIN temp.changed c ON c.r = s.rowid AND c.is_new
+        SELECT s.* REPLACE (
+          $snapshot_id AS snapshot_id, NULL AS replaced_by, coalesce(is_deleted, false) AS is_deleted)
+        FROM temp.staged_source_records s
+        JOIN temp.changed c ON c.r = s.rowid AND c.is_new
         ORDER BY s.rowid
         """,
         {"snapshot_id": snapshot_id},
