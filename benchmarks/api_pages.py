@@ -4,8 +4,8 @@
 
 Makes a published file, serves it with one uvicorn worker on a loopback port, and asks over HTTP with a kept-alive
 connection: first pages, later pages, filtered pages, a page of 5000, single orders. For each it prints the median
-and the 99th percentile in milliseconds, the bare server's median for the same bytes in the same run, and their
-ratio.
+and the 99th percentile in milliseconds, the bare server's median for the same bytes in the same run, and the
+ratio of the two medians.
 """
 
 import argparse

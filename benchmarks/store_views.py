@@ -5,8 +5,7 @@ version), then times each view over everything and over one company: the best of
 on as many threads as asked for. Numbers of one machine only compare with numbers of the same machine.
 
     python benchmarks/store_views.py --orders 1000000 --threads 2
-    python benchmarks/store_views.py --dir /tmp/bench          # makes the store there once, then uses it
-    again
+    python benchmarks/store_views.py --dir /tmp/bench     # makes the store there once, then uses it again
 """
 
 import argparse
@@ -35,8 +34,8 @@ _MAIN = (
 )  # fmt: skip
 _BESIDE = """
 INSERT INTO ledger.record_versions BY NAME
-SELECT company_id, connection_id, 'customers' AS data_type, customer_id AS record_id, min(created_date) AS
-    source_modified_date, md5(customer_id) AS content_hash, 1 AS snapshot_id, false AS is_deleted,
+SELECT company_id, connection_id, 'customers' AS data_type, customer_id AS record_id,
+  min(created_date) AS source_modified_date, md5(customer_id) AS content_hash, 1 AS snapshot_id, false AS is_deleted,
   any_value(customer_name) AS "name", min(created_date) AS created_date, max(modified_date) AS modified_date,
   '{"id":"' || customer_id || '","emailAddress":"somebody@example.com","addresses":[]}' AS doc
 FROM ledger.order_versions WHERE customer_id IS NOT NULL GROUP BY ALL;
@@ -80,48 +79,48 @@ o AS (
     TIMESTAMP '2024-01-01 12:00:00' + to_days(day::INTEGER) + to_seconds((i % 40000)::INTEGER) AS placed
   FROM n
 )
-SELECT printf('8a210b68-6988-11ed-a1eb-%012d', c) AS company_id, printf('2e9d2c44-f675-40ba-8049-%012d', c) AS
-  connection_id,
-  printf('%013X', i) AS order_id, placed AS source_modified_date, md5(i::VARCHAR) AS content_hash, $snapshot
-    AS snapshot_id,
+SELECT printf('8a210b68-6988-11ed-a1eb-%012d', c) AS company_id,
+  printf('2e9d2c44-f675-40ba-8049-%012d', c) AS connection_id,
+  printf('%013X', i) AS order_id, placed AS source_modified_date, md5(i::VARCHAR) AS content_hash,
+  $snapshot AS snapshot_id,
   CASE WHEN $snapshot = 1 AND i % 10 = 0 THEN 2 END AS replaced_by, false AS is_deleted, false AS observed,
   printf('%013X', i) AS order_number, 'USA' AS country, 'USD' AS currency, placed AS created_date,
-    placed::DATE AS created_local_date,
+  placed::DATE AS created_local_date,
   (goods + 5 - CASE WHEN refunded THEN price ELSE 0 END + $snapshot)::DECIMAL(18,4) AS total_amount,
   -(CASE WHEN refunded THEN price ELSE 0 END)::DECIMAL(18,4) AS total_refund,
   (goods * 0.1::DECIMAL(2,1))::DECIMAL(18,4) AS total_tax_amount, 0 AS total_discount, 0 AS total_gratuity,
-  (goods * 0.1::DECIMAL(2,1))::DECIMAL(18,4) AS sold_tax_amount, 0 AS sold_discount, 5 AS
-    service_charges_amount,
+  (goods * 0.1::DECIMAL(2,1))::DECIMAL(18,4) AS sold_tax_amount, 0 AS sold_discount,
+  5 AS service_charges_amount,
   (goods + 5 - CASE WHEN refunded THEN price ELSE 0 END + $snapshot)::DECIMAL(18,4) AS paid_amount,
-  'M' || c AS location_id, 'Shop ' || c AS location_name, customer_id, 'Customer ' || customer_id AS
-    customer_name,
+  'M' || c AS location_id, 'Shop ' || c AS location_name, customer_id,
+  'Customer ' || customer_id AS customer_name,
   TIMESTAMP '2026-01-01 00:00:00' + to_seconds($snapshot::INTEGER) AS modified_date,
   list_concat(
-    [{'id': 'L' || k, 'quantity': 1::DECIMAL(18,4), 'unit_price': price::DECIMAL(18,4), 'tax_percentage':
-      10::DECIMAL(9,4),
+    [{'id': 'L' || k, 'quantity': 1::DECIMAL(18,4), 'unit_price': price::DECIMAL(18,4),
+      'tax_percentage': 10::DECIMAL(9,4),
       'total_tax_amount': (price * 0.1::DECIMAL(2,1))::DECIMAL(18,4), 'total_amount': price::DECIMAL(18,4),
-      'product_id': 'P' || ((i + k) % 500), 'product_name': 'Product ' || ((i + k) % 500), 'variant_id':
-        NULL::VARCHAR,
-      'variant_name': NULL::VARCHAR, 'refund_id': NULL::VARCHAR, 'refund_local_date': NULL::DATE,
+      'product_id': 'P' || ((i + k) % 500), 'product_name': 'Product ' || ((i + k) % 500),
+      'variant_id': NULL::VARCHAR, 'variant_name': NULL::VARCHAR,
+      'refund_id': NULL::VARCHAR, 'refund_local_date': NULL::DATE,
       'discount_allocations': []::STRUCT("name" VARCHAR, total_amount DECIMAL(18,4))[]} for k in range(3)],
     [{'id': 'refund_L0', 'quantity': -1::DECIMAL(18,4), 'unit_price': price::DECIMAL(18,4),
-      'tax_percentage': 10::DECIMAL(9,4), 'total_tax_amount': 0::DECIMAL(18,4), 'total_amount':
-        -price::DECIMAL(18,4),
+      'tax_percentage': 10::DECIMAL(9,4), 'total_tax_amount': 0::DECIMAL(18,4),
+      'total_amount': -price::DECIMAL(18,4),
       'product_id': 'P' || (i % 500), 'product_name': 'Product ' || (i % 500), 'variant_id': NULL::VARCHAR,
       'variant_name': NULL::VARCHAR, 'refund_id': 'R' || i, 'refund_local_date': placed::DATE,
-      'discount_allocations': []::STRUCT("name" VARCHAR, total_amount DECIMAL(18,4))[]} for k in
-        range(refunded::INTEGER)]
+      'discount_allocations': []::STRUCT("name" VARCHAR, total_amount DECIMAL(18,4))[]}
+      for k in range(refunded::INTEGER)]
   ) AS order_line_items,
   list_concat(
-    [{'id': 'CH' || i, 'amount': (goods + 5 + $snapshot)::DECIMAL(18,4), 'currency': 'USD', 'type':
-      'OnlineCard',
-      'status': 'Paid', 'provider': 'clover', 'created_date': placed, 'modified_date': NULL::TIMESTAMP,
+    [{'id': 'CH' || i, 'amount': (goods + 5 + $snapshot)::DECIMAL(18,4), 'currency': 'USD',
+      'type': 'OnlineCard', 'status': 'Paid', 'provider': 'clover',
+      'created_date': placed, 'modified_date': NULL::TIMESTAMP,
       'source_modified_date': placed, 'local_date': placed::DATE, 'is_refund': false}],
-    [{'id': 'R' || i, 'amount': -price::DECIMAL(18,4), 'currency': 'USD', 'type': 'OnlineCard', 'status':
-      'Paid',
-      'provider': 'clover', 'created_date': placed, 'modified_date': NULL::TIMESTAMP, 'source_modified_date':
-        placed,
-      'local_date': placed::DATE, 'is_refund': true} for k in range(refunded::INTEGER)]) AS payments,
+    [{'id': 'R' || i, 'amount': -price::DECIMAL(18,4), 'currency': 'USD',
+      'type': 'OnlineCard', 'status': 'Paid', 'provider': 'clover',
+      'created_date': placed, 'modified_date': NULL::TIMESTAMP,
+      'source_modified_date': placed, 'local_date': placed::DATE, 'is_refund': true}
+      for k in range(refunded::INTEGER)]) AS payments,
   [{'description': 'Shipping', 'total_amount': 5::DECIMAL(18,4), 'tax_percentage': 0::DECIMAL(9,4),
     'tax_amount': 0::DECIMAL(18,4), 'quantity': 1::BIGINT, 'type': 'Shipping'}] AS service_charges,
   '{"id":"' || i || '","padding":"' || repeat(md5(i::VARCHAR), 20) || '"}' AS doc

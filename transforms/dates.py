@@ -1,5 +1,4 @@
-"""Moments: Clover's milliseconds become aware UTC datetimes in whole seconds, and a group of records gets its
-``sourceModifiedDate``.
+"""Moments: Clover's milliseconds as aware UTC datetimes in whole seconds, and ``sourceModifiedDate``.
 
 Clover's Ecommerce records have no date of change. The newest date that any record of the order carries stands in
 for it (docs.clover.com, Ecommerce data model); a change that no date explains takes the start of the run that saw

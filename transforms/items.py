@@ -54,8 +54,10 @@ class Goods:
 
 @dataclass(frozen=True, slots=True)
 class Items:
-    """What is in an order. discounts and shipping: (description, positive minor units). tax_lines: their sum, None
-    when there are none."""
+    """What is in an order.
+
+    discounts, shipping: (description, positive minor units). tax_lines: their sum, None when there are none.
+    """
 
     goods: tuple[Goods, ...] = ()
     discounts: tuple[tuple[str, int], ...] = ()

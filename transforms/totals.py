@@ -86,8 +86,10 @@ def read_totals(
 
 
 def _by_the_money(amount: int, tax: int, tip: int, collected: int) -> int:
-    """What an order comes to whose lines do not tell: its amount, less the tip or with the tax if exactly that was
-    collected."""
+    """What an order comes to whose lines do not tell.
+
+    Its amount, less the tip or with the tax if exactly that was collected.
+    """
     readings = (amount, amount + tip, amount - tip, amount + tax, amount + tax + tip)
     goods = (amount, amount, amount - tip, amount + tax, amount + tax)
     return next(

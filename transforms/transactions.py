@@ -1,6 +1,6 @@
-"""Transactions: the money that moved for an order, a ``Payment`` for each captured charge, a ``Refund`` for each refund
-that counted, both pointing at the order.
+"""Transactions: the money that moved for an order.
 
+A ``Payment`` for each captured charge, a ``Refund`` for each refund that counted, both pointing at the order.
 They carry the ids of their payments, by which Codat joins the two. Fees and payouts are unknown to Clover's
 Ecommerce API.
 """

@@ -1,5 +1,4 @@
-"""The door every request passes: correlation id, key, quota, size, one error body, safe headers, the access
-log.
+"""The door every request passes: correlation id, key, quota, size, error body, safe headers, access log.
 
 Plain ASGI, because it stands before routing: an unknown path without a key is a 401 and tells nothing about
 what exists. Paths with doubled slashes are read as one (Codat's clients do not strip a trailing slash from

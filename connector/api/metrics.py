@@ -6,11 +6,11 @@ revenue             sum of line quantity x unitPrice; refund lines subtract; no 
 revenue growth      (this - previous) / previous x 100
 orders              count; sum of totalAmount; value / count
 refunds             orders with totalRefund below zero; sum of totalRefund; refunds / orders
-customer retention  distinct customers who had (existing) and had not (new) ordered before the period; their
-sum;
-                    existing / (existing + new of the previous period) x 100; existing / total x 100
-lifetime value      average order value x (orders / customers) x average days from a customer's first to
-last order
+customer retention  distinct customers who had (existing) and had not (new) ordered before the period;
+                    their sum; existing / (existing + new of the previous period) x 100;
+                    existing / total x 100
+lifetime value      average order value x (orders / customers) x average days from a customer's first
+                    to last order
 
 Where Codat's published text contradicts itself or is silent, this is what is done here:
 * a refund is counted by totalRefund < 0 (the text's "> 0" never holds for a field that is never positive);
@@ -21,7 +21,7 @@ Where Codat's published text contradicts itself or is silent, this is what is do
 * guests are orders, not customers; without customers the lifetime value is 0;
 * orders in other currencies than the most used one are not added; ``errors`` names them;
 * a report's answer is the bare object, period 0 is the earliest, periods share no day, values have two
-decimals.
+  decimals.
 """
 
 from collections.abc import Callable, Sequence

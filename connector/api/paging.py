@@ -5,8 +5,7 @@ last one (docs.codat.io, "Paging"). Links are relative to the host.
 
 A client that asks for page 2 must see the list that page 1 came from, though a sync may have published in
 between. Codat's clients page by number alone, so the snapshot is remembered here: page 1 begins at the
-newest snapshot, the following pages of the same question by the same key stay on it. ``asOf`` names a
-snapshot outright.
+newest snapshot, the next pages of the same question by the same key stay on it. ``asOf`` names one outright.
 """
 
 import threading

@@ -40,8 +40,8 @@ def utc_now() -> datetime:
 class ApiSettings:
     """``directory``: the store. ``public_url``: how clients reach this server, for the links of companies.
 
-    time_limit: seconds one question to the store may take. most_body: bytes. most_at_once: requests in
-    flight.
+    time_limit: seconds one question to the store may take. most_body: bytes.
+    most_at_once: requests in flight.
     """
 
     directory: Path

@@ -1,8 +1,7 @@
 """Sends events: signed by Standard Webhooks, tried again for two days, given up after five days of failure.
 
 What there is to tell is read from the published file: each finished run is told once (``read.completed``),
-each change of a connection's status too. So nothing has to be called by a sync, and any number of processes
-may look.
+each change of a connection's status too. So a sync calls nothing, and any number of processes may look.
 """
 
 import threading

@@ -65,9 +65,7 @@ class RequestMeter:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Of one attempt: seconds to connect, between two reads, and for the whole answer; bytes of the unpacked
-    body.
-    """
+    """Of one attempt: seconds to connect, between two reads, for the whole answer; bytes of the unpacked body."""
 
     connect_seconds: float = 10.0
     read_seconds: float = 30.0

@@ -21,8 +21,7 @@ _LOCK_SECONDS = 120.0  # longer than a refresh with its retries
 
 
 class EncryptedCredentials:
-    """The credentials of all connections, in ``<directory>/<connection_id>.fernet``, readable by their owner
-    only.
+    """The credentials of all connections, in ``<directory>/<connection_id>.fernet``, for their owner's eyes.
 
     keys: Fernet keys, newest first; the first encrypts, all decrypt.
     """

@@ -55,8 +55,7 @@ def read_many(
     """The records in the order asked for, read by ``workers`` threads within the client's limits.
 
     A record that cannot be read comes with its error and does not hold up the others. What concerns all of
-    them is raised: Deauthorized, PermissionMissing, Throttled, or the error of the fifth record in a row that
-    failed.
+    them is raised: Deauthorized, PermissionMissing, Throttled, or the error of the fifth failure in a row.
     """
     found = _each(lambda record_id: read_one(client, stream, record_id), record_ids, stream.kind, workers)
     for record_id, row in found:

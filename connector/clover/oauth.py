@@ -35,9 +35,7 @@ _POLICY = RetryPolicy(attempts=4, total_seconds=60.0)
 
 @dataclass(frozen=True, slots=True)
 class TokenPair:
-    """What Clover hands out. Times in Unix seconds, None where Clover left them out; obtained_at by our own
-    clock.
-    """
+    """What Clover hands out. Times in Unix seconds, None if Clover left them out; obtained_at by our clock."""
 
     access_token: str = field(repr=False)
     refresh_token: str | None = field(repr=False, default=None)
@@ -129,8 +127,7 @@ def _seconds(value: object) -> float | None:
 class OAuthToken:
     """A TokenSource that renews itself. Safe between threads and, by a file lock, between processes.
 
-    seed: the refresh token of the configuration; used while nothing is stored, and again when it is changed
-    there.
+    seed: the refresh token of the configuration; used while nothing is stored, and again when changed there.
     """
 
     def __init__(
@@ -214,8 +211,7 @@ class OAuthToken:
         stored = self._store.load(self._connection_id)
         if stored is None:
             return None
-        # A refresh token newly written into the configuration is a person's repair: it goes before what is
-        # stored.
+        # A refresh token newly written into the configuration is a person's repair: it goes before a stored one.
         if self._seed is not None and stored.get("seed") not in (None, _fingerprint(self._seed)):
             return None
         pair = TokenPair(

@@ -1,10 +1,8 @@
-"""Keeps every request inside Clover's limits: starts per second and requests in flight, per token and per
-app.
+"""Keeps requests inside Clover's limits: starts per second and requests in flight, per token and per app.
 
 Limits as published (docs.clover.com, API usage and rate limits): 16/s and 5 in flight per token, 50/s and 10
 in flight per app over all its merchants. The app's limit is shared fairly: tokens that wait take turns,
-however many threads each of them has waiting. Works between the threads of one process, not between
-processes.
+however many threads each has waiting. Works between the threads of one process, not between processes.
 """
 
 import threading
@@ -246,8 +244,7 @@ class Pacer:
 
     @contextmanager
     def slot(self) -> Iterator[float]:
-        """Waits until a request may start, and holds its place until the block ends. Gives the seconds
-        waited.
+        """Waits until a request may start, and holds its place until the block ends. Gives seconds waited.
 
         Raises Throttled when Clover has asked for a pause that is too long to sit out.
         """

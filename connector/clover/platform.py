@@ -1,5 +1,4 @@
-"""Clover's platform REST v3 as a second source, where the token may read it: who the merchant is, what has
-changed.
+"""Clover's platform REST v3, a second source where the token may read it: who the merchant is, what changed.
 
 Uses a CloverClient made for the v3 host. Only what the Ecommerce API lacks is read here; what the records
 mean is left to ``transforms``.
@@ -77,15 +76,13 @@ def modified(
     """Pages of the records whose ``modifiedTime`` lies in the window, each id once.
 
     The window must end in the past: a row that changes while the list is read leaves its place, and the rows
-    behind it move up. What is missed then has a later ``modifiedTime`` or is found again by the next window's
-    overlap.
+    behind it move up. What is missed then has a later ``modifiedTime`` or is in the next window's overlap.
     """
     permission = "Read orders" if kind == "orders" else "Read payments"
     given: set[str] = set()
     for piece in window.split(_SLICE_DAYS):
         filters = [
-            # Only >= and <= are undisputed (docs.clover.com, Apply filters), hence the last whole
-            # millisecond.
+            # Only >= and <= are undisputed (docs.clover.com, Apply filters): hence the last millisecond.
             ("filter", f"modifiedTime>={piece.since_ms}"),
             ("filter", f"modifiedTime<={piece.until_ms - 1}"),
         ]

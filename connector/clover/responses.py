@@ -143,8 +143,9 @@ def retry_after(headers: Mapping[str, str], *, now: datetime | None = None) -> f
 
 
 def breaches_app_limit(headers: Mapping[str, str]) -> bool:
-    """Whether a 429 is about the app's limit, shared by all merchants (docs.clover.com, API usage and rate
-    limits).
+    """Whether a 429 is about the app's limit, which all merchants share.
+
+    Source: docs.clover.com, API usage and rate limits.
     """
     return any(name.lower().startswith("x-ratelimit-crosstoken") for name in headers)
 

@@ -1,5 +1,4 @@
-"""Which failures are tried again, how long to wait, and when to give up. Only GETs are sent, so every retry
-is safe.
+"""Which failures are tried again, how long to wait, when to give up. Only GETs are sent: a retry is safe.
 
 Clover's advice: wait for ``retry-after`` where it is sent, since calling earlier lengthens the penalty;
 otherwise start at one second and double (docs.clover.com, API usage and rate limits).
@@ -38,9 +37,7 @@ def wait_seconds(
     error: BaseException | None,
     spread: Callable[[], float] = random.random,
 ) -> float:
-    """Seconds before the next attempt. ``attempt`` counts from 1; ``spread`` gives 0..1 so that threads part
-    ways.
-    """
+    """Seconds before the next attempt. ``attempt`` counts from 1; ``spread`` gives 0..1 to part threads."""
     backoff = min(policy.longest_wait, policy.first_wait * 2.0 ** (attempt - 1))
     if isinstance(error, Throttled):
         if error.retry_after is not None:

@@ -13,9 +13,7 @@ def id_of(row: object) -> str | None:
 
 
 def created_ms(row: dict[str, object]) -> int | None:
-    """``created`` in milliseconds, also from seconds or digits in a string; None when it is no time after
-    2001.
-    """
+    """``created`` in milliseconds, also from seconds or digits in a string; None if no time after 2001."""
     value = row.get("created")
     if isinstance(value, str) and value.isascii() and value.isdigit():
         value = int(value)

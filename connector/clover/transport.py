@@ -95,8 +95,7 @@ class _Body(httpx.SyncByteStream):
 
 
 class DeadlineTransport(httpx.BaseTransport):
-    """Connections to one host, through the proxy of the environment (HTTPS_PROXY, NO_PROXY) where there is
-    one.
+    """Connections to one host, through the environment's proxy (HTTPS_PROXY, NO_PROXY) where there is one.
 
     Raises SOCKET_ERRORS.
     """

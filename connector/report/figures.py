@@ -1,7 +1,6 @@
 """The figures of one company's report, read from the views: nothing is computed here but ratios of sums.
 
-Money is exact Decimal in major units; figures of different currencies stay apart. Months and days are the
-merchant's.
+Money is exact Decimal in major units; currencies stay apart. Months and days are the merchant's.
 """
 
 from collections.abc import Mapping, Sequence

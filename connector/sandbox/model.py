@@ -28,8 +28,8 @@ def as_ms(at: Moment) -> int:
 class Item:
     """A line as it was sold. price: of one unit, without tax. rate: percent x 100 000, so 825000 is 8.25 %.
 
-    discount, tax: this line's share in minor units, filled in when the order is opened. returned: units
-    given back.
+    discount, tax: this line's share in minor units, filled in when the order is opened.
+    returned: units given back.
     """
 
     name: str

@@ -201,9 +201,8 @@ class Returning(Selling):
     def _parts(self, page: str, order: Order | None, amount: int) -> dict[str, int]:
         """What a refund of an amount, tip out, gives back of what was sold.
 
-        Money taken beyond what was owed goes first. All that is left reverses every line and service
-        charge. Else the lines are unknown: the tax share is in proportion, rounded half up, the rest
-        unallocated.
+        Money taken beyond what was owed goes first. All that is left reverses every line and service charge.
+        Else the lines are unknown: the tax share is in proportion, rounded half up, the rest unallocated.
         """
         parts = {account: -self.books.balance(page, account) for account in _GOODS_SIDE}
         if -sum(parts.values()) == amount and not parts["unallocated"]:

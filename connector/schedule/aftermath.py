@@ -108,8 +108,9 @@ def _known(
     past: Mapping[str, Past],
     watched_since: datetime,
 ) -> Known:
-    """The newest run, from this process or from the store: what another process did, or this one before it was
-    killed, is told as well.
+    """The newest run, from this process or from the store.
+
+    What another process did, or this one before it was killed, is told as well.
     """
     one = past.get(connection.id, Past())
     last, last_success = one.last, one.last_success

@@ -1,8 +1,7 @@
 """Companies and connections as the API keeps them: those of the configuration and those made by clients.
 
 What a sync found out about a connection (its status, when it last succeeded) is read from the published
-file; see ``api_runs``. A deleted company or connection keeps its row, so that its id is never given to
-another.
+file; see ``api_runs``. A deleted company or connection keeps its row, so that no other ever gets its id.
 """
 
 import json

@@ -1,5 +1,4 @@
-"""The API's connection to ``control.sqlite``: what several processes write, in WAL mode, one connection a
-thread.
+"""The API's file ``control.sqlite``, which several processes write: WAL mode, one connection a thread.
 
 Each ``api_`` module keeps its own tables and hands its DDL to ``ControlFile``. Times are text,
 ``YYYY-MM-DDTHH:MM:SSZ``, so that they sort; lists are JSON.

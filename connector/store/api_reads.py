@@ -1,10 +1,8 @@
-"""Reads of published records for the API: counts, pages of ready JSON, single records, as known at a
-snapshot.
+"""Reads of published records for the API as of a snapshot: counts, pages of ready JSON, single records.
 
 A page is read in two steps: the row ids of the page from narrow columns, then the documents of those rows,
 joined into one text by DuckDB itself. Conditions and orders come in as SQL written by ``connector.api``
-with bound values; the row alias is ``v``. Payments and transactions are the unnested payments of the
-orders.
+with bound values; the row alias is ``v``. Payments and transactions are the orders' payments, unnested.
 """
 
 from collections.abc import Iterator, Sequence

@@ -128,8 +128,8 @@ def note_event(
 ) -> bool:
     """Queue an event for every endpoint that wants it, at once due. False when it was noted before.
 
-    The envelope is Codat's: id, eventType, generatedDate, payload. ``only``: webhook ids, for a test
-    delivery.
+    The envelope is Codat's: id, eventType, generatedDate, payload.
+    ``only``: webhook ids, for a test delivery.
     """
     body = json.dumps(
         {"id": identity, "eventType": event_type, "generatedDate": stamp(now), "payload": payload},
@@ -274,8 +274,7 @@ def note_status_event(
     company_id: str,
     tags: Mapping[str, str],
 ) -> bool:
-    """Tell that a connection was connected, reconnected or disconnected; False when that was the last thing
-    told.
+    """Tell that a connection was connected, reconnected or disconnected; False when that was told last.
 
     A connection that never was connected is not told to be disconnected.
     """

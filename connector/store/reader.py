@@ -113,8 +113,7 @@ def open_published(directory: Path, session: PublishedSession | None = None) -> 
             with store_errors(path, "open the published file"):
                 return DuckReader(path, attached(path))
         except StoreError:
-            # Three publications between looking at the link and opening: the file was cleaned away. Look
-            # again.
+            # Three publications since the link was looked at: the file was cleaned away. Look again.
             if attempt == 2 or path.exists():
                 raise
     raise AssertionError("unreachable")

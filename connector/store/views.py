@@ -27,9 +27,7 @@ _HEADER = re.compile(r"^-- (view|macro|grain|column)\s*([a-z_0-9]*)\s*: *(.*)$")
 
 @dataclass(slots=True)
 class Definition:
-    """One view or table macro. columns: those explained beside the SQL. grain: the columns that tell rows
-    apart.
-    """
+    """One view or table macro. columns: those explained beside the SQL. grain: those that tell rows apart."""
 
     name: str
     is_macro: bool
@@ -99,9 +97,7 @@ def fingerprint() -> str:
 
 
 def define_views(connection: duckdb.DuckDBPyConnection) -> bool:
-    """Make the views of the default catalog those of this version; whether anything changed. One
-    transaction.
-    """
+    """Make the default catalog's views those of this version; whether any changed. One transaction."""
     wanted = fingerprint()
     if connection.execute("SELECT fingerprint FROM ledger.view_definitions").fetchall() == [(wanted,)]:
         return False

@@ -1,6 +1,4 @@
-"""Builders for the store's tests: rows as a run writes them, batches, and stores with a clock that is passed
-in.
-"""
+"""Builders for the store's tests: rows as a run writes them, batches, stores whose clock is passed in."""
 
 import itertools
 import shutil
@@ -21,9 +19,7 @@ COMPANY, CONNECTION = "company-1", "connection-1"
 
 
 def order_row(order_id: str = "O1", **changed: Any) -> dict[str, Any]:
-    """A paid order of 12.00 with one line of 10.00 + 1.00 tax and 1.00 shipping, sold 2026-11-01 22:30 in New
-    York.
-    """
+    """A paid order of 12.00, sold 2026-11-01 22:30 in New York: a line of 10.00 + 1.00 tax, 1.00 shipping."""
     row: dict[str, Any] = {
         "company_id": COMPANY,
         "connection_id": CONNECTION,

@@ -1,6 +1,4 @@
-"""Random loads against a plain-Python book: what the ledger says must be what the book says, at every
-snapshot.
-"""
+"""Random loads against a plain-Python book: the ledger must say what the book says, at every snapshot."""
 
 import itertools
 from dataclasses import dataclass, field

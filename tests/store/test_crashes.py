@@ -1,6 +1,4 @@
-"""A process killed at any step: nothing committed is lost, nothing is doubled, readers never meet a torn
-state.
-"""
+"""A process killed at any step: nothing committed is lost or doubled, readers never meet a torn state."""
 
 import os
 import signal

@@ -1,6 +1,4 @@
-"""Full disks, missing rights, files open elsewhere: an error that says what to do, and nothing published is
-harmed.
-"""
+"""Full disks, missing rights, files open elsewhere: errors say what to do, nothing published is harmed."""
 
 import os
 import pickle

@@ -34,9 +34,7 @@ def test_the_duckdb_store_keeps_the_promises_of_the_interface(store):
 
 
 def test_the_working_file_is_opened_by_duckdb_alone():
-    """Closing any descriptor of it in this process would free DuckDB's lock, and commits would be lost
-    silently.
-    """
+    """Closing any descriptor of it here would free DuckDB's lock, and commits would be lost silently."""
     for file in Path(connector.store.__file__).parent.glob("*.py"):
         for node in ast.walk(ast.parse(file.read_text())):
             if (

@@ -48,9 +48,7 @@ PROMISED = {
 
 @pytest.fixture
 def sold(ledger, books, rows):
-    """Two companies, two currencies, a refund given a month later, a discount, guests, a failed charge, a
-    deletion.
-    """
+    """Two companies, two currencies; a late refund, a discount, guests, a failed charge, a deletion."""
     refunded = rows.order(
         "O2",
         created_local_date="2026-10-31",
@@ -191,11 +189,13 @@ def test_lines_and_charges_add_up_to_the_orders(sold):
             sold,
             """
             SELECT o.order_id FROM orders o
-            LEFT JOIN (SELECT connection_id, order_id, sum(total_amount) AS lines FROM order_line_items GROUP
-            BY ALL) l
+            LEFT JOIN (
+              SELECT connection_id, order_id, sum(total_amount) AS lines
+              FROM order_line_items GROUP BY ALL) l
               USING (connection_id, order_id)
-            LEFT JOIN (SELECT connection_id, order_id, sum(total_amount) AS charges FROM service_charges GROUP
-            BY ALL) s
+            LEFT JOIN (
+              SELECT connection_id, order_id, sum(total_amount) AS charges
+              FROM service_charges GROUP BY ALL) s
               USING (connection_id, order_id)
             WHERE o.total_amount <> coalesce(lines, 0) + coalesce(charges, 0)
             """,
