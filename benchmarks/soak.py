@@ -3,8 +3,8 @@
     python benchmarks/soak.py                            40 merchants, 30 days
     python benchmarks/soak.py --merchants 5 --days 2
 
-The tests run the same with three merchants for a day (tests/operations/test_soak.py). About a third of a second a run:
-40 merchants for 30 days are 29,000 runs, a few hours on two cores.
+The tests run the same with three merchants for a day (tests/operations/test_soak.py). 40 merchants for 30 days are
+29,000 runs: an hour and a half on two cores that have other work too.
 """
 
 import argparse
