@@ -1,8 +1,8 @@
 """Opens the writer's file, and turns what can go wrong with files into errors a person can act on.
 
 DuckDB keeps others out by a POSIX lock, and such a lock dies as soon as the process closes *any* descriptor
-of the file. So ``work.duckdb`` is opened here and nowhere else, and never by ``open()``: copies are made by a
-child process.
+of the file. So ``work.duckdb`` is opened here and nowhere else, and never by ``open()``: copies are made by
+a child process.
 """
 
 import errno

@@ -51,8 +51,7 @@ from connector.store.publish import (
 )
 from connector.store.reader import DuckReader, PublishedSession, open_published
 
-# Seconds. A load and publication of another company takes moments; a first load of a large one perhaps
-# minutes.
+# Seconds. A load and publication of another company takes moments, a first load of a large one maybe minutes.
 STORE_LOCK_WAIT = 600.0
 
 
@@ -74,6 +73,9 @@ class DuckStore:
     @property
     def directory(self) -> Path:
         return self._directory
+
+    def is_there(self) -> bool:
+        return (self._directory / WORK).exists() or newest_copy(self._directory) is not None
 
     def run_lock(self, connection_id: str) -> AbstractContextManager[None]:
         private_directory(self._directory)

@@ -32,6 +32,9 @@ class Gathering:
     def directory(self) -> Path:
         return self._store.directory
 
+    def is_there(self) -> bool:
+        return self._store.is_there()
+
     def run_lock(self, connection_id: str) -> AbstractContextManager[None]:
         return self._store.run_lock(connection_id)
 

@@ -51,6 +51,9 @@ class Store(Protocol):
     def directory(self) -> Path:
         """Where everything is kept: also raw payloads (``raw``), staging files and ``control.sqlite``."""
 
+    def is_there(self) -> bool:
+        """Whether anything was ever stored. Looks, and makes nothing."""
+
     def run_lock(self, connection_id: str) -> AbstractContextManager[None]:
         """Held for a whole run of one connection. StoreBusy at once when another run holds it."""
 
@@ -97,9 +100,7 @@ def now_utc() -> datetime:
 
 
 def open_store(url: str | Path, *, clock: Callable[[], datetime] = now_utc) -> Store:
-    """The store behind a directory or ``duckdb:///path``. ConfigError for anything else. Touches nothing
-    yet.
-    """
+    """The store behind a directory or ``duckdb:///path``, else ConfigError. Touches nothing yet."""
     text = str(url)
     if text.startswith("ducklake:"):
         raise ConfigError(

@@ -3,7 +3,9 @@
 A connection that fails does not stop the others.
 """
 
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 
 import httpx
@@ -13,7 +15,7 @@ from connector.config import Company, Config, Connection
 from connector.progress import Progress, Silent
 from connector.store.gathering import Gathering
 from connector.store.given_up import given_up_connections
-from connector.store.interface import Store
+from connector.store.interface import Store, open_store
 from connector.sync.connecting import Pace, selected_connections
 from connector.sync.modes import SyncMode
 from connector.sync.report import Report, RunReport
@@ -52,28 +54,39 @@ def sync_all(
     for _, skipped in selected:
         if skipped.id in given_up:
             log.info("connection.skipped", connection_id=skipped.id, reason="unlinked through the API")
-    # One run publishes by itself, and says so in its row if it cannot.
-    shared = Gathering(store) if len(todo) > 1 else store
-    runtime = Runtime(config, shared, pace or Pace(config), now, transport)
+    with _store_of_runs(store, mode, now) as kept:
+        # One run publishes by itself, and says so in its row if it cannot.
+        shared = Gathering(kept) if len(todo) > 1 else kept
+        runtime = Runtime(config, shared, pace or Pace(config), now, transport)
 
-    def run(pair: tuple[Company, Connection]) -> RunReport:
-        owner, merchant = pair
-        return run_connection(
-            runtime, owner, merchant, mode, progress.of(f"{owner.name} {merchant.merchant_id}")
+        def run(pair: tuple[Company, Connection]) -> RunReport:
+            owner, merchant = pair
+            return run_connection(
+                runtime, owner, merchant, mode, progress.of(f"{owner.name} {merchant.merchant_id}")
+            )
+
+        stored = stored_orders(kept) if len(todo) > 1 else {}
+        runs = run_side_by_side(
+            smallest_first(todo, stored),
+            run,
+            side_by_side=config.scheduler.side_by_side,
+            now=now,
+            publish=shared.publish if len(todo) > 1 and not mode.dry_run else _nothing_to_publish,
+            first_loads={merchant.id for _, merchant in todo} - stored.keys(),
         )
+        place = {merchant.id: number for number, (_, merchant) in enumerate(todo)}
+        runs.sort(key=lambda report: place[report.connection_id])
+        return Report(runs, company_totals(kept, [owner.id for owner, _ in todo]))
 
-    stored = stored_orders(store) if len(todo) > 1 else {}
-    runs = run_side_by_side(
-        smallest_first(todo, stored),
-        run,
-        side_by_side=config.scheduler.side_by_side,
-        now=now,
-        publish=shared.publish if len(todo) > 1 and not mode.dry_run else _nothing_to_publish,
-        first_loads={merchant.id for _, merchant in todo} - stored.keys(),
-    )
-    place = {merchant.id: number for number, (_, merchant) in enumerate(todo)}
-    runs.sort(key=lambda report: place[report.connection_id])
-    return Report(runs, company_totals(store, [owner.id for owner, _ in todo]))
+
+@contextmanager
+def _store_of_runs(store: Store, mode: SyncMode, now: Callable[[], datetime]) -> Iterator[Store]:
+    """The store; for a dry run before anything was ever stored, an empty one that is gone afterwards."""
+    if not mode.dry_run or store.is_there():
+        yield store
+        return
+    with tempfile.TemporaryDirectory(prefix="connector-") as directory:
+        yield open_store(directory, clock=now)
 
 
 def _nothing_to_publish() -> None:

@@ -52,15 +52,16 @@ def test_a_dry_run_tells_what_would_change_and_leaves_no_trace(bench):
     assert (real.orders_inserted, real.orders_updated) == (1, 1)
 
 
-def test_a_dry_run_of_a_store_that_does_not_exist_yet_creates_no_orders(bench):
+def test_a_dry_run_before_anything_was_stored_makes_no_store(bench):
     shop = bench(told())
     report = shop.sync(at=AFTER, dry_run=True)
     assert report.status == "succeeded", report.error
+    assert {change.old_total for change in report.changes} == {None}
     assert len(report.changes) > 20
-    raw = shop.store.directory / "raw"
-    assert not raw.exists() or not list(raw.rglob("*.gz"))
-    assert shop.orders() == {}
-    assert cursors(shop) == []
+    assert not shop.store.is_there()
+    assert not shop.store.directory.exists() or not list(shop.store.directory.iterdir())
+    assert shop.sync(at=AFTER).orders_inserted == len(report.changes)
+    assert shop.store.is_there()
 
 
 def test_full_reads_everything_again_and_writes_only_what_differs(bench):
