@@ -18,7 +18,8 @@ Exit codes:
   1  failed
   2  the configuration or the call is wrong
   3  partly done: some companies failed, or some records are held back
-  4  another run holds the lock"""
+  4  another run holds the lock
+  130 or 143  cut short by Ctrl-C or SIGTERM; what was loaded is kept"""
 
 
 class CommandTable(click.Group):

@@ -10,6 +10,7 @@ from connector.cli.progress import watching
 from connector.cli.reconciliation import print_reconciliation
 from connector.cli.running import check_span
 from connector.cli.selection import selected, selection_options
+from connector.cli.stopping import stopping
 from connector.cli.times import Moment
 
 
@@ -40,13 +41,18 @@ def reconcile(
     \b
     Exit codes: 0 agrees or is explained, 1 failed, 2 config or call wrong, 3 something is unexplained
     """
+    from connector.sync.connecting import Pace
     from connector.sync.reconcile import reconcile_all
 
     check_span(since, until)
     config = invocation.config()
     company_id, connection_id = selected(config, company, connection)
     store = invocation.store(config)
-    with watching(log_format=invocation.log_format, verbose=invocation.verbose) as progress:
+    pace = Pace(config)
+    with (
+        watching(log_format=invocation.log_format, verbose=invocation.verbose) as progress,
+        stopping(pace.app.stop) as asked,
+    ):
         report = reconcile_all(
             config,
             store,
@@ -55,9 +61,10 @@ def reconcile(
             since=since,
             until=until,
             progress=progress,
+            pace=pace,
         )
     if as_json:
         click.echo(json_text(report.as_json()))
     else:
         print_reconciliation(report)
-    return report.exit_code
+    return asked.exit_code(report.exit_code)

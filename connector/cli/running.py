@@ -8,6 +8,7 @@ from connector.cli.invocation import Invocation
 from connector.cli.output import json_text
 from connector.cli.progress import watching
 from connector.cli.selection import selected
+from connector.cli.stopping import stopping
 from connector.cli.summary import print_changes, print_summary
 
 if TYPE_CHECKING:
@@ -17,16 +18,27 @@ if TYPE_CHECKING:
 def run_sync(
     invocation: Invocation, mode: "SyncMode", *, company: str | None, connection: str | None, as_json: bool
 ) -> int:
-    """Run what was asked for and say what it did. Returns the exit code."""
+    """Run what was asked for and say what it did. Returns the exit code; 130 or 143 when a signal cut it short."""
     from connector.schedule.aftermath import after_runs
+    from connector.sync.connecting import Pace
     from connector.sync.runner import sync_all, utc_now
 
     config = invocation.config(secrets_may_be_missing=mode.kind == "rebuild")
     company_id, connection_id = selected(config, company, connection)
     store = invocation.store(config)
-    with watching(log_format=invocation.log_format, verbose=invocation.verbose) as progress:
+    pace = Pace(config)
+    with (
+        watching(log_format=invocation.log_format, verbose=invocation.verbose) as progress,
+        stopping(pace.app.stop) as asked,
+    ):
         report = sync_all(
-            config, store, company=company_id, connection=connection_id, mode=mode, progress=progress
+            config,
+            store,
+            company=company_id,
+            connection=connection_id,
+            mode=mode,
+            progress=progress,
+            pace=pace,
         )
     if as_json:
         click.echo(json_text(report.as_json()))
@@ -36,7 +48,7 @@ def run_sync(
         print_summary(report, store=config.store, config_path=invocation.config_path)
     if not mode.dry_run:
         after_runs(config, store, report.runs, now=utc_now)
-    return report.exit_code
+    return asked.exit_code(report.exit_code)
 
 
 def check_span(since: object, until: object) -> None:

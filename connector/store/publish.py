@@ -101,6 +101,7 @@ def copy_in_child(source: Path, target: Path) -> None:
             capture_output=True,
             text=True,
             check=False,
+            start_new_session=True,  # Ctrl-C is for this process, which finishes what it publishes
         )
         if done.returncode == 0:
             return

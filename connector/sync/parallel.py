@@ -6,6 +6,7 @@ Worth its start-up only for large loads; results come back in the order of the t
 import gc
 import multiprocessing
 import os
+import signal
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -33,7 +34,7 @@ class MappingProcesses:
             # Threads are running (lists, log): forking them could copy a held lock.
             context = multiprocessing.get_context("spawn")
             self._pool = ProcessPoolExecutor(
-                max_workers=self._workers, mp_context=context, initializer=_collect_rarely
+                max_workers=self._workers, mp_context=context, initializer=_begin
             )
         waiting: deque[Future[MappedBatch]] = deque()
         for task in tasks:
@@ -53,8 +54,11 @@ class MappingProcesses:
             self._pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _collect_rarely() -> None:
-    """Mapping makes many small values and no cycles; looking for cycles all the time costs a tenth of it."""
+def _begin() -> None:
+    # Ctrl-C reaches every process of a terminal, and a service's SIGTERM may: the parent decides when these end.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    # Mapping makes many small values and no cycles; looking for cycles all the time costs a tenth of it.
     gc.freeze()
     gc.set_threshold(100_000, 50, 100)
 

@@ -151,6 +151,48 @@ def test_a_killed_run_holds_no_lock_and_loses_nothing(today, process):
     here.check_books()
 
 
+@pytest.mark.parametrize("arguments", [("sync",), ("sync", "--json"), ("reconcile", "--json")])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_and_sigterm_end_a_manual_run_at_its_next_request(today, process, number, arguments):
+    here = today(2)
+    here.sell(0)
+    here.sell(1)
+    assert here.sync().exit_code == 0
+    here.sell(0)
+    asked = slow_down(here)
+    one = process(here, *arguments)
+    until(lambda: asked() > 1, "the run reads")
+    began = time.monotonic()
+    one.send_signal(number)
+    code, out, err = ended(one)
+    assert (code, time.monotonic() - began < 15) == (128 + number, True), err
+    assert "asked to stop" in out + err
+    assert "stopping" in err
+    here.sandbox.faults.clear()
+    stopped = here.rows(
+        "SELECT count(*) FROM ledger.sync_runs WHERE status = 'failed' AND error_kind = 'stopped'"
+    )
+    assert (stopped[0][0] > 0) == (arguments[0] == "sync")
+    assert ended(process(here, "sync"))[0] == 0
+    here.check_books()
+
+
+def test_a_second_ctrl_c_ends_a_run_like_a_crash(today, process):
+    here = today()
+    here.sell()
+    here.sandbox.faults.always(faults.drip(30), path="/v1/*")
+    one = process(here, "sync")
+    until(lambda: here.sandbox.requests("/v1/") > 0, "the run reads")
+    one.send_signal(signal.SIGINT)
+    time.sleep(1)
+    assert one.poll() is None, "the answer it waits for takes long"
+    one.send_signal(signal.SIGINT)
+    assert ended(one)[0] == -signal.SIGINT
+    here.sandbox.faults.clear()
+    assert ended(process(here, "sync"))[0] == 0
+    here.check_books()
+
+
 def test_a_scheduler_asked_to_end_while_it_reads_ends_at_once_and_reads_again_later(today, process):
     here = today()
     here.sell()
