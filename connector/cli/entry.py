@@ -10,6 +10,7 @@ import click
 
 from connector.cli.commands import COMMANDS
 from connector.cli.invocation import Invocation, global_options
+from connector.cli.stopping import Asked
 from connector.errors import ConnectorError
 
 EXIT_CODES = """\b
@@ -89,12 +90,14 @@ def root(invocation: Invocation) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """The console script: run, and leave with the exit code."""
-    sys.exit(run(arguments))
+    asked = Asked()
+    asked.listen()
+    sys.exit(run(arguments, asked))
 
 
-def run(arguments: Sequence[str] | None = None) -> int:
+def run(arguments: Sequence[str] | None = None, asked: Asked | None = None) -> int:
     """Run one call and return its exit code; nothing but the code leaves here."""
-    invocation = Invocation()
+    invocation = Invocation(asked=asked or Asked())
     try:
         result = root.main(
             args=None if arguments is None else list(arguments),
@@ -103,34 +106,43 @@ def run(arguments: Sequence[str] | None = None) -> int:
             obj=invocation,
         )
         sys.stdout.flush()
-    except ConnectorError as error:
-        _report(invocation, error.kind, error.message, error.hint)
-        return error.exit_code
-    except click.ClickException as error:
-        error.show()
-        return 2
-    except (KeyboardInterrupt, click.Abort):
-        _report(invocation, "stopped", "Stopped. What was published before is as it was.", None, trace=False)
-        return 130
     except BrokenPipeError:
         # The reader (`| head`) has seen enough. Without this Python would complain once more at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except OSError as error:
-        where = f" ({error.filename})" if error.filename else ""
-        _report(
-            invocation, "system", f"The system refused: {error.strerror or error}{where}.", _advice(error)
-        )
-        return 1
-    except Exception as error:
-        _report(
-            invocation,
-            "bug",
-            f"This should not happen: {type(error).__name__}.",
-            "Run it again with --verbose and report what it prints. What was published before is as it was.",
-        )
-        return 1
+    except (Exception, KeyboardInterrupt) as error:
+        # A signal comes out of the code it interrupts in many shapes: DuckDB makes a RuntimeError of it.
+        asked = invocation.asked
+        if asked.number is not None or isinstance(error, KeyboardInterrupt | click.Abort):
+            _report(
+                invocation, "stopped", "Stopped. What was published before is as it was.", None, trace=False
+            )
+            return 130 if asked.number is None else asked.exit_code(1)
+        return _failed(invocation, error)
     return result if isinstance(result, int) else 0
+
+
+def _failed(invocation: Invocation, error: Exception) -> int:
+    match error:
+        case ConnectorError():
+            _report(invocation, error.kind, error.message, error.hint)
+            return error.exit_code
+        case click.ClickException():
+            error.show()
+            return 2
+        case OSError():
+            where = f" ({error.filename})" if error.filename else ""
+            _report(
+                invocation, "system", f"The system refused: {error.strerror or error}{where}.", _advice(error)
+            )
+        case _:
+            _report(
+                invocation,
+                "bug",
+                f"This should not happen: {type(error).__name__}.",
+                "Run it again with --verbose and report what it prints. What was published before is as it was.",
+            )
+    return 1
 
 
 def _advice(error: OSError) -> str | None:

@@ -1,11 +1,13 @@
 """What one call of ``connector`` was given: the global options, and the config and store they lead to."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+
+from connector.cli.stopping import Asked
 
 if TYPE_CHECKING:
     from connector.config import Config
@@ -23,6 +25,7 @@ class Invocation:
     log_format: "LogFormat | None" = None
     verbose: bool = False
     json: bool = False
+    asked: Asked = field(default_factory=Asked)
 
     def config(self, *, secrets_may_be_missing: bool = False) -> "Config":
         """The checked configuration; its secrets are hidden in logs and messages from here on."""

@@ -11,6 +11,7 @@ import click
 from connector.cli.invocation import Invocation, json_option, pass_invocation
 from connector.cli.output import console, json_text, plain, table
 from connector.cli.published import open_published
+from connector.cli.stopping import stopping
 from connector.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ def query(invocation: Invocation, sql: str, as_csv: bool, as_json: bool) -> None
 
     statement = sys.stdin.read() if sql == "-" else sql
     config = invocation.config(secrets_may_be_missing=True)
-    with open_published(config.store) as connection:
+    with open_published(config.store) as connection, stopping(invocation.asked, connection.interrupt):
         try:
             parsed = connection.extract_statements(statement)
             if len(parsed) != 1:
@@ -64,6 +65,8 @@ def query(invocation: Invocation, sql: str, as_csv: bool, as_json: bool) -> None
             else:
                 _print_table(columns, _rows(result))
         except duckdb.Error as error:
+            if invocation.asked.number is not None:
+                raise
             message, hint = _explained(error, connection)
             raise ConfigError(message, hint=hint) from None
 

@@ -10,7 +10,7 @@ from connector.cli.progress import watching
 from connector.cli.reconciliation import print_reconciliation
 from connector.cli.running import check_span
 from connector.cli.selection import selected, selection_options
-from connector.cli.stopping import stopping
+from connector.cli.stopping import LOADED_IS_KEPT, stopping
 from connector.cli.times import Moment
 
 
@@ -51,7 +51,7 @@ def reconcile(
     pace = Pace(config)
     with (
         watching(log_format=invocation.log_format, verbose=invocation.verbose) as progress,
-        stopping(pace.app.stop) as asked,
+        stopping(invocation.asked, pace.app.stop, hint=LOADED_IS_KEPT),
     ):
         report = reconcile_all(
             config,
@@ -67,4 +67,4 @@ def reconcile(
         click.echo(json_text(report.as_json()))
     else:
         print_reconciliation(report)
-    return asked.exit_code(report.exit_code)
+    return invocation.asked.exit_code(report.exit_code)

@@ -8,7 +8,7 @@ from connector.cli.invocation import Invocation
 from connector.cli.output import json_text
 from connector.cli.progress import watching
 from connector.cli.selection import selected
-from connector.cli.stopping import stopping
+from connector.cli.stopping import LOADED_IS_KEPT, stopping
 from connector.cli.summary import print_changes, print_summary
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def run_sync(
     pace = Pace(config)
     with (
         watching(log_format=invocation.log_format, verbose=invocation.verbose) as progress,
-        stopping(pace.app.stop) as asked,
+        stopping(invocation.asked, pace.app.stop, hint=LOADED_IS_KEPT),
     ):
         report = sync_all(
             config,
@@ -48,7 +48,7 @@ def run_sync(
         print_summary(report, store=config.store, config_path=invocation.config_path)
     if not mode.dry_run:
         after_runs(config, store, report.runs, now=utc_now)
-    return asked.exit_code(report.exit_code)
+    return invocation.asked.exit_code(report.exit_code)
 
 
 def check_span(since: object, until: object) -> None:

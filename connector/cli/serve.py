@@ -1,5 +1,6 @@
 """``connector serve``: the read API and the portal page, one process, stopped by Ctrl-C or SIGTERM."""
 
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -49,6 +50,9 @@ def serve(
     Examples:
       connector serve
       connector serve --host 0.0.0.0 --port 8080 --public-url https://data.example.com
+
+    \b
+    Exit codes: 0 stopped as asked, 2 the config is wrong, or the port is taken
     """
     import uvicorn
 
@@ -77,7 +81,8 @@ def serve(
         timeout_graceful_shutdown=GRACE_SECONDS,
         timeout_keep_alive=30,
     )
-    with server:
+    # uvicorn ends in good order, and then sends itself the signal again that told it to.
+    with server, suppress(KeyboardInterrupt):
         uvicorn.Server(settings).run(sockets=[server])
     return 0
 

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM end a command that reads in good order: no new request, what was loaded kept, the reason told."""
+"""Ctrl-C and SIGTERM: a command that reads ends in good order, any other cleans up after itself and ends."""
 
 import signal
 from collections.abc import Callable, Iterator
@@ -6,9 +6,8 @@ from contextlib import contextmanager
 from threading import Event, Thread, current_thread, main_thread
 from types import FrameType
 
-from connector.logs import get_logger
-
-log = get_logger(__name__)
+LOADED_IS_KEPT = "What was loaded is kept. The same signal again ends the process at once."
+Handler = Callable[[int, FrameType | None], object]
 
 
 class Asked:
@@ -17,21 +16,32 @@ class Asked:
     def __init__(self) -> None:
         self.number: int | None = None
 
+    def listen(self) -> None:
+        """From now on a signal interrupts the main thread, as Ctrl-C does in Python."""
+        _set(self._interrupt)
+
     def exit_code(self, otherwise: int) -> int:
         """What a shell expects of a command that a signal ended before its work was done: 130 or 143."""
         return 128 + self.number if self.number is not None and otherwise != 0 else otherwise
 
+    def _interrupt(self, number: int, _frame: FrameType | None) -> None:
+        self.number = number
+        raise KeyboardInterrupt
+
 
 @contextmanager
-def stopping(stop: Callable[[], object]) -> Iterator[Asked]:
-    """Inside, the first Ctrl-C or SIGTERM calls ``stop``; the second ends the process at once, as a crash would."""
-    asked, heard = Asked(), Event()
+def stopping(asked: Asked, stop: Callable[[], object], *, hint: str | None = None) -> Iterator[None]:
+    """Inside, the first Ctrl-C or SIGTERM calls ``stop``; the second ends the process at once, as a crash would.
+
+    hint: what to tell a person then.
+    """
     if current_thread() is not main_thread():
-        yield asked  # signals are for the main thread alone
+        yield  # signals are for the main thread alone
         return
+    heard = Event()
 
     def hear(number: int, _frame: FrameType | None) -> None:
-        asked.number = asked.number or number
+        asked.number = number
         for each in before:
             signal.signal(each, signal.SIG_DFL)
         # Not here: ``stop`` takes a lock that the interrupted thread may hold.
@@ -41,21 +51,28 @@ def stopping(stop: Callable[[], object]) -> Iterator[Asked]:
         heard.wait()
         if asked.number is not None:
             stop()
-            log.warning(
-                "stopping", hint="What was loaded is kept. The same signal again ends the process at once."
-            )
+            if hint is not None:
+                from connector.logs import get_logger
 
-    before = {
-        number: signal.signal(number, hear) or signal.SIG_DFL
-        for number in (signal.SIGINT, signal.SIGTERM)
-        if signal.getsignal(number) is not signal.SIG_IGN  # nohup, or a shell's background
-    }
+                get_logger(__name__).warning("stopping", hint=hint)
+
+    before: dict[int, Handler | int] = {}
+    before |= _set(hear)
     watcher = Thread(target=watch, name="stopping", daemon=True)
     watcher.start()
     try:
-        yield asked
+        yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
         heard.set()
         watcher.join()
+
+
+def _set(handler: Handler) -> dict[int, Handler | int]:
+    """Handle Ctrl-C and SIGTERM, unless they are ignored (nohup, a shell's background). What handled them before."""
+    return {
+        number: signal.signal(number, handler) or signal.SIG_DFL
+        for number in (signal.SIGINT, signal.SIGTERM)
+        if signal.getsignal(number) is not signal.SIG_IGN
+    }

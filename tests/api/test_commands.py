@@ -141,7 +141,7 @@ def test_a_served_process_answers_finishes_what_it_began_and_stops_on_sigterm(co
         assert answer.json()["results"][0]["redirect"].startswith(url)
         assert "server" not in answer.headers
         process.send_signal(signal.SIGTERM)
-        process.wait(20)
+        assert process.wait(20) == 0
     finally:
         process.kill()
     audit = json.loads(connector("keys", "audit", "--json")[1])

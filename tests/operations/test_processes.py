@@ -7,6 +7,7 @@ import threading
 import time
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import httpx
 import pytest
@@ -22,6 +23,12 @@ def slow_down(here):
     here.sandbox.clear_log()
     here.sandbox.faults.always(faults.drip(0.1), path="/v1/*")
     return lambda: here.sandbox.requests("/v1/")
+
+
+def has_open(process, name):
+    with suppress(OSError):  # files come and go
+        return any(name in str(link.readlink()) for link in Path(f"/proc/{process.pid}/fd").iterdir())
+    return False
 
 
 def reading(here):
@@ -175,6 +182,19 @@ def test_ctrl_c_and_sigterm_end_a_manual_run_at_its_next_request(today, process,
     assert (stopped[0][0] > 0) == (arguments[0] == "sync")
     assert ended(process(here, "sync"))[0] == 0
     here.check_books()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_query_that_takes_too_long_can_be_stopped(today, process, number):
+    here = today()
+    assert here.sync().exit_code == 0
+    one = process(here, "query", "SELECT sum(a.range * b.range % 7) FROM range(10000000) a, range(1000000) b")
+    until(lambda: has_open(one, "serve-"), "the published file is open")
+    time.sleep(2)
+    one.send_signal(number)
+    code, out, err = ended(one)
+    assert (code, out) == (128 + number, "")
+    assert err == "Error: Stopped. What was published before is as it was.\n"
 
 
 def test_a_second_ctrl_c_ends_a_run_like_a_crash(today, process):
