@@ -207,6 +207,7 @@ def test_runs_that_are_committed_and_cannot_be_published_have_failed(town, tmp_p
     here.sync()
     here.sell(1)
     here.clock.advance(minutes=1)
+    capsys.readouterr()  # what the first run logged
     textfile = tmp_path / "connector.prom"
     config = write_config(here, tmp_path / "config.yaml", metrics={"textfile": str(textfile)})
 
