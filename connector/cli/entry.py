@@ -2,6 +2,7 @@
 
 import importlib
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from typing import NoReturn
@@ -10,7 +11,7 @@ import click
 
 from connector.cli.commands import COMMANDS
 from connector.cli.invocation import Invocation, global_options
-from connector.cli.stopping import Asked
+from connector.cli.stopping import Interruption
 from connector.errors import ConnectorError
 
 EXIT_CODES = """\b
@@ -90,14 +91,14 @@ def root(invocation: Invocation) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """The console script: run, and leave with the exit code."""
-    asked = Asked()
-    asked.listen()
-    sys.exit(run(arguments, asked))
+    interruption = Interruption()
+    interruption.listen()
+    sys.exit(run(arguments, interruption))
 
 
-def run(arguments: Sequence[str] | None = None, asked: Asked | None = None) -> int:
+def run(arguments: Sequence[str] | None = None, interruption: Interruption | None = None) -> int:
     """Run one call and return its exit code; nothing but the code leaves here."""
-    invocation = Invocation(asked=asked or Asked())
+    invocation = Invocation(interruption=interruption or Interruption())
     try:
         result = root.main(
             args=None if arguments is None else list(arguments),
@@ -112,12 +113,12 @@ def run(arguments: Sequence[str] | None = None, asked: Asked | None = None) -> i
         return 0
     except (Exception, KeyboardInterrupt) as error:
         # A signal comes out of the code it interrupts in many shapes: DuckDB makes a RuntimeError of it.
-        asked = invocation.asked
-        if asked.number is not None or isinstance(error, KeyboardInterrupt | click.Abort):
+        number = invocation.interruption.number
+        if number is not None or isinstance(error, KeyboardInterrupt | click.Abort):
             _report(
                 invocation, "stopped", "Stopped. What was published before is as it was.", None, trace=False
             )
-            return 130 if asked.number is None else asked.exit_code(1)
+            return 128 + (number or signal.SIGINT)
         return _failed(invocation, error)
     return result if isinstance(result, int) else 0
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from connector.cli.stopping import Asked
+from connector.cli.stopping import Interruption
 
 if TYPE_CHECKING:
     from connector.config import Config
@@ -25,7 +25,7 @@ class Invocation:
     log_format: "LogFormat | None" = None
     verbose: bool = False
     json: bool = False
-    asked: Asked = field(default_factory=Asked)
+    interruption: Interruption = field(default_factory=Interruption)
 
     def config(self, *, secrets_may_be_missing: bool = False) -> "Config":
         """The checked configuration; its secrets are hidden in logs and messages from here on."""

@@ -49,7 +49,7 @@ def query(invocation: Invocation, sql: str, as_csv: bool, as_json: bool) -> None
 
     statement = sys.stdin.read() if sql == "-" else sql
     config = invocation.config(secrets_may_be_missing=True)
-    with open_published(config.store) as connection, stopping(invocation.asked, connection.interrupt):
+    with open_published(config.store) as connection, stopping(invocation.interruption, connection.interrupt):
         try:
             parsed = connection.extract_statements(statement)
             if len(parsed) != 1:
@@ -65,7 +65,7 @@ def query(invocation: Invocation, sql: str, as_csv: bool, as_json: bool) -> None
             else:
                 _print_table(columns, _rows(result))
         except duckdb.Error as error:
-            if invocation.asked.number is not None:
+            if invocation.interruption.number is not None:
                 raise
             message, hint = _explained(error, connection)
             raise ConfigError(message, hint=hint) from None

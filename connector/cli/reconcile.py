@@ -6,11 +6,9 @@ import click
 
 from connector.cli.invocation import Invocation, json_option, pass_invocation
 from connector.cli.output import json_text
-from connector.cli.progress import watching
 from connector.cli.reconciliation import print_reconciliation
-from connector.cli.running import check_span
+from connector.cli.running import check_span, reading
 from connector.cli.selection import selected, selection_options
-from connector.cli.stopping import LOADED_IS_KEPT, stopping
 from connector.cli.times import Moment
 
 
@@ -41,18 +39,13 @@ def reconcile(
     \b
     Exit codes: 0 agrees or is explained, 1 failed, 2 config or call wrong, 3 something is unexplained
     """
-    from connector.sync.connecting import Pace
     from connector.sync.reconcile import reconcile_all
 
     check_span(since, until)
     config = invocation.config()
     company_id, connection_id = selected(config, company, connection)
     store = invocation.store(config)
-    pace = Pace(config)
-    with (
-        watching(log_format=invocation.log_format, verbose=invocation.verbose) as progress,
-        stopping(invocation.asked, pace.app.stop, hint=LOADED_IS_KEPT),
-    ):
+    with reading(invocation, config) as (progress, pace):
         report = reconcile_all(
             config,
             store,
@@ -67,4 +60,4 @@ def reconcile(
         click.echo(json_text(report.as_json()))
     else:
         print_reconciliation(report)
-    return invocation.asked.exit_code(report.exit_code)
+    return invocation.interruption.exit_code(report.exit_code)

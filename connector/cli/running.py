@@ -1,5 +1,7 @@
 """What ``sync``, ``resync`` and ``rebuild`` share: run, print the summary, leave with the exit code."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import click
@@ -8,10 +10,13 @@ from connector.cli.invocation import Invocation
 from connector.cli.output import json_text
 from connector.cli.progress import watching
 from connector.cli.selection import selected
-from connector.cli.stopping import LOADED_IS_KEPT, stopping
+from connector.cli.stopping import stopping
 from connector.cli.summary import print_changes, print_summary
 
 if TYPE_CHECKING:
+    from connector.config import Config
+    from connector.progress import Progress
+    from connector.sync.connecting import Pace
     from connector.sync.modes import SyncMode
 
 
@@ -20,17 +25,12 @@ def run_sync(
 ) -> int:
     """Run what was asked for and say what it did. Returns the exit code; 130 or 143 when a signal cut it short."""
     from connector.schedule.aftermath import after_runs
-    from connector.sync.connecting import Pace
     from connector.sync.runner import sync_all, utc_now
 
     config = invocation.config(secrets_may_be_missing=mode.kind == "rebuild")
     company_id, connection_id = selected(config, company, connection)
     store = invocation.store(config)
-    pace = Pace(config)
-    with (
-        watching(log_format=invocation.log_format, verbose=invocation.verbose) as progress,
-        stopping(invocation.asked, pace.app.stop, hint=LOADED_IS_KEPT),
-    ):
+    with reading(invocation, config) as (progress, pace):
         report = sync_all(
             config,
             store,
@@ -48,7 +48,21 @@ def run_sync(
         print_summary(report, store=config.store, config_path=invocation.config_path)
     if not mode.dry_run:
         after_runs(config, store, report.runs, now=utc_now)
-    return invocation.asked.exit_code(report.exit_code)
+    return invocation.interruption.exit_code(report.exit_code)
+
+
+@contextmanager
+def reading(invocation: Invocation, config: "Config") -> Iterator[tuple["Progress", "Pace"]]:
+    """Progress to show and limits to keep, for a command that reads; a signal ends it at its next request."""
+    from connector.sync.connecting import Pace
+
+    pace = Pace(config)
+    hint = "What was loaded is kept. The same signal again ends the process at once."
+    with (
+        watching(log_format=invocation.log_format, verbose=invocation.verbose) as progress,
+        stopping(invocation.interruption, pace.app.stop, hint=hint),
+    ):
+        yield progress, pace
 
 
 def check_span(since: object, until: object) -> None:

@@ -1,7 +1,7 @@
 """``connector sandbox``: the stand-in Clover by itself."""
 
-import signal
 import threading
+from contextlib import suppress
 
 import click
 
@@ -27,13 +27,10 @@ def sandbox(port: int, orders: int, seed: int) -> None:
       connector sandbox
       connector sandbox --port 9000 --orders 20000 --seed 7
     """
-    stop = threading.Event()
-    with stand_in(orders=orders, seed=seed, port=port) as clover:
+    with stand_in(orders=orders, seed=seed, port=port) as clover, suppress(KeyboardInterrupt):
         click.echo(connection_of(clover))
         click.echo("Running. Ctrl-C stops it.", err=True)
-        signal.signal(signal.SIGTERM, lambda _signal, _frame: stop.set())
-        signal.signal(signal.SIGINT, lambda _signal, _frame: stop.set())
-        stop.wait()
+        threading.Event().wait()
 
 
 def connection_of(clover: StandIn) -> str:

@@ -6,11 +6,10 @@ from contextlib import contextmanager
 from threading import Event, Thread, current_thread, main_thread
 from types import FrameType
 
-LOADED_IS_KEPT = "What was loaded is kept. The same signal again ends the process at once."
 Handler = Callable[[int, FrameType | None], object]
 
 
-class Asked:
+class Interruption:
     """The signal that asked to stop, if one did."""
 
     def __init__(self) -> None:
@@ -30,7 +29,9 @@ class Asked:
 
 
 @contextmanager
-def stopping(asked: Asked, stop: Callable[[], object], *, hint: str | None = None) -> Iterator[None]:
+def stopping(
+    interruption: Interruption, stop: Callable[[], object], *, hint: str | None = None
+) -> Iterator[None]:
     """Inside, the first Ctrl-C or SIGTERM calls ``stop``; the second ends the process at once, as a crash would.
 
     hint: what to tell a person then.
@@ -41,7 +42,7 @@ def stopping(asked: Asked, stop: Callable[[], object], *, hint: str | None = Non
     heard = Event()
 
     def hear(number: int, _frame: FrameType | None) -> None:
-        asked.number = number
+        interruption.number = number
         for each in before:
             signal.signal(each, signal.SIG_DFL)
         # Not here: ``stop`` takes a lock that the interrupted thread may hold.
@@ -49,15 +50,14 @@ def stopping(asked: Asked, stop: Callable[[], object], *, hint: str | None = Non
 
     def watch() -> None:
         heard.wait()
-        if asked.number is not None:
+        if interruption.number is not None:
             stop()
             if hint is not None:
                 from connector.logs import get_logger
 
                 get_logger(__name__).warning("stopping", hint=hint)
 
-    before: dict[int, Handler | int] = {}
-    before |= _set(hear)
+    before = _set(hear)
     watcher = Thread(target=watch, name="stopping", daemon=True)
     watcher.start()
     try:

@@ -106,9 +106,8 @@ def copy_in_child(source: Path, target: Path) -> None:
         if done.returncode == 0:
             return
     is_full = "No space left" in done.stderr
-    reason = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
-    if is_full:
-        reason = "no space left on the disk"
+    said = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
+    reason = "no space left on the disk" if is_full else said[-1]
     raise StoreError(
         f"Could not copy {source.name} for publishing: {reason}. What was published before is unharmed.",
         hint="Free disk space: publishing needs room for a second copy of the store."
