@@ -1,7 +1,7 @@
 """Codat's commerce records as they are served: camelCase, closed enums, exact decimals, nothing null.
 
 Names and types follow Codat's commerce data model (docs.codat.io, Commerce API reference). Members that are None
-are left out on the wire and empty lists are written; dates are written ``YYYY-MM-DDTHH:MM:SSZ``. Read back, a date
+are left out on the wire and empty lists are written; dates are written by ``schemas.times``. Read back, a date
 without a zone is UTC, and the unset date ``0001-01-01T00:00:00`` is None. The sums that must hold between the
 members are in ``transforms.invariants``.
 """
@@ -40,6 +40,7 @@ from schemas.commerce_enums import (
 from schemas.commerce_enums import (
     TransactionType as TransactionType,
 )
+from schemas.times import wire_text
 
 _UNSET_DATE = "0001-01-01T00:00:00"
 
@@ -54,13 +55,8 @@ def _read_date(value: object) -> object:
     return value
 
 
-def date_text(moment: datetime) -> str:
-    """``YYYY-MM-DDTHH:MM:SSZ`` of an aware moment in UTC."""
-    return moment.isoformat(timespec="seconds")[:19] + "Z"
-
-
 def _date_on_wire(moment: datetime | None) -> str | None:
-    return None if moment is None else date_text(moment)
+    return None if moment is None else wire_text(moment)
 
 
 def _plain_number(amount: Decimal) -> int | float:

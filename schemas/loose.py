@@ -11,8 +11,8 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, ConfigDict, Field, model_validator
 
 from schemas.base import CloverModel
+from schemas.times import as_milliseconds
 
-_SECONDS_BELOW = 10**11  # as milliseconds that would be before 1973: such a value counts seconds
 _LAST_MS = 253_402_300_799_000  # the year 9999
 _MOST = 10**14  # far beyond Clover's own ceiling of 99,999,999 a charge; keeps every sum exact
 
@@ -31,7 +31,7 @@ def _milliseconds(value: object) -> object:
     if isinstance(value, str):
         value = value.strip()
         value = int(value) if value.isascii() and value.isdigit() and len(value) < 20 else value
-    return value * 1000 if isinstance(value, int | float) and 0 <= value < _SECONDS_BELOW else value
+    return as_milliseconds(value) if isinstance(value, int | float) else value
 
 
 def _quantity(value: object) -> object:

@@ -19,7 +19,8 @@ from typing import Any
 import orjson
 
 from schemas.base import CodatModel
-from schemas.commerce import Order, Payment, date_text
+from schemas.commerce import Order, Payment
+from schemas.times import wire_text
 from transforms.model import MappedOrder, PreviousVersion
 
 LOADED = "@loaded"
@@ -127,7 +128,7 @@ def _number(amount: Decimal) -> orjson.Fragment:
 _WRITERS: Mapping[type, Callable[[Any], Any]] = {
     str: str,
     Decimal: _number,
-    datetime: lru_cache(maxsize=8_192)(date_text),
+    datetime: lru_cache(maxsize=8_192)(wire_text),
     list: _list,
 }
 

@@ -1,27 +1,18 @@
-"""Moments: Clover's milliseconds as aware UTC datetimes in whole seconds, and ``sourceModifiedDate``.
+"""The merchant's days, and ``sourceModifiedDate``.
 
 Clover's Ecommerce records have no date of change. The newest date that any record of the order carries stands in
 for it (docs.clover.com, Ecommerce data model); a change that no date explains takes the start of the run that saw
-it. Milliseconds are cut off, never rounded up: the same charge shows them when created and not when read.
+it. A date that cannot be (see ``schemas.times.is_usable``) dates nothing: an order must not be pinned in the future.
 """
 
 from collections.abc import Iterable
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
+from schemas.times import from_ms, to_the_millisecond
+
 _SECOND = timedelta(seconds=1)
-
-
-def from_ms(milliseconds: int) -> datetime:
-    """Aware UTC, whole seconds."""
-    return datetime.fromtimestamp(milliseconds // 1000, UTC)
-
-
-def whole_seconds(moment: datetime) -> datetime:
-    """Aware UTC without fractions; a moment without a zone is UTC."""
-    aware = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
-    return aware.replace(microsecond=0)
 
 
 @lru_cache(maxsize=256)
@@ -48,4 +39,4 @@ def newest(milliseconds: Iterable[int | None]) -> datetime | None:
 
 def observed_date(previous: datetime, run_start: datetime) -> datetime:
     """The date of a change that no record dates: when it was seen, and always later than the version before."""
-    return max(whole_seconds(run_start), whole_seconds(previous) + _SECOND)
+    return max(to_the_millisecond(run_start), to_the_millisecond(previous) + _SECOND)

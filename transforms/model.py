@@ -58,7 +58,9 @@ class OrderGroup:
 
     order: None for a charge that truly has no order. charges: every known charge of it, including
     ``past_charges``, each once. refunds: every known refund of those charges, each once.
-    platform_lines / platform_modified: platform v3's view, where the token may read it.
+    platform_lines / platform_modified: platform v3's view, where the token may read it. is_deleted: Clover has the
+    order no more; ``order`` is what it last said of it. undated: (kind, id) of records without a usable time.
+    void_claims: (kind, id, order id) of records that this order or a charge of it claims and another order owns.
     """
 
     order: "Order | None"
@@ -66,6 +68,9 @@ class OrderGroup:
     refunds: "tuple[Refund, ...]" = ()
     platform_lines: tuple[PlatformLine, ...] = ()
     platform_modified: datetime | None = None
+    is_deleted: bool = False
+    undated: frozenset[tuple[str, str]] = frozenset()
+    void_claims: tuple[tuple[str, str, str | None], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +108,7 @@ class MappedOrder:
 
     order: the Codat order without ``modifiedDate`` (set when it is loaded); None when held back.
     content_hash: over the canonical order without modifiedDate; "" when held back.
-    source_modified_date: aware UTC, whole seconds. observed: no date of Clover explains the change.
+    source_modified_date: aware UTC, to the millisecond. observed: no date of Clover explains the change.
     held_back: None when published, else one of the codes in ``transforms.publication``.
     open_reason: why the order must be polled again, None when it is settled.
     created_local_date: the merchant's day of the sale. refund_local_dates: refund id -> merchant's day.

@@ -19,17 +19,20 @@ from schemas.commerce import (
     DiscountAllocation,
     Order,
     OrderLineItem,
+    PaymentStatus,
     Ref,
     SupplementalData,
     TaxAllocation,
 )
 from schemas.iso import alpha_3
 from schemas.money import UNKNOWN_CURRENCY, to_decimal
+from schemas.times import from_ms, to_the_millisecond
 from transforms.agreement import check
 from transforms.bookkeeping import Books, books_of
 from transforms.canonical import content_hash
 from transforms.customers import customer_ref
-from transforms.dates import from_ms, local_day, newest, observed_date, whole_seconds
+from transforms.dates import local_day, newest, observed_date
+from transforms.evidence import remarks, with_usable_times
 from transforms.ledger import Line
 from transforms.model import Issue, MappedOrder, Merchant, OrderGroup, PreviousVersion, Severity
 from transforms.money_moved import Taken, charges_taken, of_order, refunds_of
@@ -56,6 +59,7 @@ def map_order(
     """
     order_id = order_id_of(group)
     try:
+        group = with_usable_times(group, run_start)
         return _map(group, order_id, merchant, previous, run_start, unpaid_orders, unique_reference)
     except (ArithmeticError, ValueError, OverflowError) as error:
         # Numbers beyond what can be counted exactly: nothing is better than something wrong.
@@ -98,6 +102,12 @@ def _map(
     reason: HeldBack | None = held_back(order, taken)
     if order is None and not taken:
         reason = HeldBack.UNREADABLE
+    elif group.is_deleted:
+        # What it still owes is of no interest any more; money that was taken, or may have been, is.
+        if any(one.status is PaymentStatus.PAID for one in taken):
+            reason = None
+        elif reason not in (HeldBack.AUTHORIZED, HeldBack.PENDING):
+            reason = HeldBack.DELETED
     elif reason is not None and unpaid_orders == "include":
         reason = None
     elif reason is HeldBack.CANCELED and previous is not None:
@@ -106,7 +116,7 @@ def _map(
     paid = of_order(taken, currency)
     if reason is not None:
         refunds = refunds_of(group, taken, currency)
-        poll = open_reason(order, taken, refunds, part_paid=False)
+        poll = open_reason(group, taken, refunds, part_paid=False)
         return MappedOrder(order_id, None, "", moment, False, None, {}, (), reason, poll)
 
     books = books_of(group, order_id, currency, taken, paid)
@@ -116,13 +126,13 @@ def _map(
     if (
         previous is not None
         and fingerprint != previous.content_hash
-        and moment == whole_seconds(previous.source_modified_date)
+        and moment == to_the_millisecond(previous.source_modified_date)
     ):
         observed = True
         moment = observed_date(previous.source_modified_date, run_start)
         codat = Order.built(**{**codat.__dict__, "source_modified_date": moment})
         fingerprint = content_hash(codat)
-    issues = check(codat, group, books.facts)
+    issues = [*check(codat, group, books.facts), *remarks(group, order_id, books.facts.money)]
     part_paid = bool(paid) and books.facts.owed > books.facts.collected and not books.facts.foreign
     return MappedOrder(
         order_id=order_id,
@@ -136,7 +146,7 @@ def _map(
         },
         issues=tuple(issues),
         held_back=None,
-        open_reason=open_reason(order, taken, books.refunds, part_paid),
+        open_reason=open_reason(group, taken, books.refunds, part_paid),
     )
 
 
@@ -161,10 +171,10 @@ def _moment(group: OrderGroup, previous: PreviousVersion | None, run_start: date
     )
     dates = [] if found is None else [found]
     if group.platform_modified is not None:
-        dates.append(whole_seconds(group.platform_modified))
+        dates.append(to_the_millisecond(group.platform_modified))
     if previous is not None:
-        dates.append(whole_seconds(previous.source_modified_date))
-    return max(dates) if dates else whole_seconds(run_start)
+        dates.append(to_the_millisecond(previous.source_modified_date))
+    return max(dates) if dates else to_the_millisecond(run_start)
 
 
 def _order(

@@ -2,14 +2,15 @@
 
 A charge may be seen in the list of charges and in ``past_charges`` of its order, a refund in the list of refunds and
 inside its charge (docs.clover.com, Get charges: the ten most recent). The view from the list wins member by member;
-what only the embedded view says is kept. A refund that any view calls void is void.
+what only the embedded view says is kept. A refund that any view calls void is void. Whose a record is, the caller has
+decided: an embedded view of a record that belongs elsewhere is left out.
 
 Nothing here raises: a record that cannot be read becomes an issue ``unreadable`` and is left out of the group.
 Several records under one id in the same list are one record; the one with the later text in canonical JSON wins, so
 that the order of rows never matters.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from typing import Any, TypeVar
 
 import orjson
@@ -24,21 +25,25 @@ _Model = TypeVar("_Model", bound=LooseModel)
 
 
 def parse_group(
-    order: Row | None, charges: Iterable[Row], refunds: Iterable[Row]
+    order: Row | None, charges: Iterable[Row], refunds: Iterable[Row], *, elsewhere: Container[str] = ()
 ) -> tuple[OrderGroup, list[Issue]]:
-    """The group, and an issue of severity error for every record that could not be read. Never raises."""
+    """The group, and an issue of severity error for every record that could not be read. Never raises.
+
+    elsewhere: ids of records that belong to another order, though this one or a charge of it shows them.
+    """
     issues: list[Issue] = []
     charge_list, refund_list = _listed(charges), _listed(refunds)
     named = [_id(order), *(_id(row, "order") or _id(row) for row in charge_list)]
     order_id = next((name for name in named if name), "")
     parsed_order = None if order is None else _read(Order, order, "order", order_id, issues)
-    charge_rows = _merged(charge_list, _members(order, "past_charges"), "charge", order_id, issues)
+    past_charges = _own(_members(order, "past_charges"), "order", order_id, elsewhere)
+    charge_rows = _merged(charge_list, past_charges, "charge", order_id, issues)
     refund_rows = _merged(
         refund_list,
         (
             {"charge": row["id"], **refund} if isinstance(refund, dict) else refund
             for row in charge_rows
-            for refund in _members(row, "refunds")
+            for refund in _own(_members(row, "refunds"), "charge", row["id"], elsewhere)
         ),
         "refund",
         order_id,
@@ -123,6 +128,15 @@ def _id(row: object, name: str = "id") -> str | None:
 def _members(row: object, name: str) -> list[Any]:
     found = rows(row.get(name)) if isinstance(row, Mapping) else None
     return found if isinstance(found, list) else []
+
+
+def _own(
+    members: Iterable[object], owner: str, owner_id: object, elsewhere: Container[str]
+) -> Iterator[object]:
+    """Embedded records without those that belong elsewhere, by the caller's word or their own."""
+    for member in members:
+        if _id(member) not in elsewhere and _id(member, owner) in (None, owner_id):
+            yield member
 
 
 def _listed(found: object) -> list[object]:

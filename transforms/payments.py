@@ -8,8 +8,8 @@ from collections.abc import Sequence
 
 from schemas.commerce import Payment, PaymentType
 from schemas.money import exponent, to_decimal
+from schemas.times import from_ms
 from transforms.captured import payment_type
-from transforms.dates import from_ms
 from transforms.money_moved import Returned, Taken
 
 PROVIDER = "clover"

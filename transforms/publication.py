@@ -9,6 +9,7 @@ from enum import StrEnum
 
 from schemas.clover import Order
 from schemas.commerce import PaymentStatus
+from transforms.model import OrderGroup
 from transforms.money_moved import Returned, Taken
 
 _CANCELED = frozenset({"canceled", "cancelled", "voided"})
@@ -25,6 +26,7 @@ class HeldBack(StrEnum):
     FAILED = "failed"  # every payment failed
     CANCELED = "canceled"  # given up without money
     UNKNOWN_STATUS = "unknown_status"  # a status of Clover that nobody knows
+    DELETED = "deleted"  # Clover has it no more, and no money that was taken for it
     UNREADABLE = "unreadable"  # a record without which the order cannot be told
 
 
@@ -36,6 +38,7 @@ class Open(StrEnum):
     PENDING_PAYMENT = "pending_payment"
     PENDING_REFUND = "pending_refund"
     PART_PAID = "part_paid"
+    UNDATED = "undated"  # a record of it has no usable time
 
 
 def held_back(order: Order | None, taken: Sequence[Taken]) -> HeldBack | None:
@@ -58,9 +61,10 @@ def held_back(order: Order | None, taken: Sequence[Taken]) -> HeldBack | None:
 
 
 def open_reason(
-    order: Order | None, taken: Sequence[Taken], refunds: Sequence[Returned], part_paid: bool
+    group: OrderGroup, taken: Sequence[Taken], refunds: Sequence[Returned], part_paid: bool
 ) -> str | None:
     """Why the order is not settled, the most urgent reason; None when it is."""
+    order = group.order
     found = {one.status for one in taken}
     if any(one.status in (PaymentStatus.PENDING, PaymentStatus.UNKNOWN) for one in refunds):
         return Open.PENDING_REFUND
@@ -68,6 +72,10 @@ def open_reason(
         return Open.PENDING_PAYMENT
     if PaymentStatus.AUTHORIZED in found:
         return Open.AUTHORIZED
+    if group.undated:
+        return Open.UNDATED
+    if group.is_deleted:
+        return None
     if part_paid:
         return Open.PART_PAID
     if PaymentStatus.PAID in found or held_back(order, taken) is HeldBack.CANCELED:

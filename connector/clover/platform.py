@@ -106,6 +106,14 @@ def platform_order(client: CloverClient, merchant_id: str, order_id: str) -> Row
     return order
 
 
+def platform_record(
+    client: CloverClient, merchant_id: str, kind: Literal["payments", "refunds"], record_id: str
+) -> Row | None:
+    """A payment or a refund by its id, which names its order or its payment; None when it is gone."""
+    expand = {"expand": "order"} if kind == "payments" else {"expand": "payment"}
+    return _record(client, _path(merchant_id, kind, record_id), expand, "Read payments")
+
+
 def line_items(client: CloverClient, merchant_id: str, order_id: str) -> list[Row]:
     """All line items of an order, from their own list; inside the order they are cut at 100."""
     path = _path(merchant_id, "orders", order_id, "line_items")

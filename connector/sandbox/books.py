@@ -164,10 +164,11 @@ class Books:
         )
 
     def orders(self, as_of: Moment | None = None, *, deleted: bool = False) -> Iterator[OrderBook]:
-        """Every order for which money moved by then; deleted ones on request only."""
+        """Every order for which money moved by then. Of deleted ones those whose charges still hold money; all of
+        them on request: deleting an order gives nobody his money back."""
         for order_id in list(self._pages):
             book = self.order(order_id, as_of)
-            if book.published and (deleted or not book.deleted):
+            if book.published and (deleted or not book.deleted or book.captured_minor):
                 yield book
 
     def totals(self, as_of: Moment | None = None) -> dict[str, Totals]:

@@ -6,7 +6,8 @@ order_versions   the columns of ``ledger.order_versions`` but snapshot_id, repla
 record_versions  likewise; data_type says which kind of record
 source_records   likewise; the newest state of each record the run read
 seen_orders      order_id of every order that was looked at; what is not found again of it is closed
-data_issues      company_id, connection_id, order_id, code, severity, detail, difference_minor, currency
+data_issues      company_id, connection_id, order_id, code, severity, detail, difference_minor, currency,
+                 record_kind, record_id
 held_back        company_id, connection_id, record_kind, record_id, order_id, reason, detail
 open_orders      order_id, reason, polled_at, next_poll
 reconciliations  the columns of ``ledger.reconciliations``
@@ -81,7 +82,7 @@ def _apply(connection: duckdb.DuckDBPyConnection, batch: Batch, load: _Load) -> 
     )
     records = apply_versions(connection, "record_versions", ("data_type", "record_id"), **where)
     sources = apply_source_records(connection, **where)
-    issues = findings.apply_issues(connection, at=load.loaded_at, **where)
+    issues = findings.apply_issues(connection, at=load.loaded_at, released=batch.released, **where)
     findings.apply_held_back(
         connection, connection_id=connection_id, run_id=batch.run.run_id, released=batch.released
     )

@@ -14,19 +14,27 @@ _SAME_ISSUE = """(s.order_id, s.code, s.severity, s.detail, s.difference_minor, 
 
 
 def apply_issues(
-    connection: duckdb.DuckDBPyConnection, *, connection_id: str, snapshot_id: int, at: datetime
+    connection: duckdb.DuckDBPyConnection,
+    *,
+    connection_id: str,
+    snapshot_id: int,
+    at: datetime,
+    released: Sequence[tuple[str, str]] = (),
 ) -> int:
-    """Open new issues, close healed ones; how many rows changed."""
+    """Open new issues, close healed ones; how many rows changed. released: as in ``apply_held_back``."""
     values = {"connection_id": connection_id, "snapshot_id": snapshot_id, "at": at.replace(tzinfo=None)}
+    _name_payments_of_two_orders(connection, connection_id)
     closed = _changed(
         connection,
         f"""
         UPDATE ledger.data_issues i SET resolved_snapshot = $snapshot_id, resolved_at = $at
         WHERE i.resolved_snapshot IS NULL AND i.connection_id = $connection_id
-          AND i.order_id IN (SELECT order_id FROM temp.staged_seen_orders)
+          AND (i.order_id IN (SELECT order_id FROM temp.staged_seen_orders)
+            OR (i.order_id IS NULL AND i.record_kind || ' ' || i.record_id IN (SELECT unnest($released)))
+            OR i.code = 'payment_once')
           AND NOT EXISTS (SELECT 1 FROM temp.staged_data_issues s WHERE {_SAME_ISSUE})
         """,  # noqa: S608
-        values,
+        {**values, "released": _names(released)},
     )
     opened = _changed(
         connection,
@@ -44,6 +52,33 @@ def apply_issues(
         values,
     )
     return closed + opened
+
+
+def _name_payments_of_two_orders(connection: duckdb.DuckDBPyConnection, connection_id: str) -> None:
+    """Stage an issue ``payment_once`` for every published order with a payment that another one has too.
+
+    Each record has one home (``connector.sync.links``), so there should be none; this is looked at, not hoped.
+    """
+    connection.execute(
+        """
+        INSERT INTO temp.staged_data_issues BY NAME
+        WITH published AS (
+          SELECT company_id, order_id, unnest(payments) AS p FROM ledger.order_versions
+          WHERE connection_id = $connection_id AND replaced_by IS NULL AND NOT is_deleted),
+        twice AS (
+          SELECT p.id AS payment_id FROM published GROUP BY ALL HAVING count(DISTINCT order_id) > 1)
+        SELECT o.company_id, $connection_id AS connection_id, o.order_id, 'payment_once' AS code,
+          'error' AS severity, o.p.currency AS currency,
+          'payment ' || o.p.id || ' of ' || o.p.amount || ' is in another published order too' AS detail,
+          CASE WHEN o.p.amount < 0 THEN 'refund' ELSE 'charge' END AS record_kind, o.p.id AS record_id
+        FROM published o JOIN twice t ON t.payment_id = o.p.id
+        """,
+        {"connection_id": connection_id},
+    )
+
+
+def _names(released: Sequence[tuple[str, str]]) -> list[str]:
+    return [f"{kind} {record_id}" for kind, record_id in released]
 
 
 def apply_held_back(
@@ -74,7 +109,7 @@ def apply_held_back(
           AND NOT EXISTS (
             SELECT 1 FROM temp.holding s WHERE s.record_kind = h.record_kind AND s.record_id = h.record_id)
         """,
-        {**values, "released": [f"{kind} {record_id}" for kind, record_id in released]},
+        {**values, "released": _names(released)},
     )
     connection.execute(
         """

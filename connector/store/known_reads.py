@@ -89,12 +89,42 @@ def records_of_orders(
     return found
 
 
-def order_of_charges(connection: Connection, connection_id: str, charge_ids: list[str]) -> Mapping[str, str]:
-    """Charge id -> order id."""
-    rows = connection.execute(
-        "SELECT record_id, order_id FROM ledger.source_records WHERE connection_id = $connection AND kind = 'charge'"
-        " AND replaced_by IS NULL AND order_id IS NOT NULL AND record_id IN (SELECT unnest($ids))",
+def homes(
+    connection: Connection, connection_id: str, kind: str, ids: list[str]
+) -> list[tuple[str, str | None, str | None, int | None]]:
+    """(record id, order id, charge id, created in milliseconds) of stored records, also of deleted ones."""
+    return connection.execute(
+        "SELECT record_id, order_id, charge_id, epoch_ms(created_at) FROM ledger.source_records"
+        " WHERE connection_id = $connection AND kind = $kind AND replaced_by IS NULL"
+        " AND record_id IN (SELECT unnest($ids))",
+        {"connection": connection_id, "kind": kind, "ids": ids},
+    ).fetchall()
+
+
+def orders_naming(
+    connection: Connection, connection_id: str, charge_ids: list[str]
+) -> list[tuple[str, str, bool]]:
+    """(order id, charge id, whether it is the latest) of current orders that name one of the charges."""
+    return connection.execute(
+        """
+        WITH named AS (
+          SELECT record_id, unnest(names) AS charge_id, json_extract_string(payload, '$.charge') AS latest
+          FROM ledger.source_records
+          WHERE connection_id = $connection AND kind = 'order' AND replaced_by IS NULL AND NOT is_deleted
+            AND list_has_any(names, $ids))
+        SELECT record_id, charge_id, coalesce(latest = charge_id, false) FROM named
+        WHERE charge_id IN (SELECT unnest($ids)) ORDER BY ALL
+        """,
         {"connection": connection_id, "ids": charge_ids},
+    ).fetchall()
+
+
+def order_payloads(connection: Connection, connection_id: str, order_ids: list[str]) -> dict[str, str]:
+    """Order id -> what Clover last said of it, also of an order it has no more."""
+    rows = connection.execute(
+        "SELECT record_id, payload FROM ledger.source_records WHERE connection_id = $connection AND kind = 'order'"
+        " AND replaced_by IS NULL AND record_id IN (SELECT unnest($ids))",
+        {"connection": connection_id, "ids": order_ids},
     )
     return dict(rows.fetchall())
 
@@ -187,8 +217,8 @@ def stored_rows(
     """Current source records among (kind, id), as rows a load takes."""
     for kind in sorted({kind for kind, _ in keys}):
         rows = connection.execute(
-            "SELECT kind, record_id, order_id, charge_id, strftime(created_at, '%Y-%m-%d %H:%M:%S') AS created_at,"
-            " list_hash, content_hash, payload FROM ledger.source_records WHERE connection_id = $connection"
+            "SELECT kind, record_id, order_id, charge_id, created_at::VARCHAR AS created_at,"
+            " list_hash, content_hash, names, payload FROM ledger.source_records WHERE connection_id = $connection"
             " AND kind = $kind AND replaced_by IS NULL AND NOT is_deleted AND record_id IN (SELECT unnest($ids))",
             {
                 "connection": connection_id,
@@ -201,11 +231,11 @@ def stored_rows(
             yield dict(zip(names, row, strict=True))
 
 
-def unreadable_records(connection: Connection, connection_id: str) -> tuple[tuple[str, str, str | None], ...]:
-    """(kind, id, order id) of records that could not be read or mapped, and are still held back."""
+def unusable_records(connection: Connection, connection_id: str) -> tuple[tuple[str, str, str | None], ...]:
+    """(kind, id, order id) of records that could not be read or mapped or lead to no order, and are held back."""
     rows = connection.execute(
         "SELECT DISTINCT record_kind, record_id, order_id FROM ledger.held_back WHERE connection_id = $connection"
-        " AND reason = 'unreadable' AND resolved_run IS NULL ORDER BY ALL",
+        " AND reason IN ('unreadable', 'no_link') AND resolved_run IS NULL ORDER BY ALL",
         {"connection": connection_id},
     )
     return tuple(rows.fetchall())

@@ -6,13 +6,18 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import orjson
+
 from connector.store.batch import NdjsonWriter, Table
-from connector.sync.intake import Intake
+from connector.sync.intake import Intake, counted_amount
 from connector.sync.lineage import source_row
+from connector.sync.links import REFUND
 from connector.sync.mapping import MappedBatch
 from connector.sync.polling import next_poll
-from connector.sync.rows import timestamp
-from connector.sync.staging import Staging
+from connector.sync.staging import KeptRecord, Staging
+from schemas.money import UNKNOWN_CURRENCY
+from schemas.times import ledger_text
+from transforms.model import Merchant, Severity
 
 FailedRead = tuple[str, str, str | None, str]
 
@@ -66,6 +71,38 @@ class BatchFiles:
         self.released += sorted(intake.asked_again)
         self.released += [(place.kind, place.record_id) for place in intake.listed_again]
 
+    def hold_back_unlinked(self, refunds: Iterable[KeptRecord], merchant: Merchant) -> None:
+        """Append refunds that lead to no order, each with its amount: money went back, nobody can say of which sale."""
+        for record in refunds:
+            row = orjson.loads(record.payload)
+            amount = counted_amount(row)
+            if amount == 0 and row.get("status") != "pending":
+                continue  # voided or failed: no money is missing
+            currency = str(row.get("currency") or merchant.currency or UNKNOWN_CURRENCY).upper()
+            why = (
+                "it names no charge, and no charge shows it"
+                if record.charge_id is None
+                else f"its charge {record.charge_id} is unknown at Clover"
+            )
+            detail = f"refund {record.id} leads to no order: {why}; it is asked for again by every sync"
+            self._hold_back(REFUND, record.id, None, "no_link", detail, unreadable=False)
+            self.issues["no_link"] += 1
+            self.write_rows(
+                "data_issues",
+                [
+                    {
+                        **self._ids,
+                        "code": "no_link",
+                        "severity": Severity.ERROR.value,
+                        "detail": detail,
+                        "difference_minor": -amount,
+                        "currency": currency,
+                        "record_kind": REFUND,
+                        "record_id": record.id,
+                    }
+                ],
+            )
+
     def write_source_records(self, staging: Staging, gone: Iterable[Mapping[str, Any]]) -> None:
         """Append the records that belong to no order of the run; those of orders came with their batches.
 
@@ -90,6 +127,8 @@ class BatchFiles:
                 "detail": issue.detail,
                 "difference_minor": issue.difference_minor,
                 "currency": currency,
+                "record_kind": issue.record_kind,
+                "record_id": issue.record_id,
             }
 
     def _hold_back(
@@ -118,7 +157,7 @@ def _open_rows(
         yield {
             "order_id": order_id,
             "reason": reason,
-            "first_seen": timestamp(since),
-            "polled_at": timestamp(at),
-            "next_poll": timestamp(next_poll(since, at, reason)),
+            "first_seen": ledger_text(since),
+            "polled_at": ledger_text(at),
+            "next_poll": ledger_text(next_poll(since, at, reason)),
         }

@@ -7,14 +7,17 @@ costs list calls and nothing more.
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 
 import orjson
 
 from connector.clover.streams import Stream, is_sparse
 from connector.sync.lineage import fingerprint
+from connector.sync.links import CHARGE, ORDER, REFUND, said_by
 from connector.sync.records import Row, embedded, whole_number
-from connector.sync.staging import CHARGE, ORDER, REFUND, StagedRecord, Staging
+from connector.sync.staging import StagedRecord, Staging
 from connector.sync.unnamed import Unnamed
+from schemas.times import as_milliseconds, is_usable, to_ms
 
 KnownHashes = Callable[[str, list[str]], Mapping[str, str]]
 
@@ -34,12 +37,31 @@ class Intake:
     asked_again: set[tuple[str, str]] = field(default_factory=set)
 
 
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """When a record was shown: at, aware UTC; booked_ms: what a record without a usable time is booked under."""
+
+    at: datetime
+    booked_ms: int
+
+    @classmethod
+    def in_window(cls, until: datetime, at: datetime) -> "Seen":
+        """By a list of what was created before ``until``: the record is no younger than the window's end."""
+        return cls(at, to_ms(min(until, at)) - 1)
+
+    @classmethod
+    def by_id(cls, at: datetime) -> "Seen":
+        """By a read of the record itself."""
+        return cls(at, to_ms(at))
+
+
 def take_in(
     stream: Stream,
     rows: Iterable[Row],
     staging: Staging,
     known: KnownHashes,
     intake: Intake,
+    seen_at: Seen,
     *,
     read_again: bool = False,
 ) -> None:
@@ -57,63 +79,52 @@ def take_in(
         if is_sparse(stream, row):
             seen.append((record_id, list_hash))
             if not is_known or read_again:
-                sparse.append((record_id, list_hash))
+                sparse.append((record_id, list_hash, seen_at.booked_ms, text))
         elif is_known:
             seen.append((record_id, list_hash))
         else:
-            kept.append(staged(stream.kind, row, list_hash, text=text, is_listed=True))
+            kept.append(staged(stream.kind, row, list_hash, seen_at, text=text, is_listed=True))
             changed_rows.append(row)
     intake.changed += len(kept) + len(sparse)
     staging.note_seen(stream.kind, seen)
     staging.add(kept)
     staging.point_at(stream.kind, sparse)
     if stream.kind == CHARGE:
-        stage_embedded_refunds(changed_rows, staging)
+        stage_embedded_refunds(changed_rows, staging, seen_at)
 
 
 def staged(
-    kind: str, row: Row, list_hash: str, *, text: bytes | None = None, is_listed: bool = False
+    kind: str, row: Row, list_hash: str, seen_at: Seen, *, text: bytes | None = None, is_listed: bool = False
 ) -> StagedRecord:
-    """A record ready to be kept: its order where the record itself names one, and what it says was given back.
+    """A record ready to be kept: what it says of links, when it was made, and what it says was given back.
 
     text: the row as JSON, where the caller has it already.
     """
-    record_id, created_ms = str(row["id"]), whole_number(row.get("created"))
-    order_id = charge_id = reference = None
-    is_failed, names = False, tuple[str, ...]()
+    reference, is_failed = None, False
     if kind == ORDER:
-        order_id = record_id
         gives = whole_number(row.get("amount_returned")) or 0
-        names = tuple(sorted(charges_named_by(row)))
         reference = _text(row.get("external_reference_id"))
     elif kind == CHARGE:
-        # A charge that truly has no order becomes an order of its own, under the charge's id.
-        order_id = _text(row.get("order")) or record_id
         gives = whole_number(row.get("amount_refunded")) or 0
         is_failed = row.get("status") == "failed"
     else:
-        charge_id = _text(row.get("charge"))
         gives = counted_amount(row)
+    created = whole_number(row.get("created"))
+    created_ms = None if created is None else int(as_milliseconds(created))
+    is_dated = is_usable(created_ms, seen_at.at)
     return StagedRecord(
-        kind,
-        record_id,
-        order_id,
-        charge_id,
-        created_ms,
-        list_hash,
-        orjson.dumps(row) if text is None else text,
-        gives,
-        is_failed,
-        names,
-        reference,
-        is_listed,
+        kind=kind,
+        id=str(row["id"]),
+        said=said_by(kind, row),
+        created_ms=created_ms if is_dated else seen_at.booked_ms,
+        list_hash=list_hash,
+        payload=orjson.dumps(row) if text is None else text,
+        gives=gives,
+        is_failed=is_failed,
+        is_dated=is_dated,
+        reference=reference,
+        is_listed=is_listed,
     )
-
-
-def charges_named_by(order: Row) -> set[str]:
-    """Ids of the charges an order names: its latest and its past ones."""
-    named = {str(past["id"]) for past in embedded(order.get("past_charges")) if past.get("id")}
-    return named | ({str(order["charge"])} if order.get("charge") else set())
 
 
 def counted_amount(refund: Row) -> int:
@@ -123,17 +134,16 @@ def counted_amount(refund: Row) -> int:
     return (whole_number(refund.get("amount")) or 0) if refund.get("status") in (None, "succeeded") else 0
 
 
-def stage_embedded_refunds(charges: Iterable[Row], staging: Staging) -> None:
+def stage_embedded_refunds(charges: Iterable[Row], staging: Staging, seen_at: Seen) -> None:
     """Refunds that travel inside a charge (the ten most recent) are records like any other."""
-    found = []
+    shown = []
     for charge in charges:
         for refund in embedded(charge.get("refunds")):
-            if refund.get("id") and not staging.holds(REFUND, str(refund["id"])):
-                whole = {"charge": str(charge["id"]), **refund}
-                if {"amount", "status", "created"} <= whole.keys():
-                    text, list_hash = fingerprint(whole)
-                    found.append(staged(REFUND, whole, list_hash, text=text))
-    staging.add(found)
+            is_whole = {"id", "amount", "status", "created"} <= refund.keys()
+            if is_whole and not staging.holds(REFUND, str(refund["id"])):
+                text, list_hash = fingerprint(refund)
+                shown.append(staged(REFUND, refund, list_hash, seen_at, text=text))
+    staging.add(shown)
 
 
 def _text(value: object) -> str | None:

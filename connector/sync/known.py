@@ -3,7 +3,7 @@
 The run holds the connection's lock and the snapshot was repaired before, so nothing newer exists anywhere.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -13,7 +13,7 @@ import orjson
 
 from connector.store import known_reads as reads
 from connector.store.interface import Reader
-from connector.sync.staging import CHARGE
+from connector.sync.links import CHARGE, Home
 from connector.sync.unnamed import Unnamed, unnamed_of
 from transforms.canonical import payment_dates
 from transforms.model import PreviousVersion
@@ -44,11 +44,24 @@ class Known:
             return {}
         return reads.records_of_orders(self.reader.connection, self.connection_id, order_ids)
 
-    def order_of_charges(self, charge_ids: list[str]) -> Mapping[str, str]:
-        """Charge id -> order id."""
+    def homes(self, kind: str, ids: list[str]) -> Iterator[Home]:
+        """Where stored records are at home, also those that Clover deleted since."""
+        if not self.is_new:
+            for row in reads.homes(self.reader.connection, self.connection_id, kind, ids):
+                yield Home(*row)
+
+    def orders_naming(self, charge_ids: list[str]) -> list[tuple[str, str, bool]]:
+        """(order id, charge id, whether it is the latest) of stored orders that name one of the charges."""
         if self.is_new:
-            return {}
-        return reads.order_of_charges(self.reader.connection, self.connection_id, charge_ids)
+            return []
+        return reads.orders_naming(self.reader.connection, self.connection_id, charge_ids)
+
+    def last_said(self, order_ids: Collection[str]) -> dict[str, str | None]:
+        """Order id -> what Clover last said of an order it has no more, None where it never said anything."""
+        said: dict[str, str | None] = dict.fromkeys(order_ids)
+        if order_ids and not self.is_new:
+            said |= reads.order_payloads(self.reader.connection, self.connection_id, list(order_ids))
+        return said
 
     def orders_with_references(self, references: list[str]) -> list[tuple[str, str, bool]]:
         """(order id, reference, whether it is published under that number) of stored orders."""
@@ -134,14 +147,14 @@ class Known:
         """Ids of the runs whose data was loaded."""
         return reads.loaded_runs(self.reader.connection, self.connection_id)
 
-    def unreadable_records(self) -> tuple[tuple[str, str, str | None], ...]:
-        """(kind, id, order id) of records held back because they could not be read or mapped."""
-        held = reads.unreadable_records(self.reader.connection, self.connection_id)
+    def unusable_records(self) -> tuple[tuple[str, str, str | None], ...]:
+        """(kind, id, order id) of records held back because they could not be read or mapped, or lead to no order."""
+        held = reads.unusable_records(self.reader.connection, self.connection_id)
         return tuple(record for record in held if unnamed_of(*record[:2]) is None)
 
     def unnamed(self) -> tuple[Unnamed, ...]:
         """Windows whose lists showed rows without an id that are still held back."""
-        held = reads.unreadable_records(self.reader.connection, self.connection_id)
+        held = reads.unusable_records(self.reader.connection, self.connection_id)
         return tuple(place for record in held if (place := unnamed_of(*record[:2])) is not None)
 
     def orders_to_poll(self, at: datetime) -> tuple[str, ...]:

@@ -7,12 +7,13 @@ and lenders, so the copy in it is cut down to what explains the numbers.
 import hashlib
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any
 
 import orjson
 
+from connector.sync.links import ORDER
 from connector.sync.staging import KeptRecord
+from schemas.times import from_ms, ledger_text
 
 Row = Mapping[str, Any]
 
@@ -63,20 +64,13 @@ def source_row(ids: Mapping[str, str], record: KeptRecord) -> dict[str, Any]:
         "record_id": record.id,
         "order_id": record.order_id,
         "charge_id": record.charge_id,
-        "created_at": _created(record.created_ms),
+        "created_at": None if record.created_ms is None else ledger_text(from_ms(record.created_ms)),
         "list_hash": record.list_hash,
+        "names": orjson.loads(record.names) if record.kind == ORDER else None,
         "content_hash": hashlib.blake2b(text, digest_size=16).hexdigest(),
         "is_deleted": False,
         "payload": text.decode(),
     }
-
-
-def _created(milliseconds: int | None) -> str | None:
-    if milliseconds is None:
-        return None
-    # Some documented samples are in seconds; eleven digits and fewer cannot be milliseconds of this century.
-    seconds = milliseconds / 1000 if milliseconds >= 10**11 else milliseconds
-    return datetime.fromtimestamp(seconds, tz=UTC).strftime("%Y-%m-%d %H:%M:%S")
 
 
 def _says_nothing_personal(key: str, value: str) -> bool:

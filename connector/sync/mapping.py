@@ -13,9 +13,10 @@ from typing import Any, Literal
 import orjson
 
 from connector.sync.lineage import source_row
-from connector.sync.platform_lines import PLATFORM, platform_view
+from connector.sync.links import CHARGE, ORDER, REFUND
+from connector.sync.platform_lines import platform_view
 from connector.sync.rows import order_row
-from connector.sync.staging import CHARGE, ORDER, REFUND, KeptRecord
+from connector.sync.staging import PLATFORM, KeptRecord
 from schemas.commerce import PaymentMethod, Product, TaxComponent
 from transforms.canonical import document
 from transforms.customers import customers_of
@@ -27,8 +28,12 @@ from transforms.products import products_of
 from transforms.tax_components import tax_components_of
 from transforms.vocabulary import unknown_words
 
+_DELETED = "the order was deleted at Clover; no money that was taken for it is left"
 Identified = PaymentMethod | Product | TaxComponent
 Unpaid = Literal["exclude", "include"]
+
+
+VoidClaims = Mapping[str, tuple[str, str | None]]  # record id -> (kind, the order it belongs to instead)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,13 +47,38 @@ class RawGroup:
         """The decoded records of one kind."""
         return [orjson.loads(record.payload) for record in self.records if record.kind == kind]
 
+    def linked(self, kind: str) -> list[dict[str, Any]]:
+        """The decoded records of one kind with the links and the time that were found for them.
+
+        A charge or refund that says nothing of its owner gets it, one without a usable time that of its booking; an
+        order without a usable time loses it, for its charges date it better.
+        """
+        found = []
+        for record in self.records:
+            if record.kind == kind:
+                row: dict[str, Any] = orjson.loads(record.payload)
+                if not record.is_dated:
+                    row["created"] = None if kind == ORDER else record.created_ms
+                if kind == CHARGE and record.order_id != record.id:
+                    row["order"] = record.order_id
+                elif kind == REFUND and record.charge_id is not None:
+                    row["charge"] = record.charge_id
+                found.append(row)
+        return found
+
+    @property
+    def undated(self) -> frozenset[tuple[str, str]]:
+        """(kind, id) of the records without a usable time."""
+        return frozenset((r.kind, r.id) for r in self.records if not r.is_dated and r.kind != PLATFORM)
+
 
 @dataclass(frozen=True, slots=True)
 class MappingTask:
     """What one batch needs beside the records. previous: order id -> the version stored before.
 
-    vanished: order id -> stored charges that Clover no longer has, as JSON, marked as voided. gone: orders that Clover
-    answers 404 for. shared: orders whose number the merchant gave to another order too.
+    vanished: order id -> stored charges that Clover no longer has, as JSON, marked as voided. deleted: orders that
+    Clover has no more, with what it last said of them, None where it never said anything. void_claims: by order, what
+    it claims and another one owns. shared: orders whose number the merchant gave to another order too.
     """
 
     company_id: str
@@ -56,7 +86,8 @@ class MappingTask:
     merchant: Merchant
     order_ids: list[str]
     vanished: Mapping[str, list[bytes]]
-    gone: frozenset[str]
+    deleted: Mapping[str, str | None]
+    void_claims: Mapping[str, VoidClaims]
     shared: frozenset[str]
     previous: Mapping[str, PreviousVersion]
     run_start: datetime
@@ -115,10 +146,7 @@ def map_batch(task: MappingTask, records: Mapping[str, list[KeptRecord]]) -> Map
         raw = RawGroup(order_id, records[order_id])
         batch.seen.append(order_id)
         batch.source_lines += [line(source_row(ids, record)) for record in raw.records]
-        if order_id in task.gone:
-            _order_gone(raw, task, batch)
-        else:
-            _map_one(raw, task, batch)
+        _map_one(raw, task, batch)
     batch.side_records += [
         SideRecord(data_type, record.model_dump_wire(), as_of)
         for (data_type, _), (as_of, record) in sorted(batch.newest.items(), key=lambda found: found[0])
@@ -133,9 +161,22 @@ def line(row: Mapping[str, Any]) -> bytes:
 
 
 def _map_one(raw: RawGroup, task: MappingTask, batch: MappedBatch) -> None:
-    order = next(iter(raw.of(ORDER)), None)
-    charges = raw.of(CHARGE) + [orjson.loads(charge) for charge in task.vanished.get(raw.order_id, ())]
-    group, unreadable = parse_group(order, charges, raw.of(REFUND))
+    previous = task.previous.get(raw.order_id)
+    vanished = task.vanished.get(raw.order_id, ())
+    is_deleted = raw.order_id in task.deleted
+    if not raw.records and not vanished:
+        # Deleted, or all that was here moved to another order.
+        if previous is not None:
+            batch.tombstones.append(raw.order_id)
+        if is_deleted:
+            batch.held_back.append(HeldBack(raw.order_id, "deleted", detail=_DELETED))
+        return
+    order = next(iter(raw.linked(ORDER)), None)
+    if is_deleted and (last_said := task.deleted[raw.order_id]) is not None:
+        order = orjson.loads(last_said)
+    charges = raw.linked(CHARGE) + [orjson.loads(charge) for charge in vanished]
+    void_claims = task.void_claims.get(raw.order_id, {})
+    group, unreadable = parse_group(order, charges, raw.linked(REFUND), elsewhere=void_claims.keys())
     if unreadable:
         # An order with one record that cannot be read would show wrong money; what was stored before stays.
         batch.issues += [(issue, None) for issue in unreadable]
@@ -149,8 +190,9 @@ def _map_one(raw: RawGroup, task: MappingTask, batch: MappedBatch) -> None:
     lines, modified = platform_view(next(iter(raw.of(PLATFORM)), None))
     if lines or modified:
         group = replace(group, platform_lines=lines, platform_modified=modified)
+    claims = tuple((kind, record_id, home) for record_id, (kind, home) in sorted(void_claims.items()))
+    group = replace(group, is_deleted=is_deleted, undated=raw.undated, void_claims=claims)
     batch.unknown_words.update(unknown_words(group))
-    previous = task.previous.get(raw.order_id)
     mapped = map_order(
         group,
         task.merchant,
@@ -165,7 +207,8 @@ def _map_one(raw: RawGroup, task: MappingTask, batch: MappedBatch) -> None:
         batch.open_reasons[raw.order_id] = (mapped.open_reason, mapped.source_modified_date)
     _side_records(group, mapped, batch)
     if mapped.held_back is not None or mapped.order is None:
-        batch.held_back.append(HeldBack(raw.order_id, mapped.held_back or "unreadable"))
+        detail = _DELETED if is_deleted else ""
+        batch.held_back.append(HeldBack(raw.order_id, mapped.held_back or "unreadable", detail=detail))
         if previous is not None:
             batch.tombstones.append(raw.order_id)
     elif previous is not None and previous.content_hash == mapped.content_hash:
@@ -178,14 +221,6 @@ def _map_one(raw: RawGroup, task: MappingTask, batch: MappedBatch) -> None:
         batch.lines.append(line(row))
         found = mapped.order
         batch.changes.append((raw.order_id, found.currency or "XXX", found.total_amount, found.total_refund))
-
-
-def _order_gone(raw: RawGroup, task: MappingTask, batch: MappedBatch) -> None:
-    """The order was deleted at Clover. Its history stays; money that is still captured is named, never hidden."""
-    if raw.order_id in task.previous:
-        batch.tombstones.append(raw.order_id)
-    detail = f"the order was deleted at Clover; {len(raw.of(CHARGE))} of its charges are still there"
-    batch.held_back.append(HeldBack(raw.order_id, "deleted", detail=detail))
 
 
 def _side_records(group: OrderGroup, mapped: MappedOrder, batch: MappedBatch) -> None:

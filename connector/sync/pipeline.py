@@ -14,14 +14,15 @@ from connector.progress import Progress
 from connector.sync.access import CloverAccess
 from connector.sync.batch_files import BatchFiles
 from connector.sync.completion import Completion
-from connector.sync.intake import Intake, KnownHashes, take_in
+from connector.sync.intake import Intake, KnownHashes, Seen, take_in
 from connector.sync.known import Known
+from connector.sync.links import ORDER
 from connector.sync.listing import ListJob, read_jobs
 from connector.sync.mapping import MappedBatch, MappingTask, Unpaid, map_batch
 from connector.sync.parallel import WORTH_IT_FROM, MappingProcesses
 from connector.sync.side_records import SideRecords, merchant_records
 from connector.sync.spans import Span
-from connector.sync.staging import ORDER, Staging
+from connector.sync.staging import Staging
 from connector.sync.unnamed import Unnamed, around, overlaps
 from connector.sync.witness import Witness
 from transforms.model import Merchant
@@ -112,14 +113,15 @@ def complete(
             if order_id is not None or kind == ORDER:
                 staging.mark_dirty([order_id or record_id], "unreadable before")
             if kind != ORDER and not staging.holds(kind, record_id):
-                staging.point_at(kind, [(record_id, "")])
+                staging.point_at(kind, [(record_id, "", None, None)])
         staging.mark_dirty(plan.poll, "unsettled")
         if witness is not None and plan.hints_since is not None:
             staging.mark_dirty(
                 witness.changed_orders(plan.hints_since, plan.run_start), "modified on the platform"
             )
-    failed_before = frozenset(intake.asked_again)
-    Completion(staging, access, known, plan.pieces[0].since, progress, witness, failed_before).run()
+    Completion(
+        staging, access, known, plan.pieces[0].since, plan.run_start, progress, witness, intake.asked_again
+    ).run()
 
 
 def _list_piece(
@@ -181,7 +183,8 @@ def _list(
             continue
         if page.broken:
             intake.unnamed[whole] += len(page.broken)
-        take_in(stream, page.rows, staging, hashes, intake, read_again=plan.read_sparse_again)
+        seen_at = Seen.in_window(listed.job.window.until, plan.run_start)
+        take_in(stream, page.rows, staging, hashes, intake, seen_at, read_again=plan.read_sparse_again)
 
 
 def _look_for_vanished(stream: Stream, piece: Span, known: Known, staging: Staging) -> None:
@@ -230,6 +233,7 @@ def map_piece(
         on_batch(batch)
         progress.advance(len(batch.seen))
     files.hold_back_broken(intake, staging.failed(), incomplete)
+    files.hold_back_unlinked(staging.refunds_without_order(), plan.merchant)
     fill_in(side)
     files.write_rows("record_versions", side.rows(plan.company_id, plan.connection_id, known.documents))
     files.write_source_records(staging, known.gone_records(staging.gone()))
@@ -243,7 +247,7 @@ def _incomplete_orders(staging: Staging) -> dict[str, str]:
 
 def _tasks(plan: Plan, staging: Staging, known: Known, incomplete: dict[str, str]) -> Iterator[MappingTask]:
     after = ""
-    gone = frozenset(record_id for kind, record_id in staging.gone() if kind == ORDER)
+    gone = {record_id for kind, record_id in staging.gone() if kind == ORDER}
     while ids := staging.dirty_orders(after, _BATCH):
         after = ids[-1]
         whole = [order_id for order_id in ids if order_id not in incomplete]
@@ -253,7 +257,8 @@ def _tasks(plan: Plan, staging: Staging, known: Known, incomplete: dict[str, str
             plan.merchant,
             whole,
             known.vanished_charges(whole, staging.is_gone, staging.holds),
-            gone.intersection(whole),
+            known.last_said(gone.intersection(whole)),
+            staging.links.void_claims(whole),
             frozenset(staging.orders_with_shared_references(whole)),
             known.previous(whole),
             plan.run_start,

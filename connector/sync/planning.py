@@ -44,7 +44,7 @@ def plan_of(
         unpaid_orders=sync.unpaid_orders,
         streams=tuple(s for s in STREAMS if mode.stream in (None, f"{s.kind}s")),
         poll=known.orders_to_poll(run_start) if ordinary else (),
-        retry=known.unreadable_records() if ordinary else (),
+        retry=known.unusable_records() if ordinary else (),
         unnamed=known.unnamed(),
         # A person who asks for a span wants all of it again; nobody has to on a first sync.
         read_sparse_again=cursor is not None and (mode.asks_for_a_span or "nightly" in todo[-1].deep_scans),

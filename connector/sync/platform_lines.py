@@ -7,8 +7,6 @@ from typing import Any
 from connector.sync.records import embedded, whole_number
 from transforms.model import PlatformLine
 
-PLATFORM = "platform"
-
 
 def needs_lines(order: Mapping[str, Any]) -> bool:
     """Whether an order's own items cannot explain it: collapsed lines, or a return without items."""

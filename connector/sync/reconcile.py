@@ -103,7 +103,7 @@ def _reconcile(
         cursor = known.cursor()
         unshown = reconcile_reads.unshown_records(reader.connection, connection.id)
         held_back = {(kind, record_id): reason for (kind, record_id), reason in unshown.items() if reason}
-        held_back |= {(kind, record_id): "unreadable" for kind, record_id, _ in known.unreadable_records()}
+        held_back |= {(kind, record_id): "unreadable" for kind, record_id, _ in known.unusable_records()}
         uncounted = {key: "no published order lists it" for key, reason in unshown.items() if reason is None}
         for payment in reconcile_reads.doubly_shown_payments(reader.connection, connection.id):
             uncounted |= {

@@ -3,16 +3,28 @@
 from collections.abc import Mapping
 from typing import Any
 
+from schemas.loose import reference, rows
+
 Row = Mapping[str, Any]
 
 
 def embedded(value: object) -> list[Row]:
-    """The members of a nested list, in any of the envelopes Clover uses."""
-    if isinstance(value, Mapping):
-        value = value.get("data", value.get("elements", []))
-        if isinstance(value, Mapping):
-            value = value.get("elements", [])
-    return [member for member in value if isinstance(member, Mapping)] if isinstance(value, list) else []
+    """The records of a nested list, in any of the envelopes Clover uses; bare ids in it are left out."""
+    return [member for member in members(value) if isinstance(member, Mapping)]
+
+
+def members(value: object) -> list[Any]:
+    """Everything in a nested list, in any of the envelopes Clover uses: records, bare ids, and junk."""
+    found = rows(value)
+    return found if isinstance(found, list) else []
+
+
+def identity(value: object) -> str | None:
+    """The id of a record, or of a reference to one: an object with an id, or the bare id. None for anything else."""
+    value = reference(value)
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        return None
+    return str(value).strip()[:200] or None
 
 
 def whole_number(value: object) -> int | None:

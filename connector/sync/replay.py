@@ -9,14 +9,18 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import orjson
+
 from connector.clover.archive import ArchivedPage, read_archive
 from connector.clover.envelope import unwrap
 from connector.clover.streams import STREAMS, Stream, is_sparse
 from connector.progress import Progress
-from connector.sync.intake import Intake, stage_embedded_refunds, staged
+from connector.sync.intake import Intake, Seen, stage_embedded_refunds, staged
 from connector.sync.known import Known
 from connector.sync.lineage import digest
-from connector.sync.staging import CHARGE, REFUND, Staging
+from connector.sync.links import CHARGE
+from connector.sync.staging import Staging
+from schemas.times import from_ms
 
 _BY_PATH: Mapping[str, Stream] = {stream.path: stream for stream in STREAMS}
 
@@ -30,16 +34,19 @@ def stage_archive(raw_directory: Path, known: Known, staging: Staging, progress:
         progress.advance()
         if page.status == 200 and page.run_id in loaded:
             _stage_page(page, staging, intake)
-    incomplete = set()
+    partly_kept: set[str] = set()
     for kind, record_id, order_id, is_deleted in known.all_records():
         if is_deleted:
             staging.mark_gone(kind, record_id)
-        elif order_id is not None and not staging.holds(kind, record_id):
-            incomplete.add(order_id)
-    staging.join_refunds_to_orders()
+        elif (
+            not staging.holds(kind, record_id)
+            and not _stage_pointer(kind, record_id, staging)
+            and order_id is not None
+        ):
+            partly_kept.add(order_id)
+    staging.links.resolve(known)
     staging.note_shared_references([])
-    staging.dirty_from_records()
-    staging.leave_out(incomplete)
+    staging.leave_out(staging.links.entangled(partly_kept))
     return intake
 
 
@@ -48,26 +55,44 @@ def _stage_page(page: ArchivedPage, staging: Staging, intake: Intake) -> None:
     if stream is None:
         stream = _BY_PATH.get(page.path.rsplit("/", 1)[0])
         rows: list[object] = [page.body]
+        is_list = False
     else:
+        is_list = True
         rows = list(unwrap(page.body, path=page.path).rows)
     if stream is None:
         return
-    charge_id = dict(page.params).get("charge")
+    asked = dict(page.params)
+    charge_id = asked.get("charge")
+    seen_at = Seen.by_id(page.at)
     for row in rows:
         if isinstance(row, dict) and row.get("id"):
             intake.rows[stream.kind] += 1
-            _stage_row(stream, row, charge_id, staging)
+            _stage_row(stream, row, seen_at, staging, is_list=is_list)
+    if charge_id is not None:
+        shown = [str(row["id"]) for row in rows if isinstance(row, dict) and row.get("id")]
+        staging.links.note_shown(charge_id, shown)
 
 
-def _stage_row(stream: Stream, row: dict[str, Any], charge_id: str | None, staging: Staging) -> None:
-    list_hash = digest(row)
-    if stream.kind == REFUND and charge_id:
-        row = {**row, "charge": row.get("charge") or charge_id}
-    if is_sparse(stream, row):
+def _stage_row(
+    stream: Stream, row: dict[str, Any], seen_at: Seen, staging: Staging, *, is_list: bool
+) -> None:
+    record_id, list_hash = str(row["id"]), digest(row)
+    if is_list and is_sparse(stream, row):
         # Only a pointer: the record itself follows in an answer of its own, and keeps this fingerprint.
-        staging.note_seen(stream.kind, [(str(row["id"]), list_hash)])
+        staging.note_seen(stream.kind, [(record_id, list_hash)])
+        staging.point_at(stream.kind, [(record_id, list_hash, seen_at.booked_ms, orjson.dumps(row))])
         return
-    record = staged(stream.kind, row, staging.list_hash(stream.kind, str(row["id"])) or list_hash)
+    record = staged(stream.kind, row, staging.list_hash(stream.kind, record_id) or list_hash, seen_at)
     staging.add([record])
     if stream.kind == CHARGE:
-        stage_embedded_refunds([row], staging)
+        stage_embedded_refunds([row], staging, seen_at)
+
+
+def _stage_pointer(kind: str, record_id: str, staging: Staging) -> bool:
+    """A record that only its list shows (by id Clover answers 404) is its list row; whether there was one."""
+    pointer = staging.pointed_at(kind, record_id)
+    if pointer is None or pointer[1] is None or pointer[2] is None:
+        return False
+    seen_at = Seen(from_ms(pointer[1]), pointer[1])
+    staging.add([staged(kind, orjson.loads(pointer[2]), pointer[0], seen_at)])
+    return True

@@ -1,11 +1,11 @@
 """A mapped order as the row the store loads: header columns, nested parts, and the document that is served."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
 from schemas.commerce import OrderLineItem, Payment, ServiceCharge
+from schemas.times import ledger_text
 from transforms.model import MappedOrder
 
 
@@ -17,15 +17,15 @@ def order_row(company_id: str, connection_id: str, mapped: MappedOrder, doc: str
         "company_id": company_id,
         "connection_id": connection_id,
         "order_id": mapped.order_id,
-        "source_modified_date": timestamp(mapped.source_modified_date),
+        "source_modified_date": ledger_text(mapped.source_modified_date),
         "content_hash": mapped.content_hash,
         "is_deleted": False,
         "observed": mapped.observed,
         "order_number": order.order_number,
         "country": order.country,
         "currency": order.currency,
-        "created_date": timestamp(order.created_date),
-        "closed_date": timestamp(order.closed_date),
+        "created_date": ledger_text(order.created_date),
+        "closed_date": ledger_text(order.closed_date),
         "created_local_date": mapped.created_local_date.isoformat() if mapped.created_local_date else None,
         "total_amount": money(order.total_amount),
         "total_refund": money(order.total_refund),
@@ -41,11 +41,6 @@ def order_row(company_id: str, connection_id: str, mapped: MappedOrder, doc: str
         "service_charges": [_service_charge(charge) for charge in order.service_charges or ()],
         "doc": doc,
     }
-
-
-def timestamp(moment: datetime | None) -> str | None:
-    """``YYYY-MM-DD HH:MM:SS`` in UTC, None stays None."""
-    return None if moment is None else moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S")
 
 
 def money(amount: Decimal | None) -> str | None:
@@ -81,9 +76,9 @@ def _payment(payment: Payment, mapped: MappedOrder) -> Mapping[str, Any]:
         "type": payment.type,
         "status": payment.status,
         "provider": payment.payment_provider,
-        "created_date": timestamp(payment.created_date),
+        "created_date": ledger_text(payment.created_date),
         "modified_date": None,
-        "source_modified_date": timestamp(payment.source_modified_date),
+        "source_modified_date": ledger_text(payment.source_modified_date),
         "local_date": local.isoformat() if local else None,
         "is_refund": payment.amount is not None and payment.amount < 0,
     }

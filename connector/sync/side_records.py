@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 
 from connector.sync.lineage import digest
-from connector.sync.rows import timestamp
+from schemas.times import ledger_text, wire_text
 from transforms.company_info import company_info_of
 from transforms.locations import location_of
 from transforms.model import Merchant
@@ -94,7 +94,7 @@ def _row(
     document = {
         **record,
         "modifiedDate": "@loaded",
-        "sourceModifiedDate": as_of.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "sourceModifiedDate": wire_text(as_of),
     }
     created = _date(record.get("createdDate"))
     return {
@@ -102,11 +102,11 @@ def _row(
         "connection_id": connection_id,
         "data_type": data_type,
         "record_id": record_id,
-        "source_modified_date": timestamp(as_of),
+        "source_modified_date": ledger_text(as_of),
         "content_hash": digest(record),
         "is_deleted": False,
         "name": record.get("customerName") or record.get("name") or record.get("companyName"),
-        "created_date": timestamp(created),
+        "created_date": ledger_text(created),
         "doc": orjson.dumps(document).decode(),
     }
 

@@ -1,7 +1,8 @@
 """One run's own notebook: every new or changed record, kept on disk so that memory stays flat.
 
 SQLite in a file of the run's staging directory, thrown away afterwards: point look-ups by id and a walk in
-order of order ids are what a run needs, and neither is what a column store is good at.
+order of order ids are what a run needs, and neither is what a column store is good at. To which order a record
+belongs is decided by ``links``, on the same tables.
 """
 
 import sqlite3
@@ -10,35 +11,63 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+import orjson
+
+from connector.sync import links
+from connector.sync.links import CHARGE as CHARGE
+from connector.sync.links import ORDER, REFUND, Said
+
 _SCHEMA = """
 CREATE TABLE records(
   kind TEXT NOT NULL, id TEXT NOT NULL, order_id TEXT, charge_id TEXT, created_ms INTEGER,
   list_hash TEXT NOT NULL, gives INTEGER NOT NULL, is_failed INTEGER NOT NULL, is_listed INTEGER NOT NULL,
-  payload BLOB NOT NULL,
+  owner_id TEXT, is_whole INTEGER NOT NULL, is_dated INTEGER NOT NULL, names TEXT NOT NULL, payload BLOB NOT NULL,
   PRIMARY KEY(kind, id));  -- with row ids: payloads are appended, only the key is looked for its place
-CREATE TABLE named(order_id TEXT NOT NULL, charge_id TEXT NOT NULL, PRIMARY KEY(order_id, charge_id)) WITHOUT ROWID;
+CREATE TABLE fresh(kind TEXT NOT NULL, id TEXT NOT NULL, PRIMARY KEY(kind, id)) WITHOUT ROWID;
 CREATE INDEX records_by_order ON records(order_id, kind);
 CREATE INDEX refunds_by_charge ON records(charge_id, gives) WHERE kind = 'refund';
 CREATE TABLE reference(order_id TEXT PRIMARY KEY, reference TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE shared(reference TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE seen(kind TEXT NOT NULL, id TEXT NOT NULL, list_hash TEXT NOT NULL, PRIMARY KEY(kind, id)) WITHOUT ROWID;
 CREATE TABLE pointers(
-  kind TEXT NOT NULL, id TEXT NOT NULL, list_hash TEXT NOT NULL, PRIMARY KEY(kind, id)) WITHOUT ROWID;
-CREATE TABLE dirty(order_id TEXT PRIMARY KEY, reason TEXT NOT NULL) WITHOUT ROWID;
+  kind TEXT NOT NULL, id TEXT NOT NULL, list_hash TEXT NOT NULL, created_ms INTEGER, row BLOB,
+  PRIMARY KEY(kind, id)) WITHOUT ROWID;
+CREATE TABLE dirty(
+  order_id TEXT PRIMARY KEY, reason TEXT NOT NULL, state TEXT NOT NULL DEFAULT 'due') WITHOUT ROWID;
 CREATE TABLE failed(
   kind TEXT NOT NULL, id TEXT NOT NULL, order_id TEXT, detail TEXT NOT NULL, PRIMARY KEY(kind, id)) WITHOUT ROWID;
 CREATE TABLE gone(kind TEXT NOT NULL, id TEXT NOT NULL, PRIMARY KEY(kind, id)) WITHOUT ROWID;
 """
-CHARGE, ORDER, REFUND = "charge", "order", "refund"
+PLATFORM = "platform"
 
 
 @dataclass(frozen=True, slots=True)
 class StagedRecord:
-    """A Clover record of this run. order_id: the order it belongs to, None while unknown.
+    """A Clover record of this run. said: what it says of links. payload: the record as JSON.
 
-    gives: what it says was given back, minor units: a refund's counted amount, a charge's ``amount_refunded``, an
-    order's ``amount_returned``. is_failed: a charge that never took money. names: charges that an order names.
-    reference: the merchant's own number of an order. payload: the record as JSON. is_listed: it is a row of a list.
+    created_ms: when it was made, milliseconds; where it has no usable time (``is_dated`` is false) the time it is
+    booked under. gives: what it says was given back, minor units: a refund's counted amount, a charge's
+    ``amount_refunded``, an order's ``amount_returned``. is_failed: a charge that never took money. reference: the
+    merchant's own number of an order. is_listed: it is a row of a list.
+    """
+
+    kind: str
+    id: str
+    said: Said
+    created_ms: int | None
+    list_hash: str
+    payload: bytes
+    gives: int = 0
+    is_failed: bool = False
+    is_dated: bool = True
+    reference: str | None = None
+    is_listed: bool = False
+
+
+class KeptRecord(NamedTuple):
+    """A record as it lies in the notebook. names: charges that an order names, as JSON; payload: its JSON, not decoded.
+
+    created_ms: when it was made, or the time it is booked under where ``is_dated`` is 0.
     """
 
     kind: str
@@ -47,23 +76,8 @@ class StagedRecord:
     charge_id: str | None
     created_ms: int | None
     list_hash: str
-    payload: bytes
-    gives: int = 0
-    is_failed: bool = False
-    names: tuple[str, ...] = ()
-    reference: str | None = None
-    is_listed: bool = False
-
-
-class KeptRecord(NamedTuple):
-    """A record as it lies in the notebook; payload: its JSON, not decoded."""
-
-    kind: str
-    id: str
-    order_id: str | None
-    charge_id: str | None
-    created_ms: int | None
-    list_hash: str
+    is_dated: int
+    names: str
     payload: bytes
 
 
@@ -79,7 +93,7 @@ class ChargeSums(NamedTuple):
     order_counted: int
 
 
-_COLUMNS = "kind, id, order_id, charge_id, created_ms, list_hash, payload"
+_COLUMNS = "kind, id, order_id, charge_id, created_ms, list_hash, is_dated, names, payload"
 
 
 class Staging:
@@ -89,8 +103,11 @@ class Staging:
         self.path = path
         self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         self._db.executescript(
-            "PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF; PRAGMA cache_size=-32768;" + _SCHEMA
+            "PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF; PRAGMA cache_size=-32768;"
+            + _SCHEMA
+            + links.SCHEMA
         )
+        self.links = links.Links(self._db)
         self._db.execute("BEGIN")
 
     @classmethod
@@ -99,6 +116,7 @@ class Staging:
         notebook = cls.__new__(cls)
         notebook.path = path
         notebook._db = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)
+        notebook.links = links.Links(notebook._db)
         return notebook
 
     def share(self) -> None:
@@ -113,23 +131,25 @@ class Staging:
         """Keep records; a record read again replaces what was kept before."""
         records = list(records)
         self._db.executemany(
-            "INSERT INTO records VALUES(?,?,?,?,?,?,?,?,?,?) ON CONFLICT(kind, id) DO UPDATE SET "
-            "order_id=coalesce(excluded.order_id, order_id), charge_id=coalesce(excluded.charge_id, charge_id), "
+            "INSERT INTO records VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT(kind, id) DO UPDATE SET "
+            "order_id=excluded.order_id, charge_id=excluded.charge_id, owner_id=excluded.owner_id, "
             "created_ms=coalesce(excluded.created_ms, created_ms), list_hash=excluded.list_hash, "
             "gives=excluded.gives, is_failed=excluded.is_failed, is_listed=max(excluded.is_listed, is_listed), "
-            "payload=excluded.payload",
+            "is_whole=excluded.is_whole, is_dated=excluded.is_dated, names=excluded.names, payload=excluded.payload",
             (
-                (r.kind, r.id, r.order_id, r.charge_id, r.created_ms, r.list_hash, r.gives, r.is_failed,
-                 r.is_listed, r.payload)
+                (r.kind, r.id, None if r.kind == REFUND else r.said.owner_id or r.id, None, r.created_ms, r.list_hash,
+                 r.gives, r.is_failed, r.is_listed, r.said.owner_id, r.said.is_whole, r.is_dated,
+                 orjson.dumps([name for name, _ in r.said.names]).decode(), r.payload)
                 for r in records
             ),
         )  # fmt: skip
+        self._db.executemany("INSERT OR IGNORE INTO fresh VALUES(?,?)", ((r.kind, r.id) for r in records))
+        self._db.executemany("DELETE FROM gone WHERE kind=? AND id=?", ((r.kind, r.id) for r in records))
+        self.links.note((r.kind, r.id, r.said) for r in records)
+        orders = [r for r in records if r.kind == ORDER]
+        self._db.executemany("DELETE FROM reference WHERE order_id=?", ((r.id,) for r in orders))
         self._db.executemany(
-            "INSERT OR IGNORE INTO named VALUES(?,?)", ((r.id, charge) for r in records for charge in r.names)
-        )
-        self._db.executemany(
-            "INSERT OR REPLACE INTO reference VALUES(?,?)",
-            ((r.id, r.reference) for r in records if r.reference),
+            "INSERT INTO reference VALUES(?,?)", ((r.id, r.reference) for r in orders if r.reference)
         )
 
     def note_seen(self, kind: str, rows: Iterable[tuple[str, str]]) -> None:
@@ -150,14 +170,27 @@ class Staging:
         for table in ("records", "pointers") if pointers else ("records",):
             self._db.executemany(f"DELETE FROM {table} WHERE kind=? AND id=? AND list_hash=?", known)
 
-    def point_at(self, kind: str, rows: Iterable[tuple[str, str]]) -> None:
-        """Remember (id, list hash) of rows too sparse to use; they must be read by id."""
-        self._db.executemany("INSERT OR REPLACE INTO pointers VALUES(?,?,?)", ((kind, *row) for row in rows))
+    def point_at(self, kind: str, rows: Iterable[tuple[str, str, int | None, bytes | None]]) -> None:
+        """Remember rows too sparse to use; they must be read by id.
+
+        rows: (id, list hash, time it would be booked under, the row as JSON); the last two None where no row is at
+        hand.
+        """
+        self._db.executemany(
+            "INSERT OR REPLACE INTO pointers VALUES(?,?,?,?,?)", ((kind, *row) for row in rows)
+        )
 
     def pointers(self, kind: str) -> list[str]:
         return [
             row[0] for row in self._db.execute("SELECT id FROM pointers WHERE kind=? ORDER BY id", (kind,))
         ]
+
+    def pointed_at(self, kind: str, record_id: str) -> tuple[str, int | None, bytes | None] | None:
+        """(list hash, time it would be booked under, the row as JSON) of a row too sparse to use."""
+        row: tuple[str, int | None, bytes | None] | None = self._db.execute(
+            "SELECT list_hash, created_ms, row FROM pointers WHERE kind=? AND id=?", (kind, record_id)
+        ).fetchone()
+        return row
 
     def list_hash(self, kind: str, record_id: str) -> str | None:
         """The hash of the row as it was listed in this run, None when it was not listed."""
@@ -189,6 +222,7 @@ class Staging:
             (kind, record_id),
         )
         self._db.execute("DELETE FROM records WHERE kind=? AND id=?", (kind, record_id))
+        self.links.forget(kind, record_id)
 
     def note_failed(self, kind: str, record_id: str, order_id: str | None, detail: str) -> None:
         """A record that Clover has but that cannot be read; its order must not be mapped without it."""
@@ -207,27 +241,6 @@ class Staging:
     def gone(self) -> list[tuple[str, str]]:
         return self._db.execute("SELECT kind, id FROM gone ORDER BY kind, id").fetchall()
 
-    def join_refunds_to_orders(self) -> list[tuple[str, str | None]]:
-        """Give refunds the order of their charge where it is staged; the rest come back as (refund id, charge id)."""
-        self._db.execute(
-            "UPDATE records SET order_id="
-            "(SELECT c.order_id FROM records c WHERE c.kind='charge' AND c.id=records.charge_id) "
-            "WHERE kind='refund' AND order_id IS NULL"
-        )
-        return self._db.execute(
-            "SELECT id, charge_id FROM records WHERE kind='refund' AND order_id IS NULL ORDER BY id"
-        ).fetchall()
-
-    def set_order(self, kind: str, record_id: str, order_id: str) -> None:
-        self._db.execute("UPDATE records SET order_id=? WHERE kind=? AND id=?", (order_id, kind, record_id))
-
-    def dirty_from_records(self) -> None:
-        """Every order that a staged record belongs to must be mapped."""
-        self._db.execute(
-            "INSERT OR IGNORE INTO dirty(order_id, reason) "
-            "SELECT DISTINCT order_id, 'changed' FROM records WHERE order_id IS NOT NULL"
-        )
-
     def leave_out(self, order_ids: Iterable[str]) -> None:
         """Orders that must not be mapped in this run after all."""
         self._db.executemany("DELETE FROM dirty WHERE order_id=?", ((order_id,) for order_id in order_ids))
@@ -235,12 +248,21 @@ class Staging:
     def count_dirty(self) -> int:
         return int(self._db.execute("SELECT count(*) FROM dirty").fetchone()[0])
 
-    def dirty_orders(self, after: str = "", limit: int = 500) -> list[str]:
+    def dirty_orders(self, after: str = "", limit: int = 500, *, being_read: bool = False) -> list[str]:
         """The next dirty order ids in text order, so that a walk needs no open cursor."""
         rows = self._db.execute(
-            "SELECT order_id FROM dirty WHERE order_id > ? ORDER BY order_id LIMIT ?", (after, limit)
+            "SELECT order_id FROM dirty WHERE order_id > ? AND (? OR state = 'being read') ORDER BY order_id LIMIT ?",
+            (after, not being_read, limit),
         )
         return [row[0] for row in rows]
+
+    def begin_round(self) -> bool:
+        """The dirty orders of which not all was read are to be read now; whether there are any."""
+        return self._db.execute("UPDATE dirty SET state='being read' WHERE state='due'").rowcount > 0
+
+    def end_round(self) -> None:
+        """What was to be read was read; a record that comes to an order later makes it due once more."""
+        self._db.execute("UPDATE dirty SET state='whole' WHERE state='being read'")
 
     def records_of(self, order_ids: Sequence[str]) -> dict[str, list[KeptRecord]]:
         """Everything staged of these orders, per order: charges, orders and refunds in (kind, created, id) order."""
@@ -255,13 +277,21 @@ class Staging:
         return groups
 
     def orders_to_read(self, order_ids: Sequence[str]) -> list[str]:
-        """Those of the orders that are not staged. A charge under its own id stands for an order it never had."""
+        """Those of the orders that were not read in this run."""
         rows = self._db.execute(
-            f"SELECT order_id FROM dirty d WHERE order_id IN ({_marks(order_ids)}) AND NOT EXISTS "
-            "(SELECT 1 FROM records r WHERE r.kind IN ('order', 'charge') AND r.id = d.order_id) ORDER BY order_id",
+            f"SELECT order_id FROM dirty d WHERE order_id IN ({_marks(order_ids)})"
+            " AND NOT EXISTS (SELECT 1 FROM records r WHERE r.kind = 'order' AND r.id = d.order_id)"
+            " AND NOT EXISTS (SELECT 1 FROM gone g WHERE g.kind = 'order' AND g.id = d.order_id) ORDER BY order_id",
             list(order_ids),
         )
         return [row[0] for row in rows]
+
+    def payload(self, kind: str, record_id: str) -> bytes | None:
+        """The JSON of a staged record, None when it is not staged."""
+        row = self._db.execute(
+            "SELECT payload FROM records WHERE kind=? AND id=?", (kind, record_id)
+        ).fetchone()
+        return None if row is None else bytes(row[0])
 
     def references(self) -> list[str]:
         """The merchant's own numbers of all staged orders."""
@@ -290,14 +320,6 @@ class Staging:
         )
         return {row[0] for row in rows}
 
-    def charges_named(self, order_ids: Sequence[str]) -> list[tuple[str, str]]:
-        """(charge id, order id) of charges that these orders name and that are not staged."""
-        return self._db.execute(
-            f"SELECT charge_id, order_id FROM named n WHERE order_id IN ({_marks(order_ids)}) "
-            "AND NOT EXISTS (SELECT 1 FROM records r WHERE r.kind = 'charge' AND r.id = n.charge_id) ORDER BY 2, 1",
-            list(order_ids),
-        ).fetchall()
-
     def charge_sums(self, order_ids: Sequence[str]) -> list[ChargeSums]:
         """Every staged charge of these orders that took money, with what its parts say was given back."""
         rows = self._db.execute(
@@ -311,13 +333,25 @@ class Staging:
         )
         return [ChargeSums(*row) for row in rows]
 
-    def ids_of(self, kind: str, order_ids: Sequence[str]) -> set[str]:
-        """Ids of the staged records of one kind that belong to these orders."""
+    def not_staged(self, kind: str, record_ids: Iterable[str]) -> list[str]:
+        """Those ids of which this run has read nothing and that are not gone."""
+        wanted = sorted(set(record_ids))
+        have = {
+            row[0]
+            for row in self._db.execute(
+                f"SELECT id FROM records WHERE kind=? AND id IN ({_marks(wanted)})"
+                f" UNION ALL SELECT id FROM gone WHERE kind=? AND id IN ({_marks(wanted)})",
+                [kind, *wanted, kind, *wanted],
+            )
+        }
+        return [record_id for record_id in wanted if record_id not in have]
+
+    def refunds_without_order(self) -> Iterator[KeptRecord]:
+        """Staged refunds that lead to no order."""
         rows = self._db.execute(
-            f"SELECT id FROM records WHERE kind=? AND order_id IN ({_marks(order_ids)})",
-            [kind, *order_ids],
+            f"SELECT {_COLUMNS} FROM records WHERE kind='refund' AND order_id IS NULL ORDER BY id"
         )
-        return {row[0] for row in rows}
+        return (KeptRecord(*row) for row in rows)
 
     def records_without_order(self) -> Iterator[KeptRecord]:
         """Staged records that belong to no order of this run."""

@@ -7,7 +7,7 @@ is asked only for what the Ecommerce API leaves open, and everything works witho
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 
 from connector.clover.client import CloverClient
 from connector.clover.platform import (
@@ -18,6 +18,7 @@ from connector.clover.platform import (
     merchant_profile,
     modified,
     platform_order,
+    platform_record,
     probe,
 )
 from connector.clover.responses import BadRequest, NotFound
@@ -25,14 +26,19 @@ from connector.clover.window import Window
 from connector.errors import CloverError, Deauthorized, PermissionMissing
 from connector.logs import get_logger
 from connector.sync.lineage import fingerprint
-from connector.sync.platform_lines import PLATFORM
-from connector.sync.records import whole_number
-from connector.sync.staging import StagedRecord
+from connector.sync.links import CHARGE, REFUND, Said
+from connector.sync.records import identity, whole_number
+from connector.sync.staging import PLATFORM, StagedRecord
 
 log = get_logger(__name__)
 
 # What says that this token or this merchant has no such thing; anything else is a failure of the moment.
 _NOT_THERE = (PermissionMissing, NotFound, BadRequest)
+# kind -> (where its records are on the platform, the member that names the owner): docs.clover.com, Payments, Refunds.
+_OWNERS: Mapping[str, tuple[Literal["payments", "refunds"], str]] = {
+    CHARGE: ("payments", "order"),
+    REFUND: ("refunds", "payment"),
+}
 # modifiedTime has been seen a second before createdTime, and a page may move while it is read.
 _OVERLAP = timedelta(minutes=10)
 # The feed must end in the past, or rows that change while it is read are skipped.
@@ -69,15 +75,22 @@ class Witness:
             if order is not None:
                 kept = _kept(order)
                 text, list_hash = fingerprint(kept)
-                yield StagedRecord(
-                    PLATFORM,
-                    order_id,
-                    order_id,
-                    None,
-                    whole_number(kept.get("createdTime")),
-                    list_hash,
-                    text,
-                )
+                created_ms = whole_number(kept.get("createdTime"))
+                yield StagedRecord(PLATFORM, order_id, Said(order_id), created_ms, list_hash, text)
+
+    def owners(self, kind: str, ids: Iterable[str]) -> dict[str, str]:
+        """Whose these are, as far as the platform tells: charge id -> order id, or refund id -> charge id."""
+        path, owner = _OWNERS[kind]
+        found = {}
+        for record_id in ids:
+            try:
+                row = platform_record(self.client, self.merchant_id, path, record_id)
+            except _NOT_THERE as error:
+                _log_absence(f"links of {path}", error)
+                break
+            if row is not None and (owner_id := identity(row.get(owner))) is not None:
+                found[record_id] = owner_id
+        return found
 
     def profile(self) -> MerchantProfile | None:
         """Who the merchant is, None where the token may not know, or it cannot be read now."""

@@ -7,8 +7,9 @@ from typing import Any
 import orjson
 import pytest
 
+from schemas.times import from_ms
 from transforms.canonical import canonical_json, content_hash, document, payment_dates, payment_fingerprint
-from transforms.dates import from_ms, local_day, newest
+from transforms.dates import local_day, newest
 from transforms.model import MappedOrder, Merchant, PreviousVersion
 from transforms.orders import map_order
 from transforms.parsing import parse_group
@@ -61,8 +62,8 @@ def version(result: MappedOrder, loaded: str = "2026-11-30T04:00:00Z") -> Previo
     return PreviousVersion(result.source_modified_date, result.content_hash, payment_dates(served))
 
 
-def test_it_is_the_newest_date_of_the_group_in_whole_seconds(mapped: Map) -> None:
-    assert mapped().source_modified_date == datetime(2026, 10, 5, 14, 1, 12, tzinfo=UTC)
+def test_it_is_the_newest_date_of_the_group_to_the_millisecond(mapped: Map) -> None:
+    assert mapped().source_modified_date == datetime(2026, 10, 5, 14, 1, 12, 481_000, tzinfo=UTC)
     assert mapped(refunds=[REFUND]).source_modified_date == datetime(2026, 10, 14, 11, 11, 11, tzinfo=UTC)
     later = {**ORDER, "status_transitions": {"paid": 1791300000000}}
     assert mapped(order=later).source_modified_date == from_ms(1791300000000)
