@@ -213,6 +213,14 @@ class Links:
                 return found
             found |= more
 
+    def orders_only_named(self) -> list[str]:
+        """Orders that staged charges name and that are not staged themselves."""
+        rows = self._db.execute(
+            "SELECT DISTINCT owner_id FROM records c WHERE kind = 'charge' AND owner_id IS NOT NULL AND NOT EXISTS"
+            " (SELECT 1 FROM records o WHERE o.kind = 'order' AND o.id = c.owner_id) ORDER BY owner_id"
+        )
+        return [row[0] for row in rows]
+
     def named_and_not_staged(self, order_ids: Sequence[str]) -> list[tuple[str, str]]:
         """(charge id, order id) of charges that these orders name and that were not read yet."""
         return self._db.execute(

@@ -18,7 +18,7 @@ from connector.progress import Progress
 from connector.sync.intake import Intake, Seen, stage_embedded_refunds, staged
 from connector.sync.known import Known
 from connector.sync.lineage import digest
-from connector.sync.links import CHARGE
+from connector.sync.links import CHARGE, ORDER
 from connector.sync.staging import Staging
 from schemas.times import from_ms
 
@@ -44,6 +44,10 @@ def stage_archive(raw_directory: Path, known: Known, staging: Staging, progress:
             and order_id is not None
         ):
             partly_kept.add(order_id)
+    partly_kept |= {order_id for _, _, order_id in known.unusable_records() if order_id is not None}
+    # A 404 leaves no payload: an order that charges name and that was never read is one that Clover does not have.
+    for order_id in staging.links.orders_only_named():
+        staging.mark_gone(ORDER, order_id)
     staging.links.resolve(known)
     staging.note_shared_references([])
     staging.leave_out(staging.links.entangled(partly_kept))
