@@ -11,7 +11,7 @@ from schemas.commerce import Order, PaymentStatus
 from schemas.money import exponent, to_minor
 from transforms.invariants import check_order, payments_total
 from transforms.model import Issue, OrderGroup, Severity
-from transforms.money_moved import Returned, Taken
+from transforms.money_moved import Returned, Taken, unexplained
 from transforms.totals import Reading
 
 
@@ -53,6 +53,14 @@ def check(order: Order, group: OrderGroup, facts: Facts) -> list[Issue]:
     if facts.foreign or any(one.currency != facts.currency for one in facts.taken):
         found += _currencies(order, facts)
     return found
+
+
+def unpaid_claim(group: OrderGroup, order_id: str, taken: Sequence[Taken]) -> Iterator[Issue]:
+    """An order held back although Clover says how much was paid for it, and charges of it are known."""
+    claimed = group.order.amount_paid if group.order is not None else None
+    if claimed and any(one.status is not PaymentStatus.PENDING for one in taken):
+        detail = "Clover says this was paid, but no charge of the order took money; it is held back"
+        yield Issue("source_total", Severity.WARNING, detail, order_id, -claimed, "order", order_id)
 
 
 def _paid(order: Order, facts: Facts) -> Iterator[Issue]:
@@ -161,7 +169,8 @@ def _claims(order: Order, group: OrderGroup, facts: Facts) -> Iterator[Issue]:
         claimed = one.charge.amount_refunded
         if claimed is None or one.status is not PaymentStatus.PAID:
             continue
-        difference = _unexplained(claimed, [back for back in facts.refunds if back.taken is one])
+        mine = [back for back in facts.refunds if back.taken is one]
+        difference = -unexplained(claimed, mine, [one], settled=False)
         if difference:
             detail = "the refunds of a charge are not its amount_refunded"
             yield _issue("source_total", order, detail, difference, kind="charge", record=one.charge.id)
@@ -170,7 +179,7 @@ def _claims(order: Order, group: OrderGroup, facts: Facts) -> Iterator[Issue]:
         return
     tips = sum(one.tip for one in facts.paid)
     if clover.amount_returned is not None:
-        difference = _unexplained(clover.amount_returned, facts.refunds)
+        difference = -unexplained(clover.amount_returned, facts.refunds, facts.paid, settled=False)
         if abs(difference) > tips:
             yield _issue("source_total", order, "the refunds are not the order's amount_returned", difference)
     if clover.amount_paid is not None and facts.paid:
@@ -183,15 +192,6 @@ def _claims(order: Order, group: OrderGroup, facts: Facts) -> Iterator[Issue]:
             yield _issue(
                 "source_total", order, "the tips of the charges are not the order's tip_amount", difference
             )
-
-
-def _unexplained(claimed: int, refunds: Sequence[Returned]) -> int:
-    """Refunds counted less refunds claimed; 0 where surcharges or pending refunds explain the difference."""
-    counted = [back for back in refunds if back.status is PaymentStatus.PAID]
-    pending = sum(back.given_back.amount for back in refunds if back.status is PaymentStatus.PENDING)
-    plain = sum(back.given_back.amount for back in counted)
-    whole = sum(back.money for back in counted)
-    return 0 if claimed in (plain, whole, plain + pending, whole + pending) else plain - claimed
 
 
 def _unlike(claimed: int, facts: Facts, tips: int) -> int:

@@ -107,6 +107,7 @@ class MappedOrder:
     held_back: None when published, else one of the codes in ``transforms.publication``.
     open_reason: why the order must be polled again, None when it is settled.
     created_local_date: the merchant's day of the sale. refund_local_dates: refund id -> merchant's day.
+    line_refunds: id of a refund line -> id of the refund it was made for.
     """
 
     order_id: str
@@ -116,6 +117,7 @@ class MappedOrder:
     observed: bool
     created_local_date: date | None
     refund_local_dates: Mapping[str, date] = field(default_factory=dict)
+    line_refunds: Mapping[str, str] = field(default_factory=dict)
     issues: tuple[Issue, ...] = ()
     held_back: str | None = None
     open_reason: str | None = None

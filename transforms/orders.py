@@ -25,7 +25,7 @@ from schemas.commerce import (
 )
 from schemas.iso import alpha_3
 from schemas.money import UNKNOWN_CURRENCY, to_decimal
-from transforms.agreement import check
+from transforms.agreement import check, unpaid_claim
 from transforms.bookkeeping import Books, books_of
 from transforms.canonical import content_hash
 from transforms.customers import customer_ref
@@ -69,7 +69,7 @@ def map_order(
             order_id,
         )
         moment = _moment(group, previous, run_start)
-        return MappedOrder(order_id, None, "", moment, False, None, {}, (issue,), HeldBack.UNREADABLE, None)
+        return _held(order_id, moment, HeldBack.UNREADABLE, None, (issue,))
 
 
 def order_id_of(group: OrderGroup) -> str:
@@ -107,7 +107,7 @@ def _map(
     if reason is not None:
         refunds = refunds_of(group, taken, currency)
         poll = open_reason(order, taken, refunds, part_paid=False)
-        return MappedOrder(order_id, None, "", moment, False, None, {}, (), reason, poll)
+        return _held(order_id, moment, reason, poll, tuple(unpaid_claim(group, order_id, taken)))
 
     books = books_of(group, order_id, currency, taken, paid)
     codat = _order(group, order_id, merchant, currency, taken, books, moment, unique_reference)
@@ -134,9 +134,26 @@ def _map(
         refund_local_dates={
             one.id: local_day(from_ms(one.created_ms), merchant.timezone) for one in books.refunds
         },
+        line_refunds={line.id: line.refund_id for line in books.lines if line.refund_id is not None},
         issues=tuple(issues),
         held_back=None,
         open_reason=open_reason(order, taken, books.refunds, part_paid),
+    )
+
+
+def _held(
+    order_id: str, moment: datetime, reason: HeldBack, poll: str | None, issues: tuple[Issue, ...]
+) -> MappedOrder:
+    return MappedOrder(
+        order_id=order_id,
+        order=None,
+        content_hash="",
+        source_modified_date=moment,
+        observed=False,
+        created_local_date=None,
+        issues=issues,
+        held_back=reason,
+        open_reason=poll,
     )
 
 
