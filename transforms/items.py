@@ -15,7 +15,9 @@ from schemas.commerce import Ref, TaxComponentRef
 from schemas.money import divide_half_up
 from transforms.model import PlatformLine
 
+SHOWN_DECIMALS = 4
 _ONE = Decimal(1)
+_SHOWN = Decimal(1).scaleb(-SHOWN_DECIMALS)
 _NO_TAX = "NO_TAX_APPLIED"
 
 
@@ -133,7 +135,7 @@ def items_of(order: Order) -> Items:
                     key="\x1f".join(
                         (item.parent or "", item.inventory_id or "", item.description or "", str(item.amount))
                     ),
-                    quantity=quantity,
+                    quantity=shown_quantity(quantity) or _ONE,
                     amount=item.amount,
                     unit_value=value,
                     name=item.description,
@@ -186,6 +188,11 @@ def platform_items(lines: Sequence[PlatformLine], order: Order) -> Items | None:
     return Items(
         tuple(goods), own.discounts, own.shipping, own.tax_lines, any(item.fully_returned for item in goods)
     )
+
+
+def shown_quantity(quantity: Decimal) -> Decimal:
+    """A quantity as lines show it: four decimals at most, halves away from zero."""
+    return quantity if quantity == quantity.to_integral_value() else quantity.quantize(_SHOWN, ROUND_HALF_UP)
 
 
 def extended_minor(amount: int, quantity: Decimal) -> int:

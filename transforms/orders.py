@@ -30,6 +30,7 @@ from transforms.bookkeeping import Books, books_of
 from transforms.canonical import content_hash
 from transforms.customers import customer_ref
 from transforms.dates import from_ms, local_day, newest, observed_date, whole_seconds
+from transforms.labels import label_issues
 from transforms.ledger import Line
 from transforms.model import Issue, MappedOrder, Merchant, OrderGroup, PreviousVersion, Severity
 from transforms.money_moved import Taken, charges_taken, of_order, refunds_of
@@ -107,7 +108,8 @@ def _map(
     if reason is not None:
         refunds = refunds_of(group, taken, currency)
         poll = open_reason(order, taken, refunds, part_paid=False)
-        return _held(order_id, moment, reason, poll, tuple(unpaid_claim(group, order_id, taken)))
+        issues = [*unpaid_claim(group, order_id, taken), *label_issues(group, order_id)]
+        return _held(order_id, moment, reason, poll, tuple(issues))
 
     books = books_of(group, order_id, currency, taken, paid)
     codat = _order(group, order_id, merchant, currency, taken, books, moment, unique_reference)
@@ -122,7 +124,7 @@ def _map(
         moment = observed_date(previous.source_modified_date, run_start)
         codat = Order.built(**{**codat.__dict__, "source_modified_date": moment})
         fingerprint = content_hash(codat)
-    issues = check(codat, group, books.facts)
+    issues = [*check(codat, group, books.facts), *label_issues(group, order_id)]
     part_paid = bool(paid) and books.facts.owed > books.facts.collected and not books.facts.foreign
     return MappedOrder(
         order_id=order_id,

@@ -75,8 +75,8 @@ SHAPES: dict[str, tuple[str, dict[str, Any] | None, list[dict[str, Any]], list[d
     "a captured one pays for part": (
         "APP", {**PAID, "charge": "C3"}, [charge(1, 5000), charge(2, 2000, captured=True), charge(3, 3000)], [],
     ),
-    "part paid": ("PA", {"amount": 5000, "amount_paid": 2000, "status": "created"}, [charge(1, 2000), charge(2, 5000)], []),
-    "nothing paid": ("AA", {"amount": 5000, "amount_paid": 0, "status": "created"}, [charge(1, 5000), charge(2, 5000)], []),
+    "part paid": ("PA", {**OPEN, "amount_paid": 2000}, [charge(1, 2000), charge(2, 5000)], []),
+    "nothing paid": ("AA", {**OPEN, "amount_paid": 0}, [charge(1, 5000), charge(2, 5000)], []),
     "a paid order without amounts": ("PP", {"status": "paid"}, [charge(1, 5000), charge(2, 5000)], []),
     "no order": ("A", None, [charge(1, 5000, order=None)], []),
     "paid again after a return": (
@@ -116,7 +116,9 @@ SHAPES: dict[str, tuple[str, dict[str, Any] | None, list[dict[str, Any]], list[d
     "a void by its flag": ("C", OPEN, [charge(1, 5000)], [refund(1, 1, 5000, voided=True)]),
     "a voided charge": ("C", OPEN, [charge(1, 5000, voided=True)], []),
     "a void without order": ("C", None, [charge(1, 5000, order=None)], [refund(1, 1, 5000, **VOID)]),
-    "a void beside a sale": ("CP", {**PAID, "charge": "C2"}, [charge(1, 5000), charge(2, 5000)], [refund(1, 1, 5000, **VOID)]),
+    "a void beside a sale": (
+        "CP", {**PAID, "charge": "C2"}, [charge(1, 5000), charge(2, 5000)], [refund(1, 1, 5000, **VOID)],
+    ),
     "a sale that was voided": ("P", {**PAID, "status": "returned"}, [charge(1, 5000)], [refund(1, 1, 5000, **VOID)]),
     "another currency is not held against it": (
         "AP", {**PAID, "charge": "C2"}, [charge(1, 9200, currency="eur"), charge(2, 5000)], [],
