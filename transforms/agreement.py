@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from schemas.commerce import Order, PaymentStatus
 from schemas.money import exponent, to_minor
 from transforms.invariants import check_order, payments_total
+from transforms.line_items import ADJUSTMENT
 from transforms.model import Issue, OrderGroup, Severity
 from transforms.money_moved import Returned, Taken, unexplained
 from transforms.totals import Reading
@@ -121,12 +122,10 @@ def _refunds_have_lines(order: Order, facts: Facts) -> Iterator[Issue]:
 def _tax(order: Order, facts: Facts) -> Iterator[Issue]:
     reading = facts.reading
     if reading.tax_conflict:
-        yield _issue(
-            "tax_once",
-            order,
-            "the order's tax and its tax lines differ; one of them was taken",
-            reading.tax_conflict,
-        )
+        detail = "the order's tax and its tax lines differ; one of them was taken"
+        if reading.tax_refused:
+            detail = "the tax is more than what it is the tax of; it was left out"
+        yield _issue("tax_once", order, detail, reading.tax_conflict)
     places = exponent(facts.currency)
     sold = sum(
         to_minor(line.total_tax_amount, places) for line in order.order_line_items if line.quantity > 0
@@ -151,6 +150,16 @@ def _amount(order: Order, group: OrderGroup, facts: Facts) -> Iterator[Issue]:
             "source_total", order, detail, None, severity=Severity.INFO, kind="charge", record=order.id
         )
         return
+    adjusted = sum(
+        to_minor(share.total_amount, exponent(facts.currency))
+        for line in order.order_line_items
+        if line.quantity > 0
+        for share in line.discount_allocations
+        if share.name == ADJUSTMENT
+    )
+    if adjusted:
+        detail = "a line came to less than nothing; the rest is booked as the discount Adjustment"
+        yield _issue("source_total", order, detail, -adjusted)
     if reading.difference:
         detail = "the items do not come to the order's amount; the line unreconciled makes up for it"
         yield _issue("source_total", order, detail, reading.difference)

@@ -35,13 +35,13 @@ def books_of(group: OrderGroup, order_id: str, currency: str, taken: list[Taken]
     order = group.order
     if order is not None:
         items = items_of(order)
-        platform = platform_items(group.platform_lines, order) if group.platform_lines else None
+        platform = platform_items(group, items)
         reading = read_totals(
             order, [one.charge for one in paid], items, platform, sum(one.amount for one in paid)
         )
         lines, shipping, origin = sale_lines(order_id, reading, places)
     else:
-        reading, lines = _charges_alone(paid or taken, places)
+        reading, lines = _charges_alone(paid or [one for one in taken if one.currency == currency], places)
         shipping, origin = [], {}
     # Whether a tip or surcharge is inside its charge tells what a refund of it holds, so it is settled first.
     place_tips(paid, order, reading.goods)
@@ -149,9 +149,12 @@ def _with_returns(
 def _charges_alone(taken: Sequence[Taken], places: int) -> tuple[Reading, list[Line]]:
     """The lines of charges that have no order: one each, tax taken out of the price."""
     lines = []
-    goods = tax_total = 0
+    goods = tax_total = refused = 0
     for one in taken:
-        tax = min(max(one.charge.tax_amount or 0, 0), one.amount)
+        tax = max(one.charge.tax_amount or 0, 0)
+        if tax > one.amount:
+            # More tax than money is no tax: see transforms.totals.
+            refused, tax = refused + tax, 0
         net = one.amount - tax
         goods += one.amount
         tax_total += tax
@@ -160,4 +163,7 @@ def _charges_alone(taken: Sequence[Taken], places: int) -> tuple[Reading, list[L
                 one.charge.id, Decimal(1), to_decimal(net, places), net, tax, [], [], effective_rate(tax, net)
             )
         )
-    return Reading(Items(), goods, tax_total, tax_inside=True), lines
+    reading = Reading(
+        Items(), goods, tax_total, tax_inside=True, tax_conflict=refused, tax_refused=refused > 0
+    )
+    return reading, lines

@@ -36,12 +36,12 @@ class Merchant:
 
 @dataclass(frozen=True, slots=True)
 class PlatformLine:
-    """One line item as Clover's platform v3 knows it. Amounts in minor units.
+    """One line item as Clover's platform v3 knows it. Amounts in minor units. id: None where v3 sends none.
 
     ``tax_rates`` as v3 sends them (rate = fraction x 10^7). ``unit_qty`` in thousandths or None.
     """
 
-    id: str
+    id: str | None
     name: str | None
     price: int
     item_id: str | None = None
@@ -53,12 +53,24 @@ class PlatformLine:
 
 
 @dataclass(frozen=True, slots=True)
+class PlatformPart:
+    """A discount or service charge of a whole order as platform v3 names it.
+
+    amount: positive minor units, None where only its rate is known. rate: percent times 10,000 of the goods.
+    """
+
+    name: str
+    amount: int | None
+    rate: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class OrderGroup:
     """Everything Clover says about one order.
 
     order: None for a charge that truly has no order. charges: every known charge of it, including
     ``past_charges``, each once. refunds: every known refund of those charges, each once.
-    platform_lines / platform_modified: platform v3's view, where the token may read it.
+    platform_…: platform v3's view, where the token may read it.
     """
 
     order: "Order | None"
@@ -66,6 +78,8 @@ class OrderGroup:
     refunds: "tuple[Refund, ...]" = ()
     platform_lines: tuple[PlatformLine, ...] = ()
     platform_modified: datetime | None = None
+    platform_discounts: tuple[PlatformPart, ...] = ()
+    platform_service_charges: tuple[PlatformPart, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

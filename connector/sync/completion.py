@@ -17,9 +17,9 @@ from connector.errors import CloverError
 from connector.progress import Progress
 from connector.sync.intake import stage_embedded_refunds, staged
 from connector.sync.lineage import digest
-from connector.sync.platform_lines import needs_lines
 from connector.sync.staging import CHARGE, ORDER, REFUND, StagedRecord, Staging
 from connector.sync.witness import Witness
+from transforms.platform import needs_platform
 
 _BATCH = 500
 
@@ -143,7 +143,7 @@ class Completion:
         unexplained = [
             order_id
             for order_id, records in self.staging.records_of(batch).items()
-            if any(r.kind == ORDER and needs_lines(orjson.loads(r.payload)) for r in records)
+            if any(r.kind == ORDER and needs_platform(orjson.loads(r.payload)) for r in records)
         ]
         self.staging.add(self.witness.orders(unexplained))
 

@@ -5,7 +5,7 @@ A batch is a plain value and so is its result, so that batches may be mapped in 
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Literal
@@ -13,9 +13,8 @@ from typing import Any, Literal
 import orjson
 
 from connector.sync.lineage import source_row
-from connector.sync.platform_lines import PLATFORM, platform_view
 from connector.sync.rows import order_row
-from connector.sync.staging import CHARGE, ORDER, REFUND, KeptRecord
+from connector.sync.staging import CHARGE, ORDER, PLATFORM, REFUND, KeptRecord
 from schemas.commerce import PaymentMethod, Product, TaxComponent
 from transforms.canonical import document
 from transforms.customers import customers_of
@@ -23,6 +22,7 @@ from transforms.model import Issue, MappedOrder, Merchant, OrderGroup, PreviousV
 from transforms.orders import map_order
 from transforms.parsing import parse_group
 from transforms.payment_methods import payment_methods_of
+from transforms.platform import with_platform
 from transforms.products import products_of
 from transforms.tax_components import tax_components_of
 from transforms.vocabulary import unknown_words
@@ -146,9 +146,7 @@ def _map_one(raw: RawGroup, task: MappingTask, batch: MappedBatch) -> None:
             for issue in unreadable
         ]
         return
-    lines, modified = platform_view(next(iter(raw.of(PLATFORM)), None))
-    if lines or modified:
-        group = replace(group, platform_lines=lines, platform_modified=modified)
+    group = with_platform(group, next(iter(raw.of(PLATFORM)), None))
     batch.unknown_words.update(unknown_words(group))
     previous = task.previous.get(raw.order_id)
     mapped = map_order(

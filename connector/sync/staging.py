@@ -30,6 +30,7 @@ CREATE TABLE failed(
 CREATE TABLE gone(kind TEXT NOT NULL, id TEXT NOT NULL, PRIMARY KEY(kind, id)) WITHOUT ROWID;
 """
 CHARGE, ORDER, REFUND = "charge", "order", "refund"
+PLATFORM = "platform"
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,9 +25,8 @@ from connector.clover.window import Window
 from connector.errors import CloverError, Deauthorized, PermissionMissing
 from connector.logs import get_logger
 from connector.sync.lineage import fingerprint
-from connector.sync.platform_lines import PLATFORM
 from connector.sync.records import whole_number
-from connector.sync.staging import StagedRecord
+from connector.sync.staging import PLATFORM, StagedRecord
 
 log = get_logger(__name__)
 
