@@ -135,7 +135,7 @@ def _tax(order: Order, facts: Facts) -> Iterator[Issue]:
     if difference:
         yield _issue("tax_once", order, "the tax of the sale is not Clover's", difference)
     told = [one.charge.tax_amount for one in facts.paid]
-    if told and facts.collected == facts.owed and all(tax is not None for tax in told):
+    if not reading.tax_refused and told and facts.collected == facts.owed and None not in told:
         difference = reading.tax * facts.times - sum(tax or 0 for tax in told)
         # Each charge of a split payment rounds its own share of the tax.
         if abs(difference) >= len(told):

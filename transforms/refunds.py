@@ -274,9 +274,8 @@ class Returns:
         known = [sold for sold in self.sold if sold.returned > 0 and sold.total > 0]
         if not known:
             return False
-        charge = self.charges.get(refund.charge_id or "")
-        own_tip = self.tip if charge is None else charge.tip
-        found = self._made_up_of(known, amount - least_fee, own_tip)
+        # Clover adds the order's whole tip to the first item that is returned, whichever charge pays it back.
+        found = self._made_up_of(known, amount - least_fee, self.tip)
         if found is None:
             return False
         parts, beyond = found
@@ -286,7 +285,7 @@ class Returns:
             sold.returned = 0 if total >= paid_for(sold) or total >= price_of(sold) else sold.returned - total
             self._reverse_part(refund, sold, total)
             self.goods -= total
-        tip = min(beyond, own_tip)
+        tip = min(beyond, self.tip)
         self._extras_back(refund, tip, least_fee, 0)
         rest = beyond - tip
         over = min(self.overpaid, rest)
