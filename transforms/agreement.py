@@ -9,11 +9,14 @@ from dataclasses import dataclass, field
 
 from schemas.commerce import Order, PaymentStatus
 from schemas.money import exponent, to_minor
+from transforms.captured import RETURNED_ORDER
 from transforms.invariants import check_order, payments_total
 from transforms.line_items import ADJUSTMENT
 from transforms.model import Issue, OrderGroup, Severity
 from transforms.money_moved import Returned, Taken, unexplained
 from transforms.totals import Reading
+
+_EVIDENCE = "refund_evidence"
 
 
 @dataclass(slots=True)
@@ -51,6 +54,7 @@ def check(order: Order, group: OrderGroup, facts: Facts) -> list[Issue]:
     found += _tax(order, facts)
     found += _amount(order, group, facts)
     found += _claims(order, group, facts)
+    found += _refund_evidence(order, group, facts)
     if facts.foreign or any(one.currency != facts.currency for one in facts.taken):
         found += _currencies(order, facts)
     return found
@@ -201,6 +205,32 @@ def _claims(order: Order, group: OrderGroup, facts: Facts) -> Iterator[Issue]:
             yield _issue(
                 "source_total", order, "the tips of the charges are not the order's tip_amount", difference
             )
+
+
+def _refund_evidence(order: Order, group: OrderGroup, facts: Facts) -> Iterator[Issue]:
+    """Signs that money went back without an amount that counts. The difference is the money at stake."""
+    for back in facts.refunds:
+        if back.refund is None:
+            continue
+        if back.refund.amount < 0:
+            detail = "the amount of a refund is below zero; it is read as money given back"
+            yield _issue(_EVIDENCE, order, detail, back.refund.amount, kind="refund", record=back.id)
+        if back.status is PaymentStatus.UNKNOWN:
+            detail = "the status of a refund is unknown and no sum of Clover's holds it; it does not count"
+            yield _issue(_EVIDENCE, order, detail, back.money, kind="refund", record=back.id)
+    for one in facts.paid:
+        mine = [back for back in facts.refunds if back.taken is one]
+        counted = sum(back.given_back.amount for back in mine if back.status is not PaymentStatus.CANCELLED)
+        left = one.goods - counted
+        if one.charge.refunded and left > 0:
+            detail = "Clover calls a charge refunded, but its refunds come to less"
+            yield _issue(_EVIDENCE, order, detail, left, kind="charge", record=one.charge.id)
+    clover = group.order
+    if clover is not None and (clover.status or "").lower() in RETURNED_ORDER and not facts.refunds:
+        at_stake = sum(one.money for one in facts.paid)
+        if at_stake and not clover.amount_returned:
+            detail = "Clover calls the order returned, but nothing says how much went back; nothing counts"
+            yield _issue(_EVIDENCE, order, detail, at_stake)
 
 
 def _unlike(claimed: int, facts: Facts, tips: int) -> int:

@@ -25,7 +25,7 @@ from schemas.clover import Charge, Order, Refund
 from schemas.commerce import PaymentStatus, PaymentType
 
 _PAID_ORDER = frozenset({"paid", "fulfilled", "fulfiled", "returned", "refunded"})
-_RETURNED_ORDER = frozenset({"returned", "refunded"})
+RETURNED_ORDER = frozenset({"returned", "refunded"})
 _VOID = frozenset({"canceled", "cancelled", "voided", "void"})
 _MOST_DOUBTFUL = 10  # doubtful charges whose combinations are tried: 1,023
 _TYPES = {
@@ -110,7 +110,7 @@ class _Words:
             sum(abs(refund.amount) for refund in local),
             sum(_given_back(charge) for charge in charges if self._is_local(charge)),
         )
-        if order is not None and (order.status or "").lower() not in _RETURNED_ORDER:
+        if order is not None and (order.status or "").lower() not in RETURNED_ORDER:
             # A returned order was not paid again since, so what came back opens nothing.
             back = max(back, order.amount_returned or 0)
         elif order is not None:
