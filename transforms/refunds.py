@@ -143,8 +143,12 @@ class Returns:
         surcharge = 0 if refund.surcharges else sum(fee.total for fee in self.surcharges)
         least_tip, least_fee = self._beyond_its_goods(refund, amount, surcharge)
         charge = self.charges.get(refund.charge_id or "")
-        tips = (least_tip, charge.tip if charge is not None else self.tip, self.tip)
-        for extra_tip, extra_fee, extra_over in _extras(tips, (least_fee, surcharge), self.overpaid):
+        # Only a whole tip or surcharge tells that all goods went back; part of one may be a coincidence.
+        tips = (0, charge.tip if charge is not None else 0, self.tip)
+        fees = (0, min(charge.surcharge, surcharge) if charge is not None else 0, surcharge)
+        for extra_tip, extra_fee, extra_over in _extras(tips, fees, self.overpaid):
+            if extra_tip < least_tip or extra_fee < least_fee:
+                continue
             if left and amount == left + extra_tip + extra_fee + extra_over:
                 self._everything(refund)
                 self._extras_back(refund, extra_tip, extra_fee, extra_over)
@@ -380,7 +384,7 @@ class Returns:
 def _extras(tips: Iterable[int], fees: Iterable[int], over: int) -> Iterator[tuple[int, int, int]]:
     """What a refund of all that is left may hold beside the goods: (tip, surcharge, overpayment).
 
-    tips, fees: the least that must be in it, then the larger ones.
+    tips, fees: none, that of its charge, and those of all.
     """
     for extra_over in dict.fromkeys((0, over)):
         for extra_fee in dict.fromkeys(fees):
