@@ -2,6 +2,7 @@
 
 The looseness is absorbed by ``schemas.loose``. Unknown fields are kept. What would change money or identity is never
 guessed: a broken amount or a missing id raises ValidationError naming the field, without repeating what was sent.
+Any other field that cannot be read is left out and named in ``left_out``: a label never withholds money.
 
 Field names follow docs.clover.com, Ecommerce API reference. Amounts are whole minor units of the object's own
 currency, times are milliseconds since 1970 in UTC. What the fields mean for the books is left to ``transforms``.
@@ -43,6 +44,10 @@ class AdditionalCharge(LooseModel):
     def fixes(cls) -> Mapping[str, Fix]:
         return _ADDITIONAL_CHARGE
 
+    @classmethod
+    def vital(cls) -> frozenset[str]:
+        return _VITAL_ADDITIONAL_CHARGE
+
 
 class TaxRate(LooseModel):
     """A tax on a line. rate: percent times 100,000. tax_amount: a flat tax in minor units, no rate."""
@@ -55,6 +60,10 @@ class TaxRate(LooseModel):
     @classmethod
     def fixes(cls) -> Mapping[str, Fix]:
         return _TAX_RATE
+
+    @classmethod
+    def vital(cls) -> frozenset[str]:
+        return _VITAL_TAX_RATE
 
 
 class OrderItem(LooseModel):
@@ -73,6 +82,10 @@ class OrderItem(LooseModel):
     @classmethod
     def fixes(cls) -> Mapping[str, Fix]:
         return _ORDER_ITEM
+
+    @classmethod
+    def vital(cls) -> frozenset[str]:
+        return _VITAL_ORDER_ITEM
 
 
 class Refund(LooseModel):
@@ -93,6 +106,10 @@ class Refund(LooseModel):
     @classmethod
     def fixes(cls) -> Mapping[str, Fix]:
         return _REFUND
+
+    @classmethod
+    def vital(cls) -> frozenset[str]:
+        return _VITAL_REFUND
 
 
 class Charge(LooseModel):
@@ -131,6 +148,10 @@ class Charge(LooseModel):
     def fixes(cls) -> Mapping[str, Fix]:
         return _CHARGE
 
+    @classmethod
+    def vital(cls) -> frozenset[str]:
+        return _VITAL_CHARGE
+
 
 class Order(LooseModel):
     """An order as read by its id; rows of a list may lack nearly everything."""
@@ -161,6 +182,10 @@ class Order(LooseModel):
     def fixes(cls) -> Mapping[str, Fix]:
         return _ORDER
 
+    @classmethod
+    def vital(cls) -> frozenset[str]:
+        return _VITAL_ORDER
+
 
 class Customer(LooseModel):
     """A customer as Clover's create and update calls return it; no read call shows one."""
@@ -179,7 +204,43 @@ class Customer(LooseModel):
     def fixes(cls) -> Mapping[str, Fix]:
         return _CUSTOMER
 
+    @classmethod
+    def vital(cls) -> frozenset[str]:
+        return _VITAL_CUSTOMER
 
+
+_VITAL_ADDITIONAL_CHARGE = frozenset({"amount"})
+_VITAL_TAX_RATE = frozenset({"tax_amount"})
+_VITAL_ORDER_ITEM = frozenset({"amount", "amount_refunded"})
+_VITAL_REFUND = frozenset({"id", "amount", "charge", "currency", "additional_charges"})
+_VITAL_CHARGE = frozenset(
+    {
+        "id",
+        "amount",
+        "order",
+        "currency",
+        "amount_captured",
+        "amount_refunded",
+        "tax_amount",
+        "tip_amount",
+        "additional_charges",
+    }
+)
+_VITAL_ORDER = frozenset(
+    {
+        "id",
+        "amount",
+        "amount_paid",
+        "amount_returned",
+        "tax_amount",
+        "tip_amount",
+        "surcharge_amount",
+        "additional_charges",
+        "currency",
+        "items",
+    }
+)
+_VITAL_CUSTOMER = frozenset({"id"})
 _ADDITIONAL_CHARGE: Mapping[str, Fix] = {"type": text}
 _TAX_RATE: Mapping[str, Fix] = {"name": text, "tax_rate_uuid": text}
 _ORDER_ITEM: Mapping[str, Fix] = {

@@ -2,13 +2,24 @@
 
 Missing, ``null`` and ``""`` mean the same; numbers may be text; ids may be numbers; lists come bare, as ``{data}``,
 as ``{elements}`` or as ``{data: {elements}}``; a reference may be expanded into the object it names.
+
+What cannot be read even so is one of two things. Amounts, currencies and the ids that say whose money it is
+(``vital`` of a model) are never guessed: the record is refused, naming the field. Anything else is a label. It is
+left out as if it had not been sent, its name is kept in ``left_out``, and the money of the record stands.
 """
 
 from collections.abc import Callable, Mapping
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
-from pydantic import BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import (
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ModelWrapValidatorHandler,
+    ValidationError,
+    model_validator,
+)
 
 from schemas.base import CloverModel
 from schemas.times import as_milliseconds
@@ -43,7 +54,8 @@ Minor = Annotated[int, BeforeValidator(whole), Field(ge=-_MOST, le=_MOST)]
 Positive = Annotated[int, BeforeValidator(whole), Field(ge=0, le=_MOST)]
 Milliseconds = Annotated[int, BeforeValidator(_milliseconds), Field(ge=0, le=_LAST_MS)]
 Quantity = Annotated[
-    Decimal, BeforeValidator(_quantity), Field(ge=-(10**9), le=10**9, allow_inf_nan=False, decimal_places=4)
+    # How many decimals a scale sends is its own business; the mapping shows four.
+    Decimal, BeforeValidator(_quantity), Field(ge=-(10**9), le=10**9, allow_inf_nan=False, max_digits=30)
 ]
 Id = Annotated[str, Field(min_length=1, max_length=200)]
 
@@ -127,22 +139,45 @@ class LooseModel(CloverModel):
 
     model_config = ConfigDict(hide_input_in_errors=True, coerce_numbers_to_str=True, protected_namespaces=())
 
+    left_out: tuple[str, ...] = Field(default=(), exclude=True)
+    """Names of labels that were sent and could not be read, sorted. Ours, never Clover's."""
+
     @classmethod
     def fixes(cls) -> Mapping[str, Fix]:
         """What to do to a field before it is read, by name."""
         return {}
 
-    @model_validator(mode="before")
     @classmethod
-    def _tidy(cls, data: Any) -> Any:
+    def vital(cls) -> frozenset[str]:
+        """Fields without which nobody knows how much money it is, or whose: they are never left out."""
+        return frozenset()
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _tidy(cls, data: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
         if not isinstance(data, dict):
-            return data
+            return handler(data)
+        broken: set[str] = set()
         kept = {name: value for name, value in data.items() if value is not None and value != ""}
         fixes = cls.fixes()
         for name in fixes.keys() & kept.keys():
             fixed = fixes[name](kept[name])
-            if fixed is None:
-                del kept[name]
-            else:
+            if fixed is not None:
                 kept[name] = fixed
-        return kept
+                continue
+            value = kept.pop(name)
+            if value and not isinstance(value, str):
+                broken.add(name)
+        kept.pop("left_out", None)
+        try:
+            record: Self | None = handler(kept)
+        except ValidationError as error:
+            unread = {str(one["loc"][0]) if one["loc"] else "" for one in error.errors(include_url=False)}
+            if not unread <= kept.keys() or unread & cls.vital():
+                raise
+            kept = {name: value for name, value in kept.items() if name not in unread}
+            broken |= unread
+            record = None
+        if broken or record is None:
+            record = handler({**kept, "left_out": tuple(sorted(broken))})
+        return record

@@ -24,12 +24,13 @@ _CODES = """
     ZMW ZWG
 """
 CURRENCIES = frozenset(_CODES.split())
-_PLACES = {
+PLACES: Mapping[int, str] = {
     0: "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF",
     3: "BHD IQD JOD KWD LYD OMR TND",
     4: "CLF UYW",
 }
-_EXPONENTS: Mapping[str, int] = {code: places for places, codes in _PLACES.items() for code in codes.split()}
+"""Decimals -> the codes that have them; every other code has two. The one list: the SQL views are made from it too."""
+_EXPONENTS: Mapping[str, int] = {code: places for places, codes in PLACES.items() for code in codes.split()}
 
 
 def _upper(value: object) -> object:

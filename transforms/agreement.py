@@ -9,10 +9,14 @@ from dataclasses import dataclass, field
 
 from schemas.commerce import Order, PaymentStatus
 from schemas.money import exponent, to_minor
+from transforms.captured import RETURNED_ORDER
 from transforms.invariants import check_order, payments_total
+from transforms.line_items import ADJUSTMENT
 from transforms.model import Issue, OrderGroup, Severity
-from transforms.money_moved import Returned, Taken
+from transforms.money_moved import Returned, Taken, unexplained
 from transforms.totals import Reading
+
+_EVIDENCE = "refund_evidence"
 
 
 @dataclass(slots=True)
@@ -50,9 +54,18 @@ def check(order: Order, group: OrderGroup, facts: Facts) -> list[Issue]:
     found += _tax(order, facts)
     found += _amount(order, group, facts)
     found += _claims(order, group, facts)
+    found += _refund_evidence(order, group, facts)
     if facts.foreign or any(one.currency != facts.currency for one in facts.taken):
         found += _currencies(order, facts)
     return found
+
+
+def unpaid_claim(group: OrderGroup, order_id: str, taken: Sequence[Taken]) -> Iterator[Issue]:
+    """An order held back although Clover says how much was paid for it, and charges of it are known."""
+    claimed = group.order.amount_paid if group.order is not None else None
+    if claimed and any(one.status is not PaymentStatus.PENDING for one in taken):
+        detail = "Clover says this was paid, but no charge of the order took money; it is held back"
+        yield Issue("source_total", Severity.WARNING, detail, order_id, -claimed, "order", order_id)
 
 
 def _paid(order: Order, facts: Facts) -> Iterator[Issue]:
@@ -113,12 +126,10 @@ def _refunds_have_lines(order: Order, facts: Facts) -> Iterator[Issue]:
 def _tax(order: Order, facts: Facts) -> Iterator[Issue]:
     reading = facts.reading
     if reading.tax_conflict:
-        yield _issue(
-            "tax_once",
-            order,
-            "the order's tax and its tax lines differ; one of them was taken",
-            reading.tax_conflict,
-        )
+        detail = "the order's tax and its tax lines differ; one of them was taken"
+        if reading.tax_refused:
+            detail = "the tax is more than what it is the tax of; it was left out"
+        yield _issue("tax_once", order, detail, reading.tax_conflict)
     places = exponent(facts.currency)
     sold = sum(
         to_minor(line.total_tax_amount, places) for line in order.order_line_items if line.quantity > 0
@@ -128,7 +139,7 @@ def _tax(order: Order, facts: Facts) -> Iterator[Issue]:
     if difference:
         yield _issue("tax_once", order, "the tax of the sale is not Clover's", difference)
     told = [one.charge.tax_amount for one in facts.paid]
-    if told and facts.collected == facts.owed and all(tax is not None for tax in told):
+    if not reading.tax_refused and told and facts.collected == facts.owed and None not in told:
         difference = reading.tax * facts.times - sum(tax or 0 for tax in told)
         # Each charge of a split payment rounds its own share of the tax.
         if abs(difference) >= len(told):
@@ -143,6 +154,16 @@ def _amount(order: Order, group: OrderGroup, facts: Facts) -> Iterator[Issue]:
             "source_total", order, detail, None, severity=Severity.INFO, kind="charge", record=order.id
         )
         return
+    adjusted = sum(
+        to_minor(share.total_amount, exponent(facts.currency))
+        for line in order.order_line_items
+        if line.quantity > 0
+        for share in line.discount_allocations
+        if share.name == ADJUSTMENT
+    )
+    if adjusted:
+        detail = "a line came to less than nothing; the rest is booked as the discount Adjustment"
+        yield _issue("source_total", order, detail, -adjusted)
     if reading.difference:
         detail = "the items do not come to the order's amount; the line unreconciled makes up for it"
         yield _issue("source_total", order, detail, reading.difference)
@@ -161,7 +182,8 @@ def _claims(order: Order, group: OrderGroup, facts: Facts) -> Iterator[Issue]:
         claimed = one.charge.amount_refunded
         if claimed is None or one.status is not PaymentStatus.PAID:
             continue
-        difference = _unexplained(claimed, [back for back in facts.refunds if back.taken is one])
+        mine = [back for back in facts.refunds if back.taken is one]
+        difference = -unexplained(claimed, mine, [one], settled=False)
         if difference:
             detail = "the refunds of a charge are not its amount_refunded"
             yield _issue("source_total", order, detail, difference, kind="charge", record=one.charge.id)
@@ -170,7 +192,7 @@ def _claims(order: Order, group: OrderGroup, facts: Facts) -> Iterator[Issue]:
         return
     tips = sum(one.tip for one in facts.paid)
     if clover.amount_returned is not None:
-        difference = _unexplained(clover.amount_returned, facts.refunds)
+        difference = -unexplained(clover.amount_returned, facts.refunds, facts.paid, settled=False)
         if abs(difference) > tips:
             yield _issue("source_total", order, "the refunds are not the order's amount_returned", difference)
     if clover.amount_paid is not None and facts.paid:
@@ -185,13 +207,30 @@ def _claims(order: Order, group: OrderGroup, facts: Facts) -> Iterator[Issue]:
             )
 
 
-def _unexplained(claimed: int, refunds: Sequence[Returned]) -> int:
-    """Refunds counted less refunds claimed; 0 where surcharges or pending refunds explain the difference."""
-    counted = [back for back in refunds if back.status is PaymentStatus.PAID]
-    pending = sum(back.given_back.amount for back in refunds if back.status is PaymentStatus.PENDING)
-    plain = sum(back.given_back.amount for back in counted)
-    whole = sum(back.money for back in counted)
-    return 0 if claimed in (plain, whole, plain + pending, whole + pending) else plain - claimed
+def _refund_evidence(order: Order, group: OrderGroup, facts: Facts) -> Iterator[Issue]:
+    """Signs that money went back without an amount that counts. The difference is the money at stake."""
+    for back in facts.refunds:
+        if back.refund is None:
+            continue
+        if back.refund.amount < 0:
+            detail = "the amount of a refund is below zero; it is read as money given back"
+            yield _issue(_EVIDENCE, order, detail, back.refund.amount, kind="refund", record=back.id)
+        if back.status is PaymentStatus.UNKNOWN:
+            detail = "the status of a refund is unknown and no sum of Clover's holds it; it does not count"
+            yield _issue(_EVIDENCE, order, detail, back.money, kind="refund", record=back.id)
+    for one in facts.paid:
+        mine = [back for back in facts.refunds if back.taken is one]
+        counted = sum(back.given_back.amount for back in mine if back.status is not PaymentStatus.CANCELLED)
+        left = one.goods - counted
+        if one.charge.refunded and left > 0:
+            detail = "Clover calls a charge refunded, but its refunds come to less"
+            yield _issue(_EVIDENCE, order, detail, left, kind="charge", record=one.charge.id)
+    clover = group.order
+    if clover is not None and (clover.status or "").lower() in RETURNED_ORDER and not facts.refunds:
+        at_stake = sum(one.money for one in facts.paid)
+        if at_stake and not clover.amount_returned:
+            detail = "Clover calls the order returned, but nothing says how much went back; nothing counts"
+            yield _issue(_EVIDENCE, order, detail, at_stake)
 
 
 def _unlike(claimed: int, facts: Facts, tips: int) -> int:

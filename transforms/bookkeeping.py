@@ -12,7 +12,7 @@ from transforms.ledger import Fee, Line, effective_rate
 from transforms.line_items import sale_lines
 from transforms.model import OrderGroup
 from transforms.money_moved import Returned, Taken, place_tips, refunds_of, sales
-from transforms.refunds import FeeLeft, Returns
+from transforms.refunds import ChargeLeft, FeeLeft, Returns
 from transforms.service_charges import overpayment, surcharge
 from transforms.totals import Reading, read_totals
 
@@ -35,20 +35,23 @@ def books_of(group: OrderGroup, order_id: str, currency: str, taken: list[Taken]
     order = group.order
     if order is not None:
         items = items_of(order)
-        platform = platform_items(group.platform_lines, order) if group.platform_lines else None
+        platform = platform_items(group, items)
         reading = read_totals(
             order, [one.charge for one in paid], items, platform, sum(one.amount for one in paid)
         )
         lines, shipping, origin = sale_lines(order_id, reading, places)
     else:
-        reading, lines = _charges_alone(paid or taken, places)
+        reading, lines = _charges_alone(paid or [one for one in taken if one.currency == currency], places)
         shipping, origin = [], {}
+    # Whether a tip or surcharge is inside its charge tells what a refund of it holds, so it is settled first.
+    place_tips(paid, order, reading.goods)
     refunds = refunds_of(group, taken, currency) if group.refunds or _returned_by_totals(group) else []
     counted = [one for one in refunds if one.status is PaymentStatus.PAID and one.currency == currency]
     again = sales(reading.goods, paid, counted) if len(paid) > 1 else []
     times = 1 + len(again)
     owed = reading.goods * times
-    place_tips(paid, order, owed)
+    if again:
+        place_tips(paid, order, owed)
     surcharges = [surcharge(name, amount) for one in paid for name, amount in one.surcharges if amount]
     collected = sum(one.goods for one in paid)
     over = collected - owed if paid and collected > owed else 0
@@ -59,7 +62,7 @@ def books_of(group: OrderGroup, order_id: str, currency: str, taken: list[Taken]
         tax_total=reading.tax,
         surcharges=[FeeLeft(fee, fee.total, 0) for fee in surcharges],
         overpaid=over,
-        tip=tips,
+        charges={one.charge.id: ChargeLeft(one.goods, one.tip, one.surcharge) for one in paid},
     )
     fees = list(shipping)
     returns.sell(_with_returns(lines, origin, reading, once=times == 1), shipping, reading.goods, reading.tax)
@@ -104,7 +107,7 @@ def _is_foreign(moved: Iterable[Taken | Returned], currency: str) -> bool:
 def _returned_by_totals(group: OrderGroup) -> bool:
     if group.order is not None and group.order.amount_returned:
         return True
-    return any(charge.amount_refunded for charge in group.charges)
+    return any(charge.amount_refunded or charge.refunded for charge in group.charges)
 
 
 def _sell_again(
@@ -146,9 +149,12 @@ def _with_returns(
 def _charges_alone(taken: Sequence[Taken], places: int) -> tuple[Reading, list[Line]]:
     """The lines of charges that have no order: one each, tax taken out of the price."""
     lines = []
-    goods = tax_total = 0
+    goods = tax_total = refused = 0
     for one in taken:
-        tax = min(max(one.charge.tax_amount or 0, 0), one.amount)
+        tax = max(one.charge.tax_amount or 0, 0)
+        if tax > one.amount:
+            # More tax than money is no tax: see transforms.totals.
+            refused, tax = refused + tax, 0
         net = one.amount - tax
         goods += one.amount
         tax_total += tax
@@ -157,4 +163,7 @@ def _charges_alone(taken: Sequence[Taken], places: int) -> tuple[Reading, list[L
                 one.charge.id, Decimal(1), to_decimal(net, places), net, tax, [], [], effective_rate(tax, net)
             )
         )
-    return Reading(Items(), goods, tax_total, tax_inside=True), lines
+    reading = Reading(
+        Items(), goods, tax_total, tax_inside=True, tax_conflict=refused, tax_refused=refused > 0
+    )
+    return reading, lines

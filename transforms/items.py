@@ -13,9 +13,11 @@ from decimal import ROUND_HALF_UP, Decimal
 from schemas.clover import Order, TaxRate
 from schemas.commerce import Ref, TaxComponentRef
 from schemas.money import divide_half_up
-from transforms.model import PlatformLine
+from transforms.model import OrderGroup, PlatformLine, PlatformPart
 
+SHOWN_DECIMALS = 4
 _ONE = Decimal(1)
+_SHOWN = Decimal(1).scaleb(-SHOWN_DECIMALS)
 _NO_TAX = "NO_TAX_APPLIED"
 
 
@@ -56,7 +58,8 @@ class Goods:
 class Items:
     """What is in an order.
 
-    discounts, shipping: (description, positive minor units). tax_lines: their sum, None when there are none.
+    discounts, shipping, service_charges: (description, positive minor units). tax_lines: their sum, None when there
+    are none.
     """
 
     goods: tuple[Goods, ...] = ()
@@ -64,6 +67,7 @@ class Items:
     shipping: tuple[tuple[str, int], ...] = ()
     tax_lines: int | None = None
     names_returns: bool = False
+    service_charges: tuple[tuple[str, int], ...] = ()
 
     @property
     def has_lines(self) -> bool:
@@ -75,8 +79,9 @@ class Items:
 
     @property
     def pseudo(self) -> int:
-        """Shipping less discounts."""
-        return sum(amount for _, amount in self.shipping) - sum(amount for _, amount in self.discounts)
+        """Shipping and service charges less discounts."""
+        added = sum(amount for _, amount in (*self.shipping, *self.service_charges))
+        return added - sum(amount for _, amount in self.discounts)
 
     def value(self, *, line_totals: bool) -> int:
         """What the goods come to, their own discounts off."""
@@ -133,7 +138,7 @@ def items_of(order: Order) -> Items:
                     key="\x1f".join(
                         (item.parent or "", item.inventory_id or "", item.description or "", str(item.amount))
                     ),
-                    quantity=quantity,
+                    quantity=shown_quantity(quantity) or _ONE,
                     amount=item.amount,
                     unit_value=value,
                     name=item.description,
@@ -149,20 +154,59 @@ def items_of(order: Order) -> Items:
     return Items(tuple(goods), tuple(discounts), tuple(shipping), tax_lines)
 
 
-def platform_items(lines: Sequence[PlatformLine], order: Order) -> Items | None:
-    """The same order by Clover's platform line items; shipping, order discounts and tax stay the Ecommerce ones.
+def platform_items(group: OrderGroup, own: Items) -> list[Items]:
+    """The same order as Clover's platform knows it, in the readings that may add up, the likeliest first.
 
-    A line that is the shipping is left out of the goods. None when there are no lines.
+    own: the Ecommerce items, whose shipping, discounts and tax lines stand beside the platform's lines. Lines of the
+    platform alone, then with the discounts and service charges it names for the whole order; these beside the
+    Ecommerce items last. Discounts are taken off in the order of docs.clover.com, Calculate order totals: by percent,
+    then by amount; a service charge is on what is left.
     """
-    if not lines:
-        return None
-    own = items_of(order)
+    found = []
+    sources = [own] if own.goods else []
+    if group.platform_lines:
+        sources.insert(0, _by_platform_lines(group.platform_lines, own))
+        found.append(sources[0])
+    named = group.platform_discounts, group.platform_service_charges
+    for source in sources:
+        found += [
+            _with_parts(source, discounts, charges)
+            for discounts, charges in ((named[0], ()), ((), named[1]), named)
+            if discounts or charges
+        ]
+    return found
+
+
+def _with_parts(items: Items, discounts: Sequence[PlatformPart], charges: Sequence[PlatformPart]) -> Items:
+    left = items.value(line_totals=False) - sum(amount for _, amount in items.discounts)
+    off = []
+    for part in sorted(discounts, key=lambda part: part.amount is not None):
+        amount = min(_comes_to(part, left), max(left, 0))
+        left -= amount
+        off.append((part.name, amount))
+    added = [(part.name, _comes_to(part, left)) for part in charges]
+    return replace(
+        items,
+        discounts=(*items.discounts, *off),
+        service_charges=(*items.service_charges, *(fee for fee in added if fee[1])),
+    )
+
+
+def _comes_to(part: PlatformPart, base: int) -> int:
+    return part.amount if part.amount is not None else divide_half_up(max(base, 0) * part.rate, 1_000_000)
+
+
+def _by_platform_lines(lines: Sequence[PlatformLine], own: Items) -> Items:
+    """A line that is the shipping is left out of the goods; one that lowers the order is a discount."""
     shipping = list(own.shipping)
+    discounts = list(own.discounts)
     goods = []
     for line in lines:
         price = line.price + line.modifications
         quantity = _ONE if line.unit_qty is None else Decimal(line.unit_qty).scaleb(-3)
         value = extended_minor(price, quantity)
+        if value < 0:
+            discounts.append((line.name or "Discount", -value))
         if quantity <= 0 or value < 0:
             continue
         if line.item_id is None and (line.name or "Shipping", value) in shipping:
@@ -170,7 +214,7 @@ def platform_items(lines: Sequence[PlatformLine], order: Order) -> Items | None:
             continue
         goods.append(
             Goods(
-                key=line.id,
+                key=line.id or "\x1f".join((line.item_id or "", line.name or "", str(price))),
                 quantity=quantity,
                 amount=price,
                 unit_value=value,
@@ -183,9 +227,13 @@ def platform_items(lines: Sequence[PlatformLine], order: Order) -> Items | None:
                 fully_returned=line.refunded,
             )
         )
-    return Items(
-        tuple(goods), own.discounts, own.shipping, own.tax_lines, any(item.fully_returned for item in goods)
-    )
+    names_returns = any(item.fully_returned for item in goods)
+    return Items(tuple(goods), tuple(discounts), own.shipping, own.tax_lines, names_returns)
+
+
+def shown_quantity(quantity: Decimal) -> Decimal:
+    """A quantity as lines show it: four decimals at most, halves away from zero."""
+    return quantity if quantity == quantity.to_integral_value() else quantity.quantize(_SHOWN, ROUND_HALF_UP)
 
 
 def extended_minor(amount: int, quantity: Decimal) -> int:

@@ -20,7 +20,7 @@ class Line:
     """A sale line, or a refund line with everything negative but the unit price.
 
     net: quantity times unit price, minor units, without tax and discount. discounts, taxes: (name or component,
-    minor units). unit_price: major units.
+    minor units). unit_price: major units. refund_id: of a refund line, the refund it was made for.
     """
 
     id: str
@@ -32,6 +32,7 @@ class Line:
     taxes: list[tuple[TaxComponentRef, int]] = field(default_factory=list)
     tax_percentage: Decimal = Decimal(0)
     product: Ref | None = None
+    refund_id: str | None = None
 
     @property
     def discount(self) -> int:

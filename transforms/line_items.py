@@ -10,6 +10,9 @@ A difference that no reading explains becomes the line ``unreconciled``: quantit
 it lowers the order, price 0 and the difference as an allocation, because a quantity below zero marks a refund. An
 order without any lines is one line for its amount, under the order's id.
 
+What would be below zero otherwise (tax inside a price that is more than the price, an amount below zero) is a price of
+0 and an allocation ``Adjustment``. It is never without an issue (``transforms.agreement``).
+
 A line's price is without tax. Where that takes more than four decimals, the line is split in two whose prices are
 whole: 3 for 10.01 stay one line, 1001 for 10.00 become two.
 """
@@ -22,9 +25,11 @@ from schemas.money import shortest, to_decimal
 from transforms.allocation import shares
 from transforms.items import Goods, line_ids
 from transforms.ledger import Fee, Line, effective_rate, unit_price
+from transforms.service_charges import surcharge
 from transforms.totals import Reading
 
 UNRECONCILED = "unreconciled"
+ADJUSTMENT = "Adjustment"
 _RATE_SCALE = 10_000_000  # a rate is a fraction times this
 
 
@@ -36,6 +41,7 @@ def sale_lines(
     lines: list[Line] = []
     origin: dict[str, Goods] = {}
     fees = [Fee(name, "Shipping", amount, "Shipping") for name, amount in items.shipping]
+    fees += [surcharge(name, amount) for name, amount in items.service_charges]
     if not items.has_lines:
         net = reading.goods - reading.tax
         return [_one_line(order_id, net, reading.tax, exponent)], fees, origin
@@ -163,7 +169,7 @@ def _nothing_below_zero(
     exponent: int,
 ) -> Line:
     if net < 0:
-        discounts, net = [*discounts, ("Adjustment", -net)], 0
+        discounts, net = [*discounts, (ADJUSTMENT, -net)], 0
     price = to_decimal(net, exponent)
     return Line(
         line_id,
@@ -193,7 +199,7 @@ def _component_shares(item: Goods, tax: int) -> list[tuple[TaxComponentRef, int]
 
 def _one_line(line_id: str, net: int, tax: int, exponent: int) -> Line:
     if net < 0:
-        return Line(line_id, Decimal(1), Decimal(0), 0, tax, [("Adjustment", -net)])
+        return Line(line_id, Decimal(1), Decimal(0), 0, tax, [(ADJUSTMENT, -net)])
     return Line(line_id, Decimal(1), to_decimal(net, exponent), net, tax, [], [], effective_rate(tax, net))
 
 

@@ -36,12 +36,12 @@ class Merchant:
 
 @dataclass(frozen=True, slots=True)
 class PlatformLine:
-    """One line item as Clover's platform v3 knows it. Amounts in minor units.
+    """One line item as Clover's platform v3 knows it. Amounts in minor units. id: None where v3 sends none.
 
     ``tax_rates`` as v3 sends them (rate = fraction x 10^7). ``unit_qty`` in thousandths or None.
     """
 
-    id: str
+    id: str | None
     name: str | None
     price: int
     item_id: str | None = None
@@ -53,14 +53,26 @@ class PlatformLine:
 
 
 @dataclass(frozen=True, slots=True)
+class PlatformPart:
+    """A discount or service charge of a whole order as platform v3 names it.
+
+    amount: positive minor units, None where only its rate is known. rate: percent times 10,000 of the goods.
+    """
+
+    name: str
+    amount: int | None
+    rate: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class OrderGroup:
     """Everything Clover says about one order.
 
     order: None for a charge that truly has no order. charges: every known charge of it, including
     ``past_charges``, each once. refunds: every known refund of those charges, each once.
-    platform_lines / platform_modified: platform v3's view, where the token may read it. is_deleted: Clover has the
-    order no more; ``order`` is what it last said of it. undated: (kind, id) of records without a usable time.
-    void_claims: (kind, id, order id) of records that this order or a charge of it claims and another order owns.
+    platform_…: platform v3's view, where the token may read it. is_deleted: Clover has the order no more; ``order`` is
+    what it last said of it. undated: (kind, id) of records without a usable time. void_claims: (kind, id, order id) of
+    records that this order or a charge of it claims and another order owns.
     """
 
     order: "Order | None"
@@ -68,6 +80,8 @@ class OrderGroup:
     refunds: "tuple[Refund, ...]" = ()
     platform_lines: tuple[PlatformLine, ...] = ()
     platform_modified: datetime | None = None
+    platform_discounts: tuple[PlatformPart, ...] = ()
+    platform_service_charges: tuple[PlatformPart, ...] = ()
     is_deleted: bool = False
     undated: frozenset[tuple[str, str]] = frozenset()
     void_claims: tuple[tuple[str, str, str | None], ...] = ()
@@ -112,6 +126,7 @@ class MappedOrder:
     held_back: None when published, else one of the codes in ``transforms.publication``.
     open_reason: why the order must be polled again, None when it is settled.
     created_local_date: the merchant's day of the sale. refund_local_dates: refund id -> merchant's day.
+    line_refunds: id of a refund line -> id of the refund it was made for.
     """
 
     order_id: str
@@ -121,6 +136,7 @@ class MappedOrder:
     observed: bool
     created_local_date: date | None
     refund_local_dates: Mapping[str, date] = field(default_factory=dict)
+    line_refunds: Mapping[str, str] = field(default_factory=dict)
     issues: tuple[Issue, ...] = ()
     held_back: str | None = None
     open_reason: str | None = None

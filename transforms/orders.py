@@ -27,12 +27,13 @@ from schemas.commerce import (
 from schemas.iso import alpha_3
 from schemas.money import UNKNOWN_CURRENCY, to_decimal
 from schemas.times import from_ms, to_the_millisecond
-from transforms.agreement import check
+from transforms.agreement import check, unpaid_claim
 from transforms.bookkeeping import Books, books_of
 from transforms.canonical import content_hash
 from transforms.customers import customer_ref
 from transforms.dates import local_day, newest, observed_date
 from transforms.evidence import remarks, with_usable_times
+from transforms.labels import label_issues
 from transforms.ledger import Line
 from transforms.model import Issue, MappedOrder, Merchant, OrderGroup, PreviousVersion, Severity
 from transforms.money_moved import Taken, charges_taken, of_order, refunds_of
@@ -73,7 +74,7 @@ def map_order(
             order_id,
         )
         moment = _moment(group, previous, run_start)
-        return MappedOrder(order_id, None, "", moment, False, None, {}, (issue,), HeldBack.UNREADABLE, None)
+        return _held(order_id, moment, HeldBack.UNREADABLE, None, (issue,))
 
 
 def order_id_of(group: OrderGroup) -> str:
@@ -117,7 +118,8 @@ def _map(
     if reason is not None:
         refunds = refunds_of(group, taken, currency)
         poll = open_reason(group, taken, refunds, part_paid=False)
-        return MappedOrder(order_id, None, "", moment, False, None, {}, (), reason, poll)
+        issues = [*unpaid_claim(group, order_id, taken), *label_issues(group, order_id)]
+        return _held(order_id, moment, reason, poll, tuple(issues))
 
     books = books_of(group, order_id, currency, taken, paid)
     codat = _order(group, order_id, merchant, currency, taken, books, moment, unique_reference)
@@ -132,7 +134,11 @@ def _map(
         moment = observed_date(previous.source_modified_date, run_start)
         codat = Order.built(**{**codat.__dict__, "source_modified_date": moment})
         fingerprint = content_hash(codat)
-    issues = [*check(codat, group, books.facts), *remarks(group, order_id, books.facts.money)]
+    issues = [
+        *check(codat, group, books.facts),
+        *label_issues(group, order_id),
+        *remarks(group, order_id, books.facts.money),
+    ]
     part_paid = bool(paid) and books.facts.owed > books.facts.collected and not books.facts.foreign
     return MappedOrder(
         order_id=order_id,
@@ -144,9 +150,26 @@ def _map(
         refund_local_dates={
             one.id: local_day(from_ms(one.created_ms), merchant.timezone) for one in books.refunds
         },
+        line_refunds={line.id: line.refund_id for line in books.lines if line.refund_id is not None},
         issues=tuple(issues),
         held_back=None,
         open_reason=open_reason(group, taken, books.refunds, part_paid),
+    )
+
+
+def _held(
+    order_id: str, moment: datetime, reason: HeldBack, poll: str | None, issues: tuple[Issue, ...]
+) -> MappedOrder:
+    return MappedOrder(
+        order_id=order_id,
+        order=None,
+        content_hash="",
+        source_modified_date=moment,
+        observed=False,
+        created_local_date=None,
+        issues=issues,
+        held_back=reason,
+        open_reason=poll,
     )
 
 

@@ -18,7 +18,7 @@ from pydantic import ValidationError
 
 from schemas.clover import Charge, Order, Refund
 from schemas.loose import LooseModel, rows
-from transforms.model import Issue, OrderGroup, PlatformLine, Severity
+from transforms.model import Issue, OrderGroup, Severity
 
 Row = Mapping[str, Any]
 _Model = TypeVar("_Model", bound=LooseModel)
@@ -57,38 +57,6 @@ def parse_group(
         refunds=tuple(refund for refund in parsed_refunds if refund is not None),
     )
     return group, issues
-
-
-def platform_line(row: Row) -> PlatformLine | None:
-    """A line item of Clover's platform v3 (docs.clover.com, Working with orders); None when it cannot be used."""
-    try:
-        price = _int(row.get("price"))
-        if not row.get("id") or price is None:
-            return None
-        item = row.get("item")
-        unit_quantity = _int(row.get("unitQty"))
-        return PlatformLine(
-            id=str(row["id"]),
-            name=str(row["name"]) if row.get("name") else None,
-            price=price,
-            item_id=str(item["id"]) if isinstance(item, Mapping) and item.get("id") else None,
-            unit_qty=unit_quantity or None,
-            modifications=sum(_int(member.get("amount")) or 0 for member in _dicts(row.get("modifications"))),
-            refunded=row.get("refunded") is True,
-            tax_rates=tuple(_dicts(row.get("taxRates"))),
-            discounts=tuple(_dicts(row.get("discounts"))),
-        )
-    except (AttributeError, TypeError, ValueError):
-        return None
-
-
-def _dicts(value: object) -> list[Row]:
-    found = rows(value)
-    return [member for member in found if isinstance(member, Mapping)] if isinstance(found, list) else []
-
-
-def _int(value: object) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 def _read(model: type[_Model], row: object, kind: str, order_id: str, issues: list[Issue]) -> _Model | None:

@@ -4,10 +4,10 @@
 """
 
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
 from typing import Any
 
 from schemas.commerce import AddressType, Customer
+from schemas.times import from_ms
 from transforms.customers import address, words
 
 
@@ -21,7 +21,7 @@ def platform_customer(row: Mapping[str, Any]) -> Customer:
         email_address=_first(row, "emailAddresses", "emailAddress"),
         phone=_first(row, "phoneNumbers", "phoneNumber"),
         addresses=[place for place in places if place is not None],
-        created_date=datetime.fromtimestamp(since // 1000, tz=UTC) if type(since) is int else None,
+        created_date=from_ms(since) if type(since) is int else None,
     )
 
 

@@ -1,7 +1,8 @@
 """Which orders are published: those for which money moved, at least one payment that is or was ``Paid``.
 
-A captured charge that was voided since was ``Paid``. The rest is kept raw, held back with a reason and, where it may
-still be paid, looked at again.
+A captured charge that was voided since was ``Paid``. A charge of 0.00 (a card on file that was verified) is no sale,
+with or without the order that Clover makes for a charge that has none; an order whose items come to 0.00 is one. The
+rest is kept raw, held back with a reason and, where it may still be paid, looked at again.
 """
 
 from collections.abc import Sequence
@@ -27,6 +28,7 @@ class HeldBack(StrEnum):
     CANCELED = "canceled"  # given up without money
     UNKNOWN_STATUS = "unknown_status"  # a status of Clover that nobody knows
     DELETED = "deleted"  # Clover has it no more, and no money that was taken for it
+    NO_MONEY = "no_money"  # a card was verified with 0.00: no sale
     UNREADABLE = "unreadable"  # a record without which the order cannot be told
 
 
@@ -45,7 +47,8 @@ def held_back(order: Order | None, taken: Sequence[Taken]) -> HeldBack | None:
     """Why an order is held back, None when money moved for it."""
     found = {one.status for one in taken}
     if PaymentStatus.PAID in found or any(one.was_paid for one in taken):
-        return None
+        is_sale = order is not None and (order.amount or order.items)
+        return None if is_sale or any(one.money for one in taken) else HeldBack.NO_MONEY
     status = "" if order is None else (order.status or "").lower()
     if PaymentStatus.PENDING in found:
         return HeldBack.PENDING

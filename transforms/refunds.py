@@ -1,5 +1,10 @@
 """Refund lines: which goods, service charges and tips a refund gave back.
 
+What of a refund is tip is decided by its charge: a charge gives back its goods first, and what a refund holds beyond
+them is that charge's surcharge or tip, at most what is left of either. So a charge of a split payment that is
+refunded whole gives back its own tip, and never goods that another charge paid for. A refund that names no charge
+draws on the tips of all.
+
 Refunds are taken in time order against what is left of the sale. For each, the first that fits:
 
 1. exactly the money collected beyond what was owed: ``Refund of Overpayment``;
@@ -32,11 +37,24 @@ from transforms.sold import SoldLine, choices, paid_for, parts_of, price_of, pro
 
 @dataclass(frozen=True, slots=True)
 class GivenBack:
-    """A refund that counts. amount: minor units, positive, without surcharges; surcharges: (name, minor units)."""
+    """A refund that counts. amount: minor units, positive, without surcharges; surcharges: (name, minor units).
+
+    charge_id: whose money it is; None where nobody says.
+    """
 
     id: str
     amount: int
     surcharges: tuple[tuple[str, int], ...] = ()
+    charge_id: str | None = None
+
+
+@dataclass(slots=True)
+class ChargeLeft:
+    """What of a charge was not given back yet, minor units: what paid for goods, its tip, its surcharges."""
+
+    goods: int
+    tip: int
+    surcharge: int
 
 
 @dataclass(slots=True)
@@ -62,7 +80,7 @@ class Returns:
     shipping: list[FeeLeft] = field(default_factory=list)
     surcharges: list[FeeLeft] = field(default_factory=list)
     overpaid: int = 0
-    tip: int = 0
+    charges: dict[str, ChargeLeft] = field(default_factory=dict)
     goods: int = 0
     tax: int = 0
     lines: list[Line] = field(default_factory=list)
@@ -70,6 +88,7 @@ class Returns:
     beyond: int = 0
     tip_returned: int = 0
     _unallocated: bool = False
+    _fee_returned: int = 0
     _ids: set[str] = field(default_factory=set)
 
     def sell(
@@ -95,39 +114,74 @@ class Returns:
         self.goods += goods
         self.tax += tax
 
+    @property
+    def tip(self) -> int:
+        """The tips not given back yet, of all charges."""
+        return sum(charge.tip for charge in self.charges.values())
+
     def give_back(self, refund: GivenBack) -> None:
         """Work through one refund: the goods, then the surcharges it names."""
+        lines, tip = len(self.lines), self.tip_returned
+        charge = self.charges.get(refund.charge_id or "")
+        if charge is not None:
+            charge.surcharge = max(charge.surcharge - sum(amount for _, amount in refund.surcharges), 0)
         if refund.amount > 0:
             self._give_back(refund, refund.amount)
+            if charge is not None:
+                charge.goods -= refund.amount - (self.tip_returned - tip) - self._fee_returned
         for name, amount in refund.surcharges:
             self._surcharge(refund, name, amount)
+        for line in self.lines[lines:]:
+            line.refund_id = refund.id
 
     def _give_back(self, refund: GivenBack, amount: int) -> None:
+        self._fee_returned = 0
         if self.overpaid and amount == self.overpaid:
             self._overpayment(refund, amount)
             return
         left = max(self.goods, 0)
         surcharge = 0 if refund.surcharges else sum(fee.total for fee in self.surcharges)
-        for extra_tip, extra_fee, extra_over in _extras(self.tip, surcharge, self.overpaid):
+        least_tip, least_fee = self._beyond_its_goods(refund, amount, surcharge)
+        charge = self.charges.get(refund.charge_id or "")
+        # Only a whole tip or surcharge tells that all goods went back; part of one may be a coincidence.
+        tips = (0, charge.tip if charge is not None else 0, self.tip)
+        fees = (0, min(charge.surcharge, surcharge) if charge is not None else 0, surcharge)
+        for extra_tip, extra_fee, extra_over in _extras(tips, fees, self.overpaid):
+            if extra_tip < least_tip or extra_fee < least_fee:
+                continue
             if left and amount == left + extra_tip + extra_fee + extra_over:
                 self._everything(refund)
                 self._extras_back(refund, extra_tip, extra_fee, extra_over)
                 return
-        if self._known_items(refund, amount):
+        if self._known_items(refund, amount, least_tip, least_fee):
             return
-        over = min(self.overpaid, amount)
+        over = min(self.overpaid, amount - least_tip - least_fee)
         if over:
             self._overpayment(refund, over)
             amount -= over
-        if amount < left:
-            self._amount(refund, amount)
+        if amount - least_tip - least_fee < left:
+            if amount - least_tip - least_fee:
+                self._amount(refund, amount - least_tip - least_fee)
+            self._extras_back(refund, least_tip, least_fee, 0)
         elif amount:
             if left:
                 self._everything(refund)
-            self._excess(refund, amount - left, surcharge)
+            self._excess(refund, amount - left, surcharge, least_fee)
 
-    def _excess(self, refund: GivenBack, excess: int, surcharge: int) -> None:
-        tip = min(excess, self.tip)
+    def _beyond_its_goods(self, refund: GivenBack, amount: int, surcharge: int) -> tuple[int, int]:
+        """(tip, surcharge) that a refund holds beyond what its charge took for goods."""
+        charge = self.charges.get(refund.charge_id or "")
+        if charge is None:
+            return 0, 0
+        beyond = max(amount - max(charge.goods, 0), 0)
+        fee = min(charge.surcharge, surcharge)
+        if beyond == fee:
+            return 0, fee
+        tip = min(beyond, charge.tip)
+        return tip, min(beyond - tip, fee)
+
+    def _excess(self, refund: GivenBack, excess: int, surcharge: int, least_fee: int = 0) -> None:
+        tip = min(excess - least_fee, self.tip)
         fee = min(excess - tip, surcharge)
         self._extras_back(refund, tip, fee, 0)
         rest = excess - tip - fee
@@ -136,15 +190,24 @@ class Returns:
             self.lines.append(self._amount_line(f"refund_{refund.id}", refund, rest, 0))
 
     def _extras_back(self, refund: GivenBack, tip: int, fee: int, over: int) -> None:
-        self.tip -= tip
-        self.tip_returned += tip
+        self._tip_back(refund, tip)
         for left in self.surcharges:
             part = min(left.total, fee)
             if part:
                 self._surcharge(refund, left.fee.label, part)
+                self._fee_returned += part
                 fee -= part
         if over:
             self._overpayment(refund, over)
+
+    def _tip_back(self, refund: GivenBack, tip: int) -> None:
+        """The tip of the refund's charge, then those of the others, the latest first."""
+        self.tip_returned += tip
+        own = self.charges.get(refund.charge_id or "")
+        for charge in ([] if own is None else [own]) + list(reversed(self.charges.values())):
+            part = min(charge.tip, tip)
+            charge.tip -= part
+            tip -= part
 
     def _surcharge(self, refund: GivenBack, name: str, amount: int) -> None:
         if amount <= 0:
@@ -211,22 +274,23 @@ class Returns:
 
     # Items that Clover says were returned ------------------------------------------------------------------
 
-    def _known_items(self, refund: GivenBack, amount: int) -> bool:
+    def _known_items(self, refund: GivenBack, amount: int, least_tip: int, least_fee: int) -> bool:
         known = [sold for sold in self.sold if sold.returned > 0 and sold.total > 0]
         if not known:
             return False
-        found = self._made_up_of(known, amount)
+        # Clover adds the order's whole tip to the first item that is returned, whichever charge pays it back.
+        found = self._made_up_of(known, amount - least_fee, self.tip)
         if found is None:
             return False
         parts, beyond = found
-        if sum(total for _, total in parts) > self.goods:
+        if sum(total for _, total in parts) > self.goods or beyond < least_tip:
             return False
         for sold, total in parts:
             sold.returned = 0 if total >= paid_for(sold) or total >= price_of(sold) else sold.returned - total
             self._reverse_part(refund, sold, total)
             self.goods -= total
         tip = min(beyond, self.tip)
-        self._extras_back(refund, tip, 0, 0)
+        self._extras_back(refund, tip, least_fee, 0)
         rest = beyond - tip
         over = min(self.overpaid, rest)
         if over:
@@ -239,17 +303,17 @@ class Returns:
         return True
 
     def _made_up_of(
-        self, known: list[SoldLine], amount: int
+        self, known: list[SoldLine], amount: int, tip: int
     ) -> tuple[list[tuple[SoldLine, int]], int] | None:
         """The returned items behind a refund with the total given back of each, and what the refund holds beyond."""
         for chosen in choices(known):
             for total_of in (paid_for, price_of):
                 whole = sum(total_of(sold) for sold in chosen)
-                if amount == whole or (self.tip and amount == whole + self.tip):
+                if amount == whole or (tip and amount == whole + tip):
                     return [(sold, total_of(sold)) for sold in chosen], amount - whole
         for total_of in (paid_for, price_of):
             whole = sum(total_of(sold) for sold in known)
-            if whole < amount <= whole + self.tip:
+            if whole < amount <= whole + tip:
                 return [(sold, total_of(sold)) for sold in known], amount - whole
         if len(known) == 1 and amount < paid_for(known[0]):
             return [(known[0], amount)], 0
@@ -317,8 +381,12 @@ class Returns:
         ]
 
 
-def _extras(tip: int, surcharge: int, over: int) -> Iterator[tuple[int, int, int]]:
+def _extras(tips: Iterable[int], fees: Iterable[int], over: int) -> Iterator[tuple[int, int, int]]:
+    """What a refund of all that is left may hold beside the goods: (tip, surcharge, overpayment).
+
+    tips, fees: none, that of its charge, and those of all.
+    """
     for extra_over in dict.fromkeys((0, over)):
-        for extra_fee in dict.fromkeys((0, surcharge)):
-            for extra_tip in dict.fromkeys((0, tip)):
+        for extra_fee in dict.fromkeys(fees):
+            for extra_tip in dict.fromkeys(tips):
                 yield extra_tip, extra_fee, extra_over

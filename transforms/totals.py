@@ -17,8 +17,13 @@ the rates of its lines come to. Where nothing adds up, the amount is the truth (
 exactly that was collected), and the difference becomes a line of its own. An order without an amount comes to what
 its lines say; one without lines comes to its amount.
 
-Line items of Clover's platform take the place of the Ecommerce ones when those do not add up (equal lines arrive
-collapsed, without quantity), or when they tell which goods came back.
+What Clover's platform knows (``transforms.items.platform_items``) takes the place of the Ecommerce items when those do
+not add up (equal lines arrive collapsed, without quantity; a discount of the whole order is not among them), or when it
+tells which goods came back.
+
+A tax is no reading where it is more than the order: an amount never holds more tax than it comes to, and tax beside it
+that is more than the amount must have been collected. Such a tax is left out and reported by ``tax_conflict``; nothing
+is booked as a discount to make room for it.
 """
 
 from collections.abc import Iterator, Sequence
@@ -34,7 +39,8 @@ class Reading:
 
     goods: what one sale of everything comes to: tax and shipping in, discounts off, no tip, no surcharge.
     line_totals: amounts of items are line totals. tax_inside: prices contain the tax. difference: goods less what
-    the parts come to; 0 when they reconcile. tax_conflict: ``tax_amount`` less tax lines, where both are given.
+    the parts come to; 0 when they reconcile. tax_conflict: ``tax_amount`` less tax lines, where both are given; where
+    a tax is more than the order, that tax. tax_refused: whether the latter is the case.
     """
 
     items: Items
@@ -45,44 +51,49 @@ class Reading:
     difference: int = 0
     tip: int = 0
     tax_conflict: int = 0
+    tax_refused: bool = False
 
 
 def read_totals(
-    order: Order, charges: Sequence[Charge], items: Items, platform: Items | None, collected: int
+    order: Order, charges: Sequence[Charge], items: Items, platform: Sequence[Items], collected: int
 ) -> Reading:
-    """The reading of an order. charges: those that took money in its currency; collected: the sum of their amounts."""
-    taxes, conflict = _tax_candidates(order, charges, items)
+    """The reading of an order.
+
+    charges: those that took money in its currency; collected: the sum of their amounts. platform: what the platform
+    makes of the items, the likeliest first.
+    """
     tip = order.tip_amount or sum(charge.tip_amount or 0 for charge in charges)
     surcharge = order.surcharge_amount or sum(c.amount for c in order.additional_charges)
     surcharge = surcharge or sum(c.amount for charge in charges for c in charge.additional_charges)
-    sources = [items] if platform is None else [items, platform]
-    if platform is not None and platform.names_returns:
-        sources.reverse()
+    extras = (0, tip, surcharge, tip + surcharge)
+    sources = [items, *platform]
+    if platform and platform[0].names_returns:
+        sources = [*platform, items]
     amount = order.amount
+    first, conflict, refused = _tax_candidates(order, charges, items, collected, extras)
     if amount is None:
         unit = items.value(line_totals=False) + items.pseudo
         if not items.goods and not items.shipping:
-            return Reading(
-                items, collected, min(taxes[0], collected), tax_inside=True, tip=tip, tax_conflict=conflict
-            )
-        return Reading(items, unit + taxes[0], taxes[0], tip=tip, tax_conflict=conflict)
-    if not items.has_lines and (platform is None or not platform.has_lines):
+            tax = min(first[0], collected)
+            return Reading(items, collected, tax, False, True, 0, tip, conflict, refused)
+        return Reading(items, unit + first[0], first[0], False, False, 0, tip, conflict, refused)
+    if not items.has_lines and not any(source.has_lines for source in platform):
         # Clover makes such an order for every stand-alone charge. Charges count tax inside.
-        return Reading(
-            items, amount, min(taxes[0], max(amount, 0)), tax_inside=True, tip=tip, tax_conflict=conflict
-        )
+        if first[0] > max(amount, 0):
+            return Reading(items, amount, 0, False, True, 0, tip, first[0], True)
+        tax = first[0]
+        return Reading(items, amount, tax, False, True, 0, tip, conflict, refused)
     for source in sources:
+        taxes = first if source is items else _tax_candidates(order, charges, source, collected, extras)[0]
         for tax in taxes:
-            for extra in dict.fromkeys((0, tip, surcharge, tip + surcharge)):
-                found = _matching(
-                    source, amount - extra, tax, collected, (0, tip, surcharge, tip + surcharge)
-                )
+            for extra in dict.fromkeys(extras):
+                found = _matching(source, amount - extra, tax, collected, extras)
                 if found is not None:
                     line_totals, inside, goods = found
-                    return Reading(source, goods, tax, line_totals, inside, tip=tip, tax_conflict=conflict)
-    goods = _by_the_money(amount, taxes[0], tip, collected)
-    parts = items.value(line_totals=False) + items.pseudo + taxes[0]
-    return Reading(items, goods, taxes[0], difference=goods - parts, tip=tip, tax_conflict=conflict)
+                    return Reading(source, goods, tax, line_totals, inside, 0, tip, conflict, refused)
+    goods = _by_the_money(amount, first[0], tip, collected)
+    parts = items.value(line_totals=False) + items.pseudo + first[0]
+    return Reading(items, goods, first[0], False, False, goods - parts, tip, conflict, refused)
 
 
 def _by_the_money(amount: int, tax: int, tip: int, collected: int) -> int:
@@ -120,16 +131,32 @@ def _collected_as(collected: int, goods: int, extras: tuple[int, ...]) -> bool:
     return any(collected == goods + extra for extra in extras) or collected % goods == 0
 
 
-def _tax_candidates(order: Order, charges: Sequence[Charge], items: Items) -> tuple[list[int], int]:
-    """Taxes to try, the likeliest first, and what ``tax_amount`` says beyond the tax lines."""
+def _tax_candidates(
+    order: Order, charges: Sequence[Charge], items: Items, collected: int, extras: tuple[int, ...]
+) -> tuple[list[int], int, bool]:
+    """Taxes to try, the likeliest first; what does not agree about them; whether one was more than the order."""
     if items.tax_lines is not None:
         named = order.tax_amount
         if named is None or named == items.tax_lines:
-            return [items.tax_lines], 0
-        return [items.tax_lines, named], named - items.tax_lines
-    if order.tax_amount is not None:
-        return [order.tax_amount], 0
-    return list(_unnamed_tax(charges, items)), 0
+            taxes, conflict = [items.tax_lines], 0
+        else:
+            taxes, conflict = [items.tax_lines, named], named - items.tax_lines
+    elif order.tax_amount is not None:
+        taxes, conflict = [order.tax_amount], 0
+    else:
+        taxes, conflict = list(_unnamed_tax(charges, items)), 0
+    kept = [tax for tax in taxes if _may_be_tax(tax, order.amount, items, collected, extras)]
+    if kept:
+        return kept, conflict, False
+    return [0], taxes[0], True
+
+
+def _may_be_tax(tax: int, amount: int | None, items: Items, collected: int, extras: tuple[int, ...]) -> bool:
+    """Whether an order of that amount can hold the tax, or was paid with the tax beside the amount."""
+    base = max(amount, 0) if amount is not None else items.value(line_totals=False) + items.pseudo
+    if amount is None and not items.goods and not items.shipping:
+        base = collected
+    return tax <= base or (amount is not None and _collected_as(collected, amount + tax, extras))
 
 
 def _unnamed_tax(charges: Sequence[Charge], items: Items) -> Iterator[int]:

@@ -12,7 +12,7 @@ from transforms.model import OrderGroup
 _KNOWN_WORDS = {
     ("order", "status"): "created paid fulfilled fulfiled returned refunded canceled cancelled voided",
     ("charge", "status"): "succeeded pending failed canceled cancelled voided",
-    ("refund", "status"): "succeeded pending failed canceled cancelled voided",
+    ("refund", "status"): "succeeded returned pending failed canceled cancelled voided",
     ("item", "type"): "sku tax shipping discount",
     ("charge", "payment_method_details"): "card ach paypal giftcard gift_card cash custom",
     ("charge", "ecomind"): "ecom moto retail",

@@ -1,6 +1,6 @@
 """Events that give money back, and that take the giving back back: refunds, item returns, voids."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Literal
 
 from connector.sandbox.model import Charge, Item, Moment, Order, Refund, RefundState
@@ -28,7 +28,8 @@ class Returning(Selling):
     ) -> str:
         """Gives money back and gives the refund's id (the first, where split tenders need several).
 
-        Without ``amount`` and ``items``: all that is left, tip inside. amount: tip inside, no lines named.
+        Without ``amount`` and ``items``: all that is left, tip inside. amount: tip inside, no lines named; what it
+        holds beyond the goods of its charge is the tip of that charge.
         items: positions of lines, or (position, units), returned whole with their share of discount and
         tax; as Clover does, the first such return gives the whole tip back too unless ``tip_back`` says
         how much. Raises ValueError where more would be given back than was taken.
@@ -47,7 +48,8 @@ class Returning(Selling):
             else:
                 total = room if amount is None else amount
                 left = sum(self.books.balance(page, account) for account in _GOODS_SIDE)
-                tip = min(kept_tip, max(0, total - left)) if tip_back is None else tip_back
+                beyond = sum(_beyond_goods(charge, part) for charge, part in _parted(charges, total))
+                tip = min(kept_tip, max(beyond, total - left)) if tip_back is None else tip_back
             if not 0 < total <= room:
                 raise ValueError(f"Cannot refund {total}: {room} is left to give back.")
             if status != "succeeded" and total > charges[0].refundable:
@@ -146,10 +148,10 @@ class Returning(Selling):
         lines: Lines,
     ) -> list[Refund]:
         refunds: list[Refund] = []
-        for charge in charges:
-            amount = min(total, charge.refundable)
-            if not amount:
-                continue
+        parted = list(_parted(charges, total))
+        own = [0 if lines else _beyond_goods(charge, amount) for charge, amount in parted]
+        spare = max(tip - sum(own), 0)
+        for (charge, amount), least in zip(parted, own, strict=True):
             second = at_ms // 1000 * 1000
             given = sum(refund.surcharge for refund in charge.refunds if refund.counts)
             last = amount == charge.refundable
@@ -160,7 +162,7 @@ class Returning(Selling):
                 modified=second,
                 charge=charge,
                 amount=amount,
-                tip=min(tip, amount),
+                tip=min(tip, least + spare, amount),
                 surcharge=charge.surcharge - given
                 if last
                 else half_up(charge.surcharge * amount, charge.captured + charge.tip),
@@ -172,8 +174,8 @@ class Returning(Selling):
             self.refunds.add(refund)
             self._touch(at_ms, charge.order, charge)
             refunds.append(refund)
-            total -= amount
             tip -= refund.tip
+            spare -= refund.tip - min(least, refund.tip)
         return refunds
 
     def _give_back(self, at_ms: int, refunds: list[Refund]) -> None:
@@ -258,3 +260,20 @@ def _line_parts(item: Item, units: int) -> tuple[int, int, int]:
 def _line_money(item: Item, units: int) -> int:
     value, discount, tax = _line_parts(item, units)
     return value - discount + tax
+
+
+def _parted(charges: list[Charge], total: int) -> Iterator[tuple[Charge, int]]:
+    """Which charges give back how much of a total, the first as much as they can."""
+    for charge in charges:
+        part = min(total, charge.refundable)
+        if part:
+            yield charge, part
+        total -= part
+
+
+def _beyond_goods(charge: Charge, amount: int) -> int:
+    """What of a refund of a charge is more than its goods that are left: its tip."""
+    counted = [refund for refund in charge.refunds if refund.counts]
+    goods = charge.captured - sum(refund.amount - refund.tip for refund in counted)
+    tip = charge.tip - sum(refund.tip for refund in counted)
+    return max(0, min(tip, amount - max(goods, 0)))

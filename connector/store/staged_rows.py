@@ -71,7 +71,8 @@ def fill_orders(connection: duckdb.DuckDBPyConnection, *, timezone: str, loaded_
           service_charges_amount =
             coalesce(list_sum([s.total_amount for s in service_charges]), 0)::DECIMAL(18,4),
           paid_amount =
-            coalesce(list_sum([p.amount for p in payments if p.status = 'Paid']), 0)::DECIMAL(18,4)
+            coalesce(list_sum([p.amount for p in payments if p.status = 'Paid'
+              AND coalesce(p.currency, currency, 'XXX') = coalesce(currency, 'XXX')]), 0)::DECIMAL(18,4)
         """,  # noqa: S608 - only our own column names are put in
         {"timezone": timezone, "loaded_at": loaded_at.replace(tzinfo=None), "stamp": stamp},
     )

@@ -7,7 +7,8 @@ A file holds definitions one after the other. Each begins with comment lines:
     -- grain: company_id, day, currency
     -- column orders: what it means, in which unit, with which sign
 
-and is followed by its ``CREATE``. A column that means the same everywhere is explained once, in
+and is followed by its ``CREATE``. ``{major_units(amount, currency)}`` stands for the SQL that makes minor units major,
+by the decimals of ``schemas.money``. A column that means the same everywhere is explained once, in
 ``views/columns.txt`` (``name: meaning``). A table macro begins with ``-- macro``. All of it becomes COMMENTs
 in the database.
 """
@@ -21,8 +22,13 @@ from pathlib import Path
 
 import duckdb
 
+from schemas.money import PLACES
+
 DIRECTORY = Path(__file__).parent / "views"
 _HEADER = re.compile(r"^-- (view|macro|grain|column)\s*([a-z_0-9]*)\s*: *(.*)$")
+
+
+_MAJOR_UNITS = re.compile(r"\{major_units\((\w+), (\w+)\)\}")
 
 
 @dataclass(slots=True)
@@ -43,7 +49,7 @@ def definitions() -> tuple[Definition, ...]:
     return tuple(
         definition
         for file in sorted(DIRECTORY.glob("*.sql"))
-        for definition in parse(file.read_text("utf-8"))
+        for definition in parse(_MAJOR_UNITS.sub(_major_units, file.read_text("utf-8")))
     )
 
 
@@ -86,6 +92,20 @@ def parse(text: str) -> Iterator[Definition]:
             last = ""
     if current:
         yield current
+
+
+def _major_units(call: re.Match[str]) -> str:
+    amount, currency = call.groups()
+    cases = (
+        f"WHEN {currency} IN ({', '.join(repr(code) for code in codes.split())}) THEN {_scaled(amount, places)}"
+        for places, codes in PLACES.items()
+    )
+    return f"(CASE {' '.join(cases)} ELSE {_scaled(amount, 2)} END)"
+
+
+def _scaled(amount: str, places: int) -> str:
+    # A factor with as many decimals keeps the product exact; division would make a double of it.
+    return f"{amount} * {10**-places:.{places}f}::DECIMAL({places + 1},{places})"
 
 
 def fingerprint() -> str:

@@ -19,11 +19,11 @@ from connector.progress import Progress
 from connector.sync.intake import Seen, stage_embedded_refunds, staged
 from connector.sync.lineage import digest
 from connector.sync.links import CHARGE, ORDER, REFUND, StoredLinks
-from connector.sync.platform_lines import needs_lines
 from connector.sync.records import Row, embedded
 from connector.sync.staging import StagedRecord, Staging
 from connector.sync.witness import Witness
 from schemas.times import to_ms
+from transforms.platform import needs_platform
 
 _BATCH = 500
 
@@ -181,7 +181,7 @@ class Completion:
         unexplained = [
             order_id
             for order_id, records in self.staging.records_of(batch).items()
-            if any(r.kind == ORDER and needs_lines(orjson.loads(r.payload)) for r in records)
+            if any(r.kind == ORDER and needs_platform(orjson.loads(r.payload)) for r in records)
         ]
         self.staging.add(self.witness.orders(unexplained))
 

@@ -14,7 +14,6 @@ import orjson
 
 from connector.sync.lineage import source_row
 from connector.sync.links import CHARGE, ORDER, REFUND
-from connector.sync.platform_lines import platform_view
 from connector.sync.rows import order_row
 from connector.sync.staging import PLATFORM, KeptRecord
 from schemas.commerce import PaymentMethod, Product, TaxComponent
@@ -24,6 +23,7 @@ from transforms.model import Issue, MappedOrder, Merchant, OrderGroup, PreviousV
 from transforms.orders import map_order
 from transforms.parsing import parse_group
 from transforms.payment_methods import payment_methods_of
+from transforms.platform import with_platform
 from transforms.products import products_of
 from transforms.tax_components import tax_components_of
 from transforms.vocabulary import unknown_words
@@ -187,9 +187,7 @@ def _map_one(raw: RawGroup, task: MappingTask, batch: MappedBatch) -> None:
             for issue in unreadable
         ]
         return
-    lines, modified = platform_view(next(iter(raw.of(PLATFORM)), None))
-    if lines or modified:
-        group = replace(group, platform_lines=lines, platform_modified=modified)
+    group = with_platform(group, next(iter(raw.of(PLATFORM)), None))
     claims = tuple((kind, record_id, home) for record_id, (kind, home) in sorted(void_claims.items()))
     group = replace(group, is_deleted=is_deleted, undated=raw.undated, void_claims=claims)
     batch.unknown_words.update(unknown_words(group))

@@ -36,7 +36,7 @@ def order_row(company_id: str, connection_id: str, mapped: MappedOrder, doc: str
         "location_name": order.location_ref.name if order.location_ref else None,
         "customer_id": order.customer_ref.id if order.customer_ref else None,
         "customer_name": order.customer_ref.name if order.customer_ref else None,
-        "order_line_items": [_line(line) for line in order.order_line_items or ()],
+        "order_line_items": [_line(line, mapped) for line in order.order_line_items or ()],
         "payments": [_payment(payment, mapped) for payment in order.payments or ()],
         "service_charges": [_service_charge(charge) for charge in order.service_charges or ()],
         "doc": doc,
@@ -48,7 +48,9 @@ def money(amount: Decimal | None) -> str | None:
     return None if amount is None else format(amount, "f")
 
 
-def _line(line: OrderLineItem) -> Mapping[str, Any]:
+def _line(line: OrderLineItem, mapped: MappedOrder) -> Mapping[str, Any]:
+    refund_id = mapped.line_refunds.get(line.id)
+    refunded = mapped.refund_local_dates.get(refund_id) if refund_id is not None else None
     return {
         "id": line.id,
         "quantity": money(line.quantity),
@@ -60,6 +62,8 @@ def _line(line: OrderLineItem) -> Mapping[str, Any]:
         "product_name": line.product_ref.name if line.product_ref else None,
         "variant_id": line.product_variant_ref.id if line.product_variant_ref else None,
         "variant_name": line.product_variant_ref.name if line.product_variant_ref else None,
+        "refund_id": refund_id,
+        "refund_local_date": refunded.isoformat() if refunded else None,
         "discount_allocations": [
             {"name": share.name, "total_amount": money(share.total_amount)}
             for share in line.discount_allocations or ()

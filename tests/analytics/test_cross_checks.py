@@ -114,6 +114,10 @@ def test_money_by_day_by_type_and_by_order_come_to_the_same(same):
         "SELECT company_id, currency, sum(money_received) FROM monthly_sales GROUP BY ALL",
     )
     same(
+        "SELECT company_id, month, currency, net_amount FROM money_received WHERE currency = order_currency",
+        "SELECT company_id, month, currency, money_received FROM monthly_sales",
+    )
+    same(
         "SELECT company_id, currency, payment_type, sum(charges), sum(charged_amount), sum(refunds),"
         " sum(refunded_amount) FROM payments_by_day GROUP BY ALL",
         "SELECT company_id, currency, payment_type, charges, charged_amount, refunds, refunded_amount"

@@ -12,6 +12,7 @@ from schemas.commerce import Order, PaymentStatus
 from schemas.money import exponent
 from transforms.canonical import canonical_json, content_hash, document
 from transforms.invariants import check_order
+from transforms.line_items import ADJUSTMENT
 from transforms.model import MappedOrder, Merchant, Severity
 from transforms.orders import map_order
 from transforms.parsing import parse_group
@@ -154,3 +155,33 @@ def test_no_refund_beyond_what_was_captured_goes_unreported(shop: Shop, more: in
     assert "refund_bound" in {issue.code for issue in result.issues}
     assert result.order is not None
     assert check_order(result.order) == []
+
+
+@given(shops(most_refunds=0), st.integers(0, 400_000), st.integers(-20_000, 20_000))
+@settings(max_examples=150, deadline=None)
+def test_no_rest_is_booked_as_a_discount_without_an_issue(shop: Shop, tax: int, more: int) -> None:
+    """Whatever tax the order names, and however far its amount is from its items."""
+    shop.order["tax_amount"] = tax
+    shop.order["items"] = [item for item in shop.order["items"] if item.get("type") != "tax"]
+    shop.order["amount"] += more
+    shop.order.pop("amount_paid")
+    result = mapped(shop)
+    order = result.order
+    if order is None:
+        assert result.held_back == "no_money"
+        return
+    made_up = sum(
+        minor(share.total_amount, order)
+        for line in order.order_line_items
+        for share in line.discount_allocations
+        if share.name in (ADJUSTMENT, "Unreconciled")
+    )
+    named = [issue for issue in result.issues if issue.severity is not Severity.INFO]
+    if made_up:
+        assert "source_total" in {issue.code for issue in named}
+    amount = shop.order["amount"]
+    if tax > max(amount, 0):
+        taken = minor(order.total_tax_amount, order)
+        assert taken < tax or sum(charge["amount"] for charge in shop.charges) > amount
+        if taken == 0:
+            assert ("tax_once", tax) in {(issue.code, issue.difference_minor) for issue in named}

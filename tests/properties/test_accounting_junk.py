@@ -14,7 +14,8 @@ from transforms.customers import customers_of
 from transforms.invariants import check_order
 from transforms.model import Merchant, Severity
 from transforms.orders import map_order
-from transforms.parsing import parse_group, platform_line
+from transforms.parsing import parse_group
+from transforms.platform import needs_platform, platform_line, with_platform
 from transforms.products import products_of
 from transforms.tax_components import tax_components_of
 
@@ -120,3 +121,28 @@ def test_a_real_order_with_broken_members_is_answered(shop: Shop, data: st.DataO
 )
 def test_platform_junk_is_answered(row: dict[str, Any]) -> None:
     platform_line(row)
+
+
+@given(
+    shops(),
+    st.dictionaries(
+        st.sampled_from(["id", "lineItems", "discounts", "serviceCharge", "modifiedTime", "total"]),
+        json_values,
+    ),
+    st.lists(
+        st.dictionaries(
+            st.sampled_from(["id", "price", "unitQty", "taxRates", "discounts", "name"]), json_values
+        ),
+        max_size=3,
+    ),
+)
+@settings(max_examples=100, deadline=None)
+def test_a_platform_order_of_junk_is_answered(
+    shop: Shop, platform: dict[str, Any], lines: list[dict[str, Any]]
+) -> None:
+    group, _ = parse_group(shop.order, shop.charges, shop.refunds)
+    needs_platform(shop.order)
+    for record in (platform, {**platform, "lineItems": {"elements": lines}}):
+        result = map_order(with_platform(group, record), MERCHANT, previous=None, run_start=RUN_START)
+        assert result.order is not None
+        assert [issue for issue in check_order(result.order) if issue.code in INTERNAL] == []

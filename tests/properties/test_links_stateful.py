@@ -73,7 +73,9 @@ class MovingLinks(RuleBasedStateMachine):
         return data.draw(st.sampled_from([*sorted(self.rows[kind]), *also]))
 
     def captured(self):
-        return sorted(c for c, row in self.rows["charges"].items() if row["status"] == "succeeded" and row["captured"])
+        return sorted(
+            c for c, row in self.rows["charges"].items() if row["status"] == "succeeded" and row["captured"]
+        )
 
     # -- Clover
 
@@ -92,7 +94,12 @@ class MovingLinks(RuleBasedStateMachine):
     )
     def take(self, amount, how, currency, late, sparse, data):
         order = self.some(data, "orders", also=[None, "unknown"])
-        members = {"amount": amount, "currency": currency, "captured": how == "captured", "paid": how != "pending"}
+        members = {
+            "amount": amount,
+            "currency": currency,
+            "captured": how == "captured",
+            "paid": how != "pending",
+        }
         status = "pending" if how == "pending" else "succeeded"
         charge = self.new("charges", status=status, **members, **({} if order is None else {"order": order}))
         self.clover.unlisted |= {charge} if late else set()
@@ -117,7 +124,9 @@ class MovingLinks(RuleBasedStateMachine):
     @rule(data=st.data())
     def move_charge(self, data):
         """To another order, to one that Clover does not have, or to none."""
-        self.change("charges", self.some(data, "charges"), order=self.some(data, "orders", also=[None, "unknown"]))
+        self.change(
+            "charges", self.some(data, "charges"), order=self.some(data, "orders", also=[None, "unknown"])
+        )
 
     @precondition(lambda self: self.rows["charges"] and self.rows["orders"])
     @rule(latest=st.booleans(), as_object=st.booleans(), data=st.data())
@@ -202,7 +211,9 @@ class MovingLinks(RuleBasedStateMachine):
     def compared(self, bench):
         """What must be the same; of a deleted order the money only, for a first sync never saw its lines."""
         orders = {
-            order: (*totals[:3], self.payments(bench, order)) if order not in self.deleted else self.payments(bench, order)
+            order: (*totals[:3], self.payments(bench, order))
+            if order not in self.deleted
+            else self.payments(bench, order)
             for order, totals in bench.orders().items()
         }
         return {order: told for order, told in orders.items() if not self.is_doubtful(order)}
@@ -219,7 +230,9 @@ class MovingLinks(RuleBasedStateMachine):
         )
 
     def published(self):
-        rows = self.bench.rows("SELECT currency, sum(amount) FROM payments WHERE status = 'Paid' GROUP BY ALL")
+        rows = self.bench.rows(
+            "SELECT currency, sum(amount) FROM payments WHERE status = 'Paid' GROUP BY ALL"
+        )
         return Money(dict(rows))
 
     def held_back(self):
@@ -239,9 +252,15 @@ class MovingLinks(RuleBasedStateMachine):
             if charge["status"] == "succeeded" and (charge["captured"] or charge["id"] in paid):
                 money = money + Money({charge["currency"].upper(): Decimal(charge["amount"]) / 100})
         for refund in self.rows["refunds"].values():
-            if self.is_told("refunds", refund) and refund["status"] == "succeeded" and not refund.get("voided"):
+            if (
+                self.is_told("refunds", refund)
+                and refund["status"] == "succeeded"
+                and not refund.get("voided")
+            ):
                 charge = self.rows["charges"].get(refund.get("charge") or "", {})
-                money = money + Money({charge.get("currency", "usd").upper(): -Decimal(refund["amount"]) / 100})
+                money = money + Money(
+                    {charge.get("currency", "usd").upper(): -Decimal(refund["amount"]) / 100}
+                )
         return money
 
     def is_told(self, kind, row):
@@ -278,7 +297,8 @@ class SparseClover(ToldClover):
     def page(self, name, params):
         page = super().page(name, params)
         page["data"] = [
-            {"id": row["id"], "amount": row["amount"]} if row["id"] in self.sparse else row for row in page["data"]
+            {"id": row["id"], "amount": row["amount"]} if row["id"] in self.sparse else row
+            for row in page["data"]
         ]
         return page
 

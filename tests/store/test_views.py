@@ -11,6 +11,7 @@ import pytest
 
 from connector.store.apply import apply_batch
 from connector.store.views import common_columns, definitions, grains
+from schemas.money import exponent, to_decimal
 
 VIEWS = sorted(grains())
 ORDER_COLUMNS = (
@@ -372,3 +373,52 @@ def test_another_supported_duckdb_reads_every_view(store, books, rows):
     other = os.environ["OTHER_DUCKDB_PYTHON"]
     done = subprocess.run([other, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "1"
+
+
+def test_money_of_another_currency_stands_beside_and_is_never_added(ledger, books, rows):
+    """One order paid in dollars, one with euros, one with both and some of the euros back."""
+    given = books.batch(
+        order_versions=[
+            rows.order("O1", payments=[rows.payment("CH1", "12")]),
+            rows.order("O2", payments=[rows.payment("CH2", "11", currency="EUR")]),
+            rows.order(
+                "O3",
+                payments=[
+                    rows.payment("CH3", "5"),
+                    rows.payment("CH4", "6.5", currency="EUR"),
+                    rows.payment("R4", "-1.5", currency="EUR"),
+                    rows.payment("CH5", "9", currency="EUR", status="Failed"),
+                ],
+            ),
+        ]
+    )
+    apply_batch(ledger, given, now=rows.start)
+    money = {"O1": "12", "O2": "0", "O3": "5"}
+    assert dict(select(ledger, "SELECT order_id, paid_amount FROM orders")) == {
+        order_id: Decimal(amount) for order_id, amount in money.items()
+    }
+    for view in ("daily_sales", "monthly_sales", "monthly_sales_as_of(1000)"):
+        assert select(ledger, f"SELECT currency, orders, money_received FROM {view}") == [
+            ("USD", 3, Decimal(17))
+        ]
+    assert select(
+        ledger,
+        "SELECT order_currency, currency, orders, charged_amount, refunded_amount, net_amount"
+        " FROM money_received ORDER BY ALL",
+    ) == [
+        ("USD", "EUR", 2, Decimal("17.5"), Decimal("-1.5"), Decimal(16)),
+        ("USD", "USD", 2, Decimal(17), Decimal(0), Decimal(17)),
+    ]
+
+
+@pytest.mark.parametrize("code", ["USD", "JPY", "KWD", "CLF", "UYW", "XXX", "BHD", "UYI"])
+def test_a_difference_is_shown_with_the_decimals_of_its_currency(ledger, books, rows, code):
+    """By the one list of minor units, schemas.money."""
+    issue = {
+        "company_id": "company-1", "connection_id": "connection-1", "order_id": "O1", "code": "payments_total",
+        "severity": "warning", "detail": "x", "difference_minor": -12345, "currency": code,
+    }  # fmt: skip
+    apply_batch(ledger, books.batch(order_versions=[rows.order("O1")], data_issues=[issue]), now=rows.start)
+    assert select(ledger, "SELECT difference_amount FROM data_issues") == [
+        (to_decimal(-12345, exponent(code)),)
+    ]

@@ -8,7 +8,9 @@ import pytest
 import yaml
 from told_clover import AT, ToldClover, told_bench
 
-CASES = {file.stem: file for file in sorted((Path(__file__).parents[1] / "fixtures" / "links").glob("*.yaml"))}
+CASES = {
+    file.stem: file for file in sorted((Path(__file__).parents[1] / "fixtures" / "links").glob("*.yaml"))
+}
 SAID = ("orders", "charges", "refunds", "by_id", "listed_at", "platform", "unlisted")
 
 
@@ -36,7 +38,8 @@ def told_by(bench):
         orders[order_id] = {"total": total, "refund": refund, "tax": tax, "tip": tip, "created": str(created)}
         orders[order_id]["payments"] = dict(
             bench.rows(
-                "SELECT payment_id, amount FROM payments WHERE order_id = ? AND status = 'Paid' ORDER BY 1", order_id
+                "SELECT payment_id, amount FROM payments WHERE order_id = ? AND status = 'Paid' ORDER BY 1",
+                order_id,
             )
         )
     held = dict(bench.rows("SELECT record_id, reason FROM ledger.held_back WHERE resolved_run IS NULL"))

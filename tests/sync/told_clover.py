@@ -25,7 +25,16 @@ class ToldClover:
         self.asked = []
         self.tell(orders=orders, charges=charges, refunds=refunds, **extra)
 
-    def tell(self, orders=None, charges=None, refunds=None, by_id=None, listed_at=None, platform=None, unlisted=None):
+    def tell(
+        self,
+        orders=None,
+        charges=None,
+        refunds=None,
+        by_id=None,
+        listed_at=None,
+        platform=None,
+        unlisted=None,
+    ):
         """Replace what is said; what is left out stays as it was."""
         for name, rows in zip(LISTS, (orders, charges, refunds), strict=True):
             if rows is not None:
@@ -60,7 +69,9 @@ class ToldClover:
         found.sort(key=lambda row: (-self.time_of(row), row["id"]))
         if "starting_after" in params:
             ids = [row["id"] for row in found]
-            found = found[ids.index(params["starting_after"]) + 1 :] if params["starting_after"] in ids else []
+            found = (
+                found[ids.index(params["starting_after"]) + 1 :] if params["starting_after"] in ids else []
+            )
         limit = int(params.get("limit", 10))
         return {"object": "list", "data": found[:limit], "has_more": len(found) > limit}
 

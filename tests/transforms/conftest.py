@@ -18,7 +18,8 @@ import yaml
 from transforms.canonical import document
 from transforms.model import MappedOrder, Merchant, OrderGroup, Severity
 from transforms.orders import map_order
-from transforms.parsing import parse_group, platform_line
+from transforms.parsing import parse_group
+from transforms.platform import with_platform
 
 FIXTURES = Path(__file__).parents[1] / "fixtures" / "orders"
 MERCHANT = Merchant("MHT4QK2Z9WX61", "Quay Street Goods", "USA", "USD", "America/New_York")
@@ -36,8 +37,8 @@ def read_case(path: Path) -> dict[str, Any]:
 def group_of(clover: dict[str, Any]) -> OrderGroup:
     group, broken = parse_group(clover.get("order"), clover.get("charges", []), clover.get("refunds", []))
     assert not broken, broken
-    lines = tuple(line for row in clover.get("platform_lines", []) if (line := platform_line(row)))
-    return OrderGroup(group.order, group.charges, group.refunds, lines)
+    platform = {"lineItems": clover.get("platform_lines", []), **clover.get("platform", {})}
+    return with_platform(group, platform)
 
 
 def map_case(case: dict[str, Any], **options: Any) -> MappedOrder:

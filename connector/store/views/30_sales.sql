@@ -111,6 +111,34 @@ FROM main.payments
 WHERE status = 'Paid'
 GROUP BY company_id, local_date, currency, coalesce("type", 'Unknown');
 
+-- view money_received: Money that moved for the orders of one company and month of the merchant, by the currency of the
+--   orders and by the currency it was paid in. Only status Paid. Amounts of two currencies are never added: in the rows
+--   where both are the same, net_amount is money_received of monthly_sales.
+-- grain: company_id, month, order_currency, currency
+-- column month: The merchant's month of the order, as its first day.
+-- column order_currency: Currency of the orders.
+-- column currency: Currency of the payments, and of every amount of the row.
+-- column orders: Orders with a payment in this currency.
+-- column charged_amount: Money charged, major units, tips in.
+-- column refunded_amount: Money given back, major units, never positive.
+-- column net_amount: charged_amount + refunded_amount, major units.
+CREATE VIEW main.money_received AS
+SELECT company_id, date_trunc('month', created_local_date)::DATE AS "month", order_currency, currency,
+  count(DISTINCT (connection_id, order_id))::BIGINT AS orders,
+  coalesce(sum(amount) FILTER (NOT is_refund), 0) AS charged_amount,
+  coalesce(sum(amount) FILTER (is_refund), 0) AS refunded_amount, sum(amount) AS net_amount
+FROM (
+  SELECT company_id, connection_id, order_id, created_local_date, currency AS order_currency,
+    coalesce(payment.currency, currency) AS currency, payment.amount AS amount, payment.is_refund AS is_refund
+  FROM (
+    SELECT company_id, connection_id, order_id, created_local_date, currency, unnest(payments) AS payment
+    FROM ledger.order_versions
+    WHERE replaced_by IS NULL AND NOT is_deleted
+  )
+  WHERE payment.status = 'Paid'
+)
+GROUP BY ALL;
+
 -- view payment_types: Payments of one company by way of paying, status and currency. Only status Paid is money.
 -- grain: company_id, currency, payment_type, status
 -- column payment_type: OnlineCard, Card, Cash, Paypal, Prepaid, Custom or Unknown.

@@ -75,12 +75,7 @@ FROM ledger.connections;
 CREATE VIEW main.data_issues AS
 SELECT company_id, connection_id, coalesce(order_id, '(none)') AS order_id, code, severity,
   coalesce(detail, '') AS detail, difference_minor,
-  (CASE  -- minor units by ISO 4217: how many decimals a currency has
-    WHEN currency IN ('BIF', 'CLP', 'DJF', 'GNF', 'ISK', 'JPY', 'KMF', 'KRW', 'PYG', 'RWF', 'UGX', 'UYI', 'VND', 'VUV',
-      'XAF', 'XOF', 'XPF') THEN difference_minor::DECIMAL(18,0)
-    WHEN currency IN ('BHD', 'IQD', 'JOD', 'KWD', 'LYD', 'OMR', 'TND') THEN difference_minor * 0.001::DECIMAL(4,3)
-    ELSE difference_minor * 0.01::DECIMAL(3,2)
-  END)::DECIMAL(18,4) AS difference_amount,
+  {major_units(difference_minor, currency)}::DECIMAL(18,4) AS difference_amount,
   currency, first_seen_snapshot, resolved_snapshot, first_seen_at, resolved_at
 FROM ledger.data_issues;
 
