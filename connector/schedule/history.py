@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from connector.errors import StoreError
 from connector.schedule.planner import LastRun
+from connector.store.connection_state import connection_states
 from connector.store.interface import Store
 
 if TYPE_CHECKING:
@@ -61,21 +62,21 @@ def _read(published: "duckdb.DuckDBPyConnection") -> dict[str, Past]:
     rows = published.execute(
         f"""
         WITH ends AS (
-          SELECT connection_id, max(started_at) FILTER (status <> 'failed') AS did_not_fail,
-            max(finished_at) FILTER (status IN ('succeeded', 'partly_done')) AS last_success
+          SELECT connection_id, max(started_at) FILTER (status <> 'failed') AS did_not_fail
           FROM ledger.sync_runs WHERE {_KINDS} GROUP BY connection_id)
-        SELECT connection_id, started_at, finished_at, status, error_kind, run_id, error, last_success
+        SELECT connection_id, started_at, finished_at, status, error_kind, run_id, error
         FROM ledger.sync_runs JOIN ends USING (connection_id)
         WHERE {_KINDS} AND (did_not_fail IS NULL OR started_at >= did_not_fail)
         ORDER BY connection_id, started_at, run_id
         """  # noqa: S608
     ).fetchall()
     found: dict[str, Past] = {}
-    for connection_id, started, finished, status, kind, run_id, error, success in rows:
+    states = connection_states(published)
+    for connection_id, started, finished, status, kind, run_id, error in rows:
         before = found.get(connection_id, Past()).last
         failures = (before.failures if before else 0) + 1 if status == "failed" else 0
         last = LastRun(_utc(started), None if finished is None else _utc(finished), status, kind, failures)
-        found[connection_id] = Past(last, None if success is None else _utc(success), run_id, error)
+        found[connection_id] = Past(last, states[connection_id].last_success, run_id, error)
     return found
 
 

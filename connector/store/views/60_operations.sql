@@ -188,8 +188,8 @@ held AS (
   GROUP BY company_id
 ),
 runs AS (
-  SELECT company_id, max(finished_at) FILTER (kind = 'sync' AND status IN ('succeeded', 'partly_done')) AS last_success
-  FROM ledger.sync_runs
+  SELECT company_id, max(last_success) AS last_success
+  FROM main.connection_state
   GROUP BY company_id
 ),
 compared AS (
