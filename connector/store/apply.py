@@ -7,7 +7,7 @@ record_versions  likewise; data_type says which kind of record
 source_records   likewise; the newest state of each record the run read
 seen_orders      order_id of every order that was looked at; what is not found again of it is closed
 data_issues      company_id, connection_id, order_id, code, severity, detail, difference_minor, currency
-held_back        company_id, connection_id, record_kind, record_id, order_id, reason, detail
+held_back        company_id, connection_id, record_kind, record_id, order_id, reason, detail, amount_minor, currency
 open_orders      order_id, reason, polled_at, next_poll
 reconciliations  the columns of ``ledger.reconciliations``
 

@@ -79,7 +79,8 @@ def apply_held_back(
     connection.execute(
         """
         UPDATE ledger.held_back h SET
-          last_seen_run = $run_id, reason = s.reason, detail = s.detail,
+          last_seen_run = $run_id, reason = s.reason, detail = s.detail, amount_minor = s.amount_minor,
+          currency = s.currency,
           order_id = coalesce(s.order_id, h.order_id)
         FROM temp.holding s
         WHERE h.resolved_run IS NULL AND h.connection_id = $connection_id

@@ -139,6 +139,10 @@ class Known:
         held = reads.unreadable_records(self.reader.connection, self.connection_id)
         return tuple(record for record in held if unnamed_of(*record[:2]) is None)
 
+    def held_back(self) -> list[reads.HeldBackRecord]:
+        """Everything that is held back, whatever the reason."""
+        return reads.held_back_records(self.reader.connection, self.connection_id)
+
     def unnamed(self) -> tuple[Unnamed, ...]:
         """Windows whose lists showed rows without an id that are still held back."""
         held = reads.unreadable_records(self.reader.connection, self.connection_id)

@@ -75,8 +75,7 @@ class Loading:
 
     def _run_row(self, last: bool) -> RunRow:
         report = self.report
-        partly = bool(report.unreadable)
-        finished_status = report.status if report.status == "failed" or not partly else "partly_done"
+        finished_status = "partly_done" if report.is_partly_done else report.status
         return RunRow(
             run_id=report.run_id,
             company_id=report.company_id,

@@ -26,6 +26,7 @@ from transforms.payment_methods import payment_methods_of
 from transforms.products import products_of
 from transforms.tax_components import tax_components_of
 from transforms.vocabulary import unknown_words
+from transforms.withheld import money_withheld
 
 Identified = PaymentMethod | Product | TaxComponent
 Unpaid = Literal["exclude", "include"]
@@ -65,7 +66,7 @@ class MappingTask:
 
 @dataclass(frozen=True, slots=True)
 class HeldBack:
-    """An order that is kept raw and not published, and why."""
+    """An order that is kept raw and not published, and why. amount_minor: see ``money_withheld``."""
 
     order_id: str
     reason: str
@@ -73,6 +74,8 @@ class HeldBack:
     record_id: str | None = None
     detail: str = ""
     unreadable: bool = False
+    amount_minor: int | None = None
+    currency: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +168,7 @@ def _map_one(raw: RawGroup, task: MappingTask, batch: MappedBatch) -> None:
         batch.open_reasons[raw.order_id] = (mapped.open_reason, mapped.source_modified_date)
     _side_records(group, mapped, batch)
     if mapped.held_back is not None or mapped.order is None:
-        batch.held_back.append(HeldBack(raw.order_id, mapped.held_back or "unreadable"))
+        batch.held_back.append(_held_back(raw, group, task, mapped.held_back or "unreadable"))
         if previous is not None:
             batch.tombstones.append(raw.order_id)
     elif previous is not None and previous.content_hash == mapped.content_hash:
@@ -185,7 +188,15 @@ def _order_gone(raw: RawGroup, task: MappingTask, batch: MappedBatch) -> None:
     if raw.order_id in task.previous:
         batch.tombstones.append(raw.order_id)
     detail = f"the order was deleted at Clover; {len(raw.of(CHARGE))} of its charges are still there"
-    batch.held_back.append(HeldBack(raw.order_id, "deleted", detail=detail))
+    group, _ = parse_group(None, raw.of(CHARGE), raw.of(REFUND))
+    batch.held_back.append(_held_back(raw, group, task, "deleted", detail))
+
+
+def _held_back(
+    raw: RawGroup, group: OrderGroup, task: MappingTask, reason: str, detail: str = ""
+) -> HeldBack:
+    money = money_withheld(group, reason, task.merchant.currency)
+    return HeldBack(raw.order_id, reason, detail=detail, amount_minor=money.amount, currency=money.currency)
 
 
 def _side_records(group: OrderGroup, mapped: MappedOrder, batch: MappedBatch) -> None:

@@ -34,7 +34,7 @@ from connector.sync.pipeline import Mapped, Plan, complete, drop_known, list_pie
 from connector.sync.planning import plan_of, span_of
 from connector.sync.platform_customers import CUSTOMERS, fill_in_customers
 from connector.sync.replay import stage_archive
-from connector.sync.report import RunReport
+from connector.sync.report import RunReport, summed
 from connector.sync.side_records import SideRecords
 from connector.sync.spans import Span, pieces
 from connector.sync.staging import Staging
@@ -137,7 +137,7 @@ class _Run:
                     self._commit([Span(at, at, moves_cursor=False)], directory, None, None)
                 else:
                     self._read_and_load(directory)
-            if self.report.unreadable:
+            if self.report.is_partly_done:
                 self.report.status, self.report.exit_code = "partly_done", 3
         except Exception as error:
             note_failure(self.report, explained(error))
@@ -193,12 +193,14 @@ class _Run:
                 drop_known(plan, todo[: len(todo) - len(listing.left)], known, listing.staging)
             with closing(listing.staging):
                 files, result = self._complete_and_map(listing, plan, known, source)
+                held_before = known.held_back()
         left = listing.left
         for kind, rows in listing.intake.rows.items():
             report.rows_read[kind] = report.rows_read.get(kind, 0) + rows
         report.orders_mapped += result.mapped
         report.held_back.update(files.held_back)
         report.unreadable += files.unreadable
+        report.withheld = summed(files.withheld(held_before))
         report.issues.update(files.issues)
         report.unknown_words.update(files.unknown_words)
         if self.mode.dry_run:

@@ -149,7 +149,9 @@ def test_a_newer_reconciliation_changes_no_date_and_no_status(books, server, own
     before = [server.client.get(path, headers=owner).json() for path in (STATUS, f"/companies/{JUNIPER}")]
     books.runs.append(("r8", JUNIPER, SHOP, "reconcile", at, at + timedelta(seconds=9), "partly_done", None))
     books.publish()
-    assert [server.client.get(path, headers=owner).json() for path in (STATUS, f"/companies/{JUNIPER}")] == before
+    assert [
+        server.client.get(path, headers=owner).json() for path in (STATUS, f"/companies/{JUNIPER}")
+    ] == before
 
 
 def test_a_resync_is_in_the_history_and_is_no_successful_sync(books, server, owner):

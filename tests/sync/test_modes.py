@@ -11,6 +11,8 @@ from connector.sandbox import faults
 from connector.sandbox.world import World
 
 AFTER = OPENED + timedelta(days=16)
+# One of the stories deletes an order whose money stays captured: that is named, and the run is not green.
+ENDED = ("succeeded", "partly_done")
 
 
 def told():
@@ -55,7 +57,7 @@ def test_a_dry_run_tells_what_would_change_and_leaves_no_trace(bench):
 def test_a_dry_run_before_anything_was_stored_makes_no_store(bench):
     shop = bench(told())
     report = shop.sync(at=AFTER, dry_run=True)
-    assert report.status == "succeeded", report.error
+    assert report.status in ENDED, report.error
     assert {change.old_total for change in report.changes} == {None}
     assert len(report.changes) > 20
     assert not shop.store.is_there()
@@ -105,7 +107,8 @@ def test_resync_never_moves_a_cursor(bench):
     shop.sync(at=OPENED + timedelta(days=4))
     before = cursors(shop)
     report = shop.sync(at=AFTER, kind="resync")
-    assert (report.status, report.kind) == ("succeeded", "resync")
+    assert report.status in ENDED, report.error
+    assert report.kind == "resync"
     assert cursors(shop) == before
     shop.check()
     assert shop.sync(at=AFTER + timedelta(hours=1)).snapshot_id is None
@@ -127,13 +130,13 @@ def test_rebuild_calls_nobody_and_gives_the_same_orders(bench):
     due = not_begun()
     for day in (0, 1, 2, 3, 5, 9, 12, 15):
         tell(shop.world, day, due)
-        assert shop.sync(at=OPENED + timedelta(days=day, hours=2)).status == "succeeded"
+        assert shop.sync(at=OPENED + timedelta(days=day, hours=2)).status in ENDED
     shop.sync(at=AFTER)
     shop.check()
     before, position = shop.orders(), cursors(shop)
     shop.sandbox.stop()
     report = shop.sync(kind="rebuild")
-    assert report.status == "succeeded", report.error
+    assert report.status in ENDED, report.error
     assert report.requests == 0
     assert (report.orders_inserted, report.orders_updated, report.orders_deleted) == (0, 0, 0)
     assert shop.orders() == before
@@ -163,7 +166,8 @@ def test_rebuild_leaves_alone_what_is_not_kept_raw_any_more(bench):
     for part in oldest:
         part.unlink()
     report = shop.sync(kind="rebuild")
-    assert (report.status, report.orders_updated, report.orders_deleted) == ("succeeded", 0, 0)
+    assert report.status in ENDED, report.error
+    assert (report.orders_updated, report.orders_deleted) == (0, 0)
     assert shop.orders() == before
 
 

@@ -107,10 +107,12 @@ WHERE resolved_snapshot IS NULL;
 -- column detail: More words, never personal data.
 -- column first_seen_run: The run that held it back first.
 -- column last_seen_run: The newest run that held it back.
+-- column amount_minor: What was taken and not given back, tips in, minor units of the currency; NULL where no money has
+--   moved (open carts, authorisations, failed payments) and where nobody can tell.
 -- column resolved_run: The run that published it after all, or found it no longer held back; NULL while it is held back.
 CREATE VIEW main.held_back AS
 SELECT company_id, connection_id, record_kind, record_id, order_id, reason, detail, first_seen_run, last_seen_run,
-  resolved_run
+  resolved_run, amount_minor, currency
 FROM ledger.held_back;
 
 -- view reconciliations: One comparison of Clover's own records with what is stored: a day, stream and currency.
