@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass
 
+from schemas.clover import Charge, Refund
 from schemas.commerce import PaymentStatus
 from transforms.model import OrderGroup
-from transforms.money_moved import charges_taken, refunds_of
+from transforms.money_moved import charges_taken, refund_status, refunds_of
 from transforms.publication import HeldBack
 
 UNPAID = frozenset(
@@ -51,3 +52,35 @@ def money_withheld(group: OrderGroup, reason: str, currency: str | None) -> With
         got = order.amount_paid or order.amount or 0
         back = order.amount_returned or 0
     return Withheld(reason, known, got - back)
+
+
+@dataclass(frozen=True, slots=True)
+class RecordMoney:
+    """What one record moved by its own words, minor units, positive. in_doubt: it takes its order to tell.
+
+    readings: every amount that it may come to, as tips and surcharges lie on top of the charge or inside it.
+    """
+
+    amount: int
+    in_doubt: bool
+    readings: frozenset[int]
+
+
+def money_of_charge(charge: Charge) -> RecordMoney:
+    """What a charge captured; in doubt it is the amount it may have captured."""
+    (taken,) = charges_taken(OrderGroup(None, (charge,)), charge.currency or "XXX")
+    # Alone, a charge is only ever authorised where its own words leave open whether it was captured.
+    in_doubt = taken.status in (PaymentStatus.AUTHORIZED, PaymentStatus.UNKNOWN)
+    if taken.status is not PaymentStatus.PAID and not in_doubt:
+        return RecordMoney(0, False, frozenset({0}))
+    parts = {0, taken.tip, taken.surcharge, taken.tip + taken.surcharge}
+    return RecordMoney(taken.money, in_doubt, frozenset(taken.money - part for part in parts))
+
+
+def money_of_refund(refund: Refund) -> RecordMoney:
+    """What a refund gave back."""
+    if refund_status(refund) is not PaymentStatus.PAID:
+        return RecordMoney(0, False, frozenset({0}))
+    amount = abs(refund.amount)
+    extra = sum(abs(one.amount) for one in refund.additional_charges)
+    return RecordMoney(amount + extra, False, frozenset({amount + extra, amount}))

@@ -194,8 +194,14 @@ class TestReconcile:
         shop.sync(at=AFTER)
         report = shop.reconcile()
         found = report.connections[0]
-        assert report.exit_code == 0, found.differences
-        assert {line.stream for line in found.lines} == {"charges", "orders", "refunds"}
+        assert only_the_deleted_order(found.differences), found.differences
+        assert {line.stream for line in found.lines} == {
+            "charges",
+            "orders",
+            "refunds",
+            "captured",
+            "refunded",
+        }
         assert all(line.clover_amount == line.stored_amount for line in found.lines if not line.reasons)
         assert shop.rows("SELECT count(*) FROM ledger.reconciliations") == [(len(found.lines),)]
 
@@ -204,8 +210,9 @@ class TestReconcile:
         shop.sync(at=AFTER)
         shop.world.sell(AFTER + timedelta(seconds=20), [("Pin", 100)])
         report = shop.reconcile()
-        assert report.exit_code == 0
         assert {d.reason for d in report.connections[0].differences} >= {"not_yet_seen"}
+        rest = [d for d in report.connections[0].differences if d.reason != "not_yet_seen"]
+        assert only_the_deleted_order(rest), rest
 
     def test_a_deleted_order_and_a_changed_tip_are_explained_and_named(self, bench):
         shop = bench()
@@ -252,6 +259,11 @@ class TestReconcile:
         report = shop.reconcile()
         assert report.exit_code == 1
         assert report.connections[0].error
+
+
+def only_the_deleted_order(differences):
+    """One story deletes an order whose money stays captured: that never agrees, everything else does."""
+    return {(d.stream, d.reason, d.detail) for d in differences} <= {("captured", "withheld", "deleted")}
 
 
 def tamper(bench, sql, *values):

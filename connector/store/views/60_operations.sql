@@ -120,13 +120,16 @@ FROM ledger.held_back;
 -- column reconciled_at: When it was compared, UTC.
 -- column since: Records created from here on were compared, UTC.
 -- column until: Records created before this were compared, UTC.
--- column stream: charges, orders or refunds.
+-- column stream: charges, orders or refunds: records as Clover lists them against those stored; captured or refunded:
+--   money by the rules of the mapping, tips in, against what published orders carry. undated ... where Clover gives no
+--   time; day is then that of the comparison.
 -- column clover_count: Records Clover lists.
 -- column clover_amount: Their amounts as Clover states them, major units, positive.
--- column stored_count: Records stored.
+-- column stored_count: Records stored, or published as paid.
 -- column stored_amount: Their amounts, major units.
 -- column explained: The part of the difference that has a reason, major units, Clover's amount less the stored amount.
--- column unexplained: The part of the difference that has none, major units; 0 when the books agree.
+-- column unexplained: The part of the difference that has none, or that is held back for another reason than being
+--   unpaid, major units; 0 when the books agree.
 -- column detail: Reasons and how many records have each, in words.
 CREATE VIEW main.reconciliations AS
 SELECT run_id, company_id, connection_id, reconciled_at, since, until, "day", stream, currency, clover_count,
