@@ -8,6 +8,7 @@ from connector.config import Company, Config, Connection
 from connector.schedule.advice import next_command
 from connector.schedule.planner import Job, next_tick
 from connector.store.connection_state import ConnectionState, connection_states
+from connector.sync.spans import CLOCK_TOLERANCE
 
 if TYPE_CHECKING:
     import duckdb
@@ -44,6 +45,15 @@ class Freshness:
     open_issues: int = 0
     streams: list[StreamState] = field(default_factory=list)
     dated_until: datetime | None = None
+
+    def wrong_clock(self, now: datetime) -> str | None:
+        """What to say when something is dated after now: a run, a cursor or a stamp of a clock that was wrong."""
+        if self.dated_until is None or self.dated_until - now <= CLOCK_TOLERANCE:
+            return None
+        return (
+            f"something is dated {self.dated_until:%Y-%m-%d %H:%M:%S} UTC, which is in the future: a clock was or is"
+            " wrong. The next sync goes on from the last success that is not."
+        )
 
     def is_stale(self, now: datetime, max_age: timedelta) -> bool:
         """Whether nothing has succeeded within ``max_age``."""

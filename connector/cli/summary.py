@@ -67,6 +67,8 @@ def print_runs(report: "Report") -> None:
             click.echo(f"{run.company_name}: {run.error}")
             if run.hint:
                 click.echo(f"  Next: {run.hint}")
+        for warning in run.warnings:
+            click.echo(f"{run.company_name}: warning: {warning}")
         for record in run.unreadable:
             click.echo(f"{run.company_name}: could not be read, held back: {record}")
         for held in run.withheld:

@@ -189,8 +189,9 @@ def _put_state(connection: duckdb.DuckDBPyConnection, batch: Batch, load: _Load)
             'SELECT "cursor" FROM ledger.sync_state WHERE connection_id = ? AND stream = ?',
             [batch.run.connection_id, stream],
         ).fetchone()
-        moment = _plain(cursor)
+        moment, present = _plain(cursor), _plain(batch.present or batch.run.started_at)
         assert moment is not None
+        assert present is not None
         _put(
             connection,
             "sync_state",
@@ -199,8 +200,8 @@ def _put_state(connection: duckdb.DuckDBPyConnection, batch: Batch, load: _Load)
                 "company_id": batch.run.company_id,
                 "connection_id": batch.run.connection_id,
                 "stream": stream,
-                # A high-water mark: a span read again further back does not lower it.
-                "cursor": moment if before is None else max(moment, before[0]),
+                # A high-water mark: a span read again further back does not lower it, unless it is in the future.
+                "cursor": moment if before is None or before[0] > present else max(moment, before[0]),
                 "updated_snapshot": load.snapshot_id,
                 "updated_at": _plain(load.loaded_at),
             },

@@ -110,7 +110,7 @@ def apply_open_orders(connection: duckdb.DuckDBPyConnection, *, connection_id: s
         """
         CREATE OR REPLACE TEMP TABLE opening AS
         SELECT $connection_id AS connection_id, s.order_id, s.reason,
-          coalesce(o.first_seen, s.first_seen, s.polled_at, $at) AS first_seen,
+          least(coalesce(o.first_seen, s.first_seen, s.polled_at, $at), $at) AS first_seen,
           coalesce(s.polled_at, s.last_polled, $at) AS last_polled, s.next_poll
         FROM (
           SELECT * FROM temp.staged_open_orders

@@ -223,9 +223,10 @@ def held_back_records(connection: Connection, connection_id: str) -> list[HeldBa
 
 
 def orders_to_poll(connection: Connection, connection_id: str, at: datetime) -> tuple[str, ...]:
-    """Unsettled orders whose next poll has come."""
+    """Unsettled orders whose next poll has come, or that a wrong clock says were polled at a time to come."""
     rows = connection.execute(
-        "SELECT order_id FROM ledger.open_orders WHERE connection_id = $connection AND next_poll <= $at ORDER BY ALL",
+        "SELECT order_id FROM ledger.open_orders WHERE connection_id = $connection"
+        " AND (next_poll <= $at OR last_polled > $at) ORDER BY ALL",
         {"connection": connection_id, "at": _bare(at)},
     )
     return tuple(row[0] for row in rows.fetchall())

@@ -12,6 +12,7 @@ from typing import Any
 import orjson
 
 from connector.store import known_reads as reads
+from connector.store.connection_state import connection_states
 from connector.store.interface import Reader
 from connector.sync.staging import CHARGE
 from connector.sync.unnamed import Unnamed, unnamed_of
@@ -159,6 +160,11 @@ class Known:
     def cursor(self) -> datetime | None:
         """The lowest high-water mark of the three streams; None until each of them has one."""
         return reads.lowest_cursor(self.reader.connection, self.connection_id)
+
+    def last_success_began(self, at: datetime) -> datetime | None:
+        """When the newest sync began that succeeded and is not dated after ``at``."""
+        state = connection_states(self.reader.connection, at=at).get(self.connection_id)
+        return None if state is None else state.last_success_began
 
     def deep_scans(self) -> Mapping[str, datetime]:
         """Tier -> when it was last completed."""

@@ -45,6 +45,7 @@ class RunReport:
     """One connection, start to end. held_back and issues count orders by reason and by code.
 
     withheld: money held back for another reason than being unpaid, now or earlier, by reason and currency.
+    warnings: what did not stop the run and should be looked at, such as a wrong clock.
     unknown_words: Clover's words that the mapping does not know (mapped to Unknown), and in how many orders.
     """
 
@@ -68,6 +69,7 @@ class RunReport:
     orders_deleted: int = 0
     held_back: Counter[str] = field(default_factory=Counter)
     unreadable: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
     withheld: list[Withheld] = field(default_factory=list)
     issues: Counter[str] = field(default_factory=Counter)
     unknown_words: Counter[str] = field(default_factory=Counter)
@@ -82,6 +84,11 @@ class RunReport:
     def seconds(self) -> float:
         """Wall time, 0 while running."""
         return 0.0 if self.finished_at is None else (self.finished_at - self.started_at).total_seconds()
+
+    def warn(self, text: str) -> None:
+        """Note a warning, once a run."""
+        if text not in self.warnings:
+            self.warnings.append(text)
 
     @property
     def is_partly_done(self) -> bool:
@@ -113,6 +120,7 @@ class RunReport:
                 "deleted": self.orders_deleted,
             },
             "heldBack": dict(sorted(self.held_back.items())),
+            "warnings": list(self.warnings),
             "unreadable": list(self.unreadable),
             "withheld": [_withheld_json(held) for held in self.withheld],
             "issues": dict(sorted(self.issues.items())),
