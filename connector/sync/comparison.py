@@ -187,6 +187,8 @@ def compare_money(
         stream: str, record: SourceRecord | Published, currency: str, clover: int, ours: int,
         reason: Reason | None = None, detail: str = "",
     ) -> None:  # fmt: skip
+        if not (clover or ours or reason):
+            return
         where = lines.setdefault((record.day, stream, currency), DayLine())
         where.clover_count += clover > 0
         where.clover_minor += clover
