@@ -14,8 +14,8 @@ from connector.api.companies_view import (
     PLATFORM_KEY,
     company_view,
     connection_view,
-    facts_of_all,
     one_company,
+    states_of_all,
     visible_companies,
 )
 from connector.api.data import parameters
@@ -32,7 +32,7 @@ from connector.api.state import Call, call_of
 from connector.store import api_companies, api_webhooks
 from connector.store.api_companies import CompanyRow, ConnectionRow
 from connector.store.api_control import stamp
-from connector.store.api_runs import UNKNOWN
+from connector.store.connection_state import UNKNOWN
 from schemas.platform import Company, Connection, ConnectionStatus
 
 router = APIRouter(tags=["Companies and connections"])
@@ -367,7 +367,7 @@ def delete_connection(request: Request, company_id: CompanyId, connection_id: Co
 
 def _one_connection(call: Call, company_id: str, connection_id: str) -> Connection:
     row = call.connection(company_id, connection_id)
-    return connection_view(call, row, facts_of_all(call).get(connection_id, UNKNOWN))
+    return connection_view(call, row, states_of_all(call).get(connection_id, UNKNOWN))
 
 
 def _tell(call: Call, event_type: str, company: Company, payload: Row) -> None:

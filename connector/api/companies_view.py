@@ -14,7 +14,8 @@ from connector.store import api_companies
 from connector.store.api_companies import CompanyRow, ConnectionRow
 from connector.store.api_published import NothingPublishedError
 from connector.store.api_reads import wire_time
-from connector.store.api_runs import UNKNOWN, Facts, connection_facts
+from connector.store.api_runs import states_of
+from connector.store.connection_state import UNKNOWN, ConnectionState
 from schemas.platform import (
     Company,
     Connection,
@@ -30,28 +31,28 @@ INTEGRATION_ID = str(uuid.uuid5(_NAMESPACE, "integration/clover"))
 SOURCE_ID = str(uuid.uuid5(_NAMESPACE, "source/clover-ecommerce"))
 
 
-def facts_of_all(call: Call) -> Mapping[str, Facts]:
-    """Facts by connection id; none before the first publication."""
+def states_of_all(call: Call) -> Mapping[str, ConnectionState]:
+    """States by connection id; none before the first publication."""
     try:
         with call.publication() as publication:
-            return connection_facts(publication)
+            return states_of(publication)
     except NothingPublishedError:
         return {}
 
 
-def status_of(row: ConnectionRow, facts: Facts) -> ConnectionStatus:
+def status_of(row: ConnectionRow, state: ConnectionState) -> ConnectionStatus:
     """See the module."""
-    if row.status == ConnectionStatus.UNLINKED or facts.status is None:
+    if row.status == ConnectionStatus.UNLINKED or state.status is None:
         return ConnectionStatus(row.status)
-    if row.status == ConnectionStatus.PENDING_AUTH and not facts.synced:
+    if row.status == ConnectionStatus.PENDING_AUTH and not state.synced:
         return ConnectionStatus.PENDING_AUTH
     try:
-        return ConnectionStatus(facts.status)
+        return ConnectionStatus(state.status)
     except ValueError:
         return ConnectionStatus.LINKED
 
 
-def connection_view(call: Call, row: ConnectionRow, facts: Facts) -> Connection:
+def connection_view(call: Call, row: ConnectionRow, state: ConnectionState) -> Connection:
     """One connection."""
     query = urlencode({"companyId": row.company_id, "connectionId": row.connection_id})
     return Connection(
@@ -62,18 +63,18 @@ def connection_view(call: Call, row: ConnectionRow, facts: Facts) -> Connection:
         source_type=SourceType.COMMERCE,
         platform_name=PLATFORM_NAME,
         link_url=f"{call.state.settings.public_url}/?{query}",
-        status=status_of(row, facts),
+        status=status_of(row, state),
         created=row.created,
-        last_sync=last_sync(facts),
-        data_connection_errors=_errors(facts) or None,
+        last_sync=last_sync(state),
+        data_connection_errors=_errors(state) or None,
     )
 
 
 def company_view(
-    call: Call, row: CompanyRow, connections: list[ConnectionRow], facts: Mapping[str, Facts]
+    call: Call, row: CompanyRow, connections: list[ConnectionRow], states: Mapping[str, ConnectionState]
 ) -> Company:
     """One company with its connections."""
-    views = [connection_view(call, c, facts.get(c.connection_id, UNKNOWN)) for c in connections]
+    views = [connection_view(call, c, states.get(c.connection_id, UNKNOWN)) for c in connections]
     return Company(
         id=row.company_id,
         name=row.name,
@@ -89,12 +90,12 @@ def company_view(
 
 def visible_companies(call: Call) -> list[Company]:
     """Every company the key may see, by id; the others leave no trace."""
-    facts = facts_of_all(call)
+    states = states_of_all(call)
     of_company: dict[str, list[ConnectionRow]] = defaultdict(list)
     for connection in api_companies.list_connections(call.state.control):
         of_company[connection.company_id].append(connection)
     return [
-        company_view(call, row, of_company[row.company_id], facts)
+        company_view(call, row, of_company[row.company_id], states)
         for row in api_companies.list_companies(call.state.control)
         if call.reader.may_see(row.company_id)
     ]
@@ -104,24 +105,23 @@ def one_company(call: Call, company_id: str) -> Company:
     """Raises ApiError 404."""
     row = call.company(company_id)
     connections = api_companies.list_connections(call.state.control, company_id)
-    return company_view(call, row, connections, facts_of_all(call))
+    return company_view(call, row, connections, states_of_all(call))
 
 
-def last_sync(facts: Facts) -> str | None:
-    """When the newest successful run ended."""
-    return None if facts.last_success is None else wire_time(facts.last_success.finished_at)
+def last_sync(state: ConnectionState) -> str | None:
+    """When a sync last succeeded."""
+    return wire_time(state.last_success)
 
 
-def _errors(facts: Facts) -> list[DataConnectionError]:
-    run = facts.last_run
-    if run is None or run.status != "failed":
+def _errors(state: ConnectionState) -> list[DataConnectionError]:
+    if state.last_status != "failed":
         return []
-    if run.error_kind == "authorisation":
+    if state.last_error_kind == "authorisation":
         code, words = (
             "401",
             "Access to Clover was lost or lacks a permission; the merchant must connect again.",
         )
-    elif run.error_kind == "clover":
+    elif state.last_error_kind == "clover":
         code, words = "502", "Clover could not be read; the next sync tries again."
     else:
         code, words = "500", "The last sync failed on our side; the next one tries again."
@@ -130,7 +130,7 @@ def _errors(facts: Facts) -> list[DataConnectionError]:
             status_code=code,
             status_text={"401": "Unauthorized", "502": "Bad Gateway", "500": "Internal Server Error"}[code],
             error_message=words,
-            errored_on_utc=wire_time(run.finished_at or run.started_at),
+            errored_on_utc=wire_time(state.last_finished or state.last_started),
             status="Active",
         )
     ]

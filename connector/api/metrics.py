@@ -263,7 +263,7 @@ def _route(report: Report) -> Callable[..., Response]:
         try:
             with reading(call, company_id, connection_id, as_of) as here:
                 used = currencies(here.publication, here.scope, Period(spans[0].start, spans[-1].end))
-                currency = used[0] if used else here.facts.currency or "XXX"
+                currency = used[0] if used else here.state.currency or "XXX"
                 figures = sums(here.publication, here.scope, spans, currency)
         except ApiError as error:
             if error.status != 409:

@@ -12,7 +12,8 @@ from connector.api.errors import ApiError, never_synced
 from connector.api.state import Call
 from connector.store.api_published import NothingPublishedError, Publication
 from connector.store.api_reads import Scope
-from connector.store.api_runs import UNKNOWN, Facts, connection_facts, snapshot_at, snapshot_up_to
+from connector.store.api_runs import snapshot_at, snapshot_up_to, states_of
+from connector.store.connection_state import UNKNOWN, ConnectionState
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,14 +21,14 @@ class Reading:
     """An open publication and whose records to read from it. ``snapshot``: as of which they are read."""
 
     publication: Publication
-    facts: Facts
+    state: ConnectionState
     company_id: str
     connection_id: str
     snapshot: int
 
     @property
     def newest(self) -> bool:
-        return self.snapshot == (self.facts.newest_snapshot or 0)
+        return self.snapshot == (self.state.newest_snapshot or 0)
 
     @property
     def scope(self) -> Scope:
@@ -35,7 +36,7 @@ class Reading:
 
     def at(self, snapshot: int) -> "Reading":
         """The same, as of another snapshot."""
-        return Reading(self.publication, self.facts, self.company_id, self.connection_id, snapshot)
+        return Reading(self.publication, self.state, self.company_id, self.connection_id, snapshot)
 
 
 @contextmanager
@@ -49,18 +50,18 @@ def reading(
     call.connection(company_id, connection_id)
     try:
         with call.publication(watched=watched) as publication:
-            facts = connection_facts(publication).get(connection_id, UNKNOWN)
-            if not facts.synced:
+            state = states_of(publication).get(connection_id, UNKNOWN)
+            if not state.synced:
                 raise never_synced()
-            snapshot = _snapshot(publication, facts, connection_id, as_of)
+            snapshot = _snapshot(publication, state, connection_id, as_of)
             call.snapshot_id = snapshot
-            yield Reading(publication, facts, company_id, connection_id, snapshot)
+            yield Reading(publication, state, company_id, connection_id, snapshot)
     except NothingPublishedError as exc:
         raise never_synced() from exc
 
 
-def _snapshot(publication: Publication, facts: Facts, connection_id: str, as_of: str | None) -> int:
-    newest = facts.newest_snapshot or 0
+def _snapshot(publication: Publication, state: ConnectionState, connection_id: str, as_of: str | None) -> int:
+    newest = state.newest_snapshot or 0
     if as_of is None:
         return newest
     words = as_of.strip()

@@ -24,7 +24,8 @@ from connector.store.api_control import stamp
 from connector.store.api_published import NothingPublishedError
 from connector.store.api_reads import wire_time
 from connector.store.api_refreshes import Refresh, ask_for_refresh, refreshes_of
-from connector.store.api_runs import Run, runs_of
+from connector.store.api_runs import Run, reads_of, states_of
+from connector.store.connection_state import ConnectionState
 from schemas.platform import DatasetStatus, DataStatus, DataType, PullOperation
 
 router = APIRouter(prefix="/companies/{companyId}", tags=["Status and refresh"])
@@ -43,9 +44,13 @@ _OTHERWISE = (DatasetStatus.INTERNAL_ERROR, "The sync failed on our side; the ne
 
 
 class _Books(NamedTuple):
-    """What is known of one company's reads: runs newest first, and requests no run has answered yet."""
+    """What is known of one company's reads.
+
+    runs: newest first. waiting: requests no run has answered yet. good: the connection whose sync succeeded last.
+    """
 
     runs: list[Run]
+    good: ConnectionState | None
     waiting: list[Refresh]
 
 
@@ -102,9 +107,15 @@ def _books(call: Call, company_id: str) -> _Books:
     shown = {c.connection_id for c in api_companies.list_connections(call.state.control, company_id)}
     try:
         with call.publication() as publication:
-            runs = [run for run in runs_of(publication, company_id) if run.connection_id in shown]
+            runs = [run for run in reads_of(publication, company_id) if run.connection_id in shown]
+            synced = [state for state in states_of(publication).values() if state.connection_id in shown]
     except NothingPublishedError:
-        runs = []
+        runs, synced = [], []
+    good = max(
+        (state for state in synced if state.last_success is not None),
+        key=lambda state: (state.last_success, state.last_success_run),
+        default=None,
+    )
     begun: dict[str, str] = {}
     for run in runs:
         begun.setdefault(run.connection_id, wire_time(run.started_at) or "")
@@ -113,7 +124,7 @@ def _books(call: Call, company_id: str) -> _Books:
         for refresh in refreshes_of(call.state.control, company_id)
         if refresh.connection_id in shown and begun.get(refresh.connection_id, "") < refresh.requested
     ]
-    return _Books(runs, waiting)
+    return _Books(runs, good, waiting)
 
 
 def _types(refresh: Refresh) -> tuple[DataType, ...]:
@@ -140,7 +151,7 @@ def get_data_status(request: Request, company_id: CompanyId) -> Response:
     books = _books(call, company_id)
     statuses: dict[str, object] = {}
     latest = books.runs[0] if books.runs else None
-    good = next((run for run in books.runs if run.succeeded), None)
+    good = books.good
     for data_type in DataType:
         if data_type in UNSUPPORTED:
             if good is not None:
@@ -155,9 +166,9 @@ def get_data_status(request: Request, company_id: CompanyId) -> Response:
         statuses[data_type.value] = DataStatus(
             data_type=data_type,
             current_status=current,
-            last_successful_sync=wire_time(good.finished_at) if good else None,
+            last_successful_sync=wire_time(good.last_success) if good else None,
             latest_sync_id=operation_id(latest.run_id, data_type) if latest else None,
-            latest_successful_sync_id=operation_id(good.run_id, data_type) if good else None,
+            latest_successful_sync_id=operation_id(good.last_success_run or "", data_type) if good else None,
         )
     return json_answer(request, dump(statuses))
 

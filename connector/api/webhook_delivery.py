@@ -22,7 +22,7 @@ from connector.logs import get_logger
 from connector.store import api_companies, api_webhooks
 from connector.store.api_keys import ApiKey
 from connector.store.api_published import NothingPublishedError
-from connector.store.api_runs import Run, connection_facts, runs_of
+from connector.store.api_runs import Run, reads_of, states_of
 from connector.store.api_webhooks import Delivery, Webhook, event_id, note_event
 from schemas.platform import Company, Connection, ConnectionStatus
 
@@ -49,20 +49,20 @@ def notice(state: ApiState) -> int:
     told = 0
     try:
         with call.publication() as publication:
-            facts = connection_facts(publication)
+            states = states_of(publication)
             for company in api_companies.list_companies(state.control):
                 connections = api_companies.list_connections(state.control, company.company_id)
-                view = company_view(call, company, connections, facts)
+                view = company_view(call, company, connections, states)
                 about: dict[str, object] = {"referenceCompany": reference(view)}
                 shown = {connection.id: connection for connection in view.data_connections}
                 runs = [
-                    r for r in runs_of(publication, company.company_id, most=50) if r.connection_id in shown
+                    r for r in reads_of(publication, company.company_id, most=50) if r.connection_id in shown
                 ]
                 for run in reversed(runs):
                     if run.finished_at is not None:
                         told += _tell_run(state, view, shown[run.connection_id], run)
                 for row in connections:
-                    known = facts.get(row.connection_id)
+                    known = states.get(row.connection_id)
                     if known is None or known.last_run is None:
                         continue
                     status = status_of(row, known)

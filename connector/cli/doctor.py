@@ -127,6 +127,8 @@ def examine_age(
         subject = f"{one.company.name} {one.connection.merchant_id}"
         limit = stale_after(one.connection.schedule, config.alerts.stale_after_hours)
         todo = one.next_command or f"connector sync --company {one.company.id}"
+        if warning := one.wrong_clock(now):
+            yield Finding(subject, "warning", warning, f"Set the clock (NTP), then: {todo}")
         if one.last_success is None:
             yield Finding(subject, "warning", "no sync has succeeded yet", todo)
         elif limit is not None and now - one.last_success > limit:

@@ -42,7 +42,7 @@ def forget(invocation: Invocation, company: str, yes: bool, as_json: bool) -> in
             err=True,
         )
     forgotten = forget_company(config, store, company_id, now=utc_now())
-    write_metrics(config, store, [], read_past(store), now=utc_now())
+    write_metrics(config, store, [], read_past(store, utc_now()), now=utc_now())
     is_configured = any(one.id == company_id for one in config.companies)
     if as_json:
         click.echo(

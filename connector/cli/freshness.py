@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 from connector.config import Company, Config, Connection
 from connector.schedule.advice import next_command
 from connector.schedule.planner import Job, next_tick
+from connector.store.connection_state import ConnectionState, connection_states
+from connector.sync.spans import CLOCK_TOLERANCE
 
 if TYPE_CHECKING:
     import duckdb
@@ -25,7 +27,10 @@ class StreamState:
 
 @dataclass(slots=True)
 class Freshness:
-    """One connection. last_success: when a run last moved the data on, with or without held-back records."""
+    """One connection, by ``connection_state`` as far as its dates are not in the future.
+
+    dated_until: the latest date that any run, cursor or stamp of it carries.
+    """
 
     company: Company
     connection: Connection
@@ -39,6 +44,16 @@ class Freshness:
     held_back: int = 0
     open_issues: int = 0
     streams: list[StreamState] = field(default_factory=list)
+    dated_until: datetime | None = None
+
+    def wrong_clock(self, now: datetime) -> str | None:
+        """What to say when something is dated after now: a run, a cursor or a stamp of a clock that was wrong."""
+        if self.dated_until is None or self.dated_until - now <= CLOCK_TOLERANCE:
+            return None
+        return (
+            f"something is dated {self.dated_until:%Y-%m-%d %H:%M:%S} UTC, which is in the future: a clock was or is"
+            " wrong. The next sync goes on from the last success that is not."
+        )
 
     def is_stale(self, now: datetime, max_age: timedelta) -> bool:
         """Whether nothing has succeeded within ``max_age``."""
@@ -57,9 +72,10 @@ def freshness(
     for one in found:
         one.streams = [StreamState(stream) for stream in STREAMS]
     if published is not None:
-        _read_runs(published, by_id)
+        for connection_id, state in connection_states(published, at=now).items():
+            if known := by_id.get(connection_id):
+                _take_in(known, state)
         _read_streams(published, by_id)
-        _read_counts(published, by_id)
     return found
 
 
@@ -71,31 +87,24 @@ def _next_run(config: Config, connection: Connection, now: datetime) -> datetime
     return next_tick(Job(connection.id, connection.schedule, connection.timezone, jitter), now)
 
 
-def _read_runs(published: "duckdb.DuckDBPyConnection", by_id: dict[str, Freshness]) -> None:
-    for connection_id, success in published.execute(
-        "SELECT connection_id, max(finished_at) FROM ledger.sync_runs"
-        " WHERE kind = 'sync' AND status IN ('succeeded', 'partly_done') GROUP BY ALL"
-    ).fetchall():
-        if one := by_id.get(connection_id):
-            one.last_success = _utc(success)
-    for row in published.execute(
-        "SELECT connection_id, run_id, kind, status, started_at, finished_at, error_kind, error"
-        " FROM ledger.sync_runs WHERE kind IN ('sync', 'resync', 'rebuild')"
-        " QUALIFY row_number() OVER (PARTITION BY connection_id ORDER BY started_at DESC, run_id DESC) = 1"
-    ).fetchall():
-        connection_id, run_id, kind, status, started, finished, error_kind, error = row
-        if one := by_id.get(connection_id):
-            one.status, one.error = status.replace("_", " "), error
-            if status == "failed":
-                one.next_command = next_command(error_kind, company_id=one.company.id)
-            one.last_run = {
-                "runId": run_id,
-                "kind": kind,
-                "status": status,
-                "startedAt": _utc(started),
-                "finishedAt": _utc(finished),
-                "error": None if error is None else {"kind": error_kind, "message": error},
-            }
+def _take_in(one: Freshness, state: ConnectionState) -> None:
+    one.last_success, one.dated_until = state.last_success, state.dated_until
+    one.orders, one.held_back, one.open_issues = state.orders, state.held_back, state.open_issues
+    if state.last_run is None or state.last_status is None:
+        return
+    one.status, one.error = state.last_status.replace("_", " "), state.last_error
+    if state.last_status == "failed":
+        one.next_command = next_command(state.last_error_kind, company_id=one.company.id)
+    one.last_run = {
+        "runId": state.last_run,
+        "kind": state.last_kind,
+        "status": state.last_status,
+        "startedAt": state.last_started,
+        "finishedAt": state.last_finished,
+        "error": None
+        if state.last_error is None
+        else {"kind": state.last_error_kind, "message": state.last_error},
+    }
 
 
 def _read_streams(published: "duckdb.DuckDBPyConnection", by_id: dict[str, Freshness]) -> None:
@@ -111,23 +120,6 @@ def _read_streams(published: "duckdb.DuckDBPyConnection", by_id: dict[str, Fresh
     ).fetchall():
         if state := states.get((connection_id, f"{kind}s")):
             state.rows = rows
-
-
-def _read_counts(published: "duckdb.DuckDBPyConnection", by_id: dict[str, Freshness]) -> None:
-    for name, sql in (
-        ("orders", "SELECT connection_id, count(*) FROM orders GROUP BY ALL"),
-        (
-            "held_back",
-            "SELECT connection_id, count(*) FROM ledger.held_back WHERE resolved_run IS NULL GROUP BY ALL",
-        ),
-        (
-            "open_issues",
-            "SELECT connection_id, count(*) FROM data_issues WHERE resolved_snapshot IS NULL GROUP BY ALL",
-        ),
-    ):
-        for connection_id, count in published.execute(sql).fetchall():
-            if one := by_id.get(connection_id):
-                setattr(one, name, count)
 
 
 def _utc(moment: datetime | None) -> datetime | None:

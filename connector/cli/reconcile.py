@@ -26,10 +26,11 @@ def reconcile(
     until: datetime | None,
     as_json: bool,
 ) -> int:
-    """Read Clover's own counts and amounts again and compare them with the store, to the minor unit.
+    """Read Clover's lists again and compare them with the store and its published orders, to the minor unit.
 
-    Per day, stream and currency. A difference with a reason (not yet read, changed since, held back) is
-    explained; a cent without one makes the exit code 3. Orders are not changed; the result is kept.
+    Per day, stream and currency: records as stored, then the money captured and refunded as published. A difference
+    with a reason (not yet read, changed since) is explained; a cent without one, or one that is held back for
+    another reason than being unpaid, makes the exit code 3. Orders are not changed; the result is kept.
 
     \b
     Examples:

@@ -1,6 +1,7 @@
 """A reconciliation on one screen: sums a stream and currency, the days that differ, and why."""
 
 from collections import Counter, defaultdict
+from datetime import timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
@@ -79,4 +80,17 @@ def _print_verdict(found: "ConnectionReconciliation") -> None:
         click.echo(
             f"  {record.stream} {record.record_id}: {amount} {record.currency}, {record.reason}{detail}"
         )
-    click.echo("  Next: connector resync, with --since and --until around those days; then reconcile again.")
+    click.echo(f"  Next: {_what_heals(found, reasons)}")
+
+
+def _what_heals(found: "ConnectionReconciliation", reasons: Counter[str]) -> str:
+    """Missing: read it again. Published wrong: map it again. Held back: look at the reason, mend it, read all again."""
+    whose = f"--connection {found.connection_id}"
+    if reasons["missing"] or reasons["changed_since"]:
+        days = [line.day for line in found.lines if not line.agrees]
+        since, until = min(days) - timedelta(days=1), max(days) + timedelta(days=2)
+        return f"connector resync {whose} --since {since} --until {until}; then: connector reconcile {whose}"
+    if reasons["uncounted"]:
+        return f"connector rebuild {whose}; then: connector reconcile {whose}"
+    see = 'connector query "SELECT * FROM held_back WHERE resolved_run IS NULL"'
+    return f"{see}; correct at Clover what it names, then: connector sync --full {whose}"

@@ -12,6 +12,7 @@ from connector.cli.output import console, json_text, plain, table
 from connector.cli.published import open_published, published_file
 from connector.cli.times import Duration, ago
 from connector.errors import StoreError
+from connector.sync.spans import CLOCK_TOLERANCE
 
 
 @click.command()
@@ -79,7 +80,7 @@ def _print(found: list[Freshness], now: datetime) -> None:
                     state.stream,
                     f"{state.rows:,}",
                     "never read" if state.cursor is None else plain(state.cursor.replace(microsecond=0)),
-                    "" if state.cursor is None else ago(state.cursor, now),
+                    _lag(state.cursor, now),
                     (plain(one.next_run) or "by hand") if first else "",
                 )
             )
@@ -100,6 +101,8 @@ def _print(found: list[Freshness], now: datetime) -> None:
         facts += [f"{one.held_back:,} held back"] if one.held_back else []
         facts += [f"{one.open_issues:,} open issues"] if one.open_issues else []
         click.echo(f"{one.company.name}: {', '.join(facts)}.")
+        if warning := one.wrong_clock(now):
+            click.echo(f"  warning: {warning}")
         if one.error:
             click.echo(f"  last error: {one.error}")
         if one.next_command:
@@ -108,6 +111,12 @@ def _print(found: list[Freshness], now: datetime) -> None:
 
 def _ago(moment: datetime | None, now: datetime) -> str:
     return "never" if moment is None else f"{ago(moment, now)} ago"
+
+
+def _lag(cursor: datetime | None, now: datetime) -> str:
+    if cursor is None:
+        return ""
+    return "in the future" if cursor - now > CLOCK_TOLERANCE else ago(cursor, now)
 
 
 def _document(found: list[Freshness], stale: list[Freshness], now: datetime) -> dict[str, Any]:
@@ -127,6 +136,7 @@ def _document(found: list[Freshness], stale: list[Freshness], now: datetime) -> 
                 "nextCommand": one.next_command,
                 "orders": one.orders,
                 "heldBack": one.held_back,
+                "warning": one.wrong_clock(now),
                 "openIssues": one.open_issues,
                 "streams": [
                     {

@@ -11,6 +11,7 @@ import click
 from connector.cli.output import console, money, program, table
 from connector.cli.published import FILE_NAME, open_published
 from connector.errors import StoreError
+from schemas.money import exponent, to_decimal
 
 if TYPE_CHECKING:
     from connector.sync.report import Report
@@ -66,8 +67,22 @@ def print_runs(report: "Report") -> None:
             click.echo(f"{run.company_name}: {run.error}")
             if run.hint:
                 click.echo(f"  Next: {run.hint}")
+        for warning in run.warnings:
+            click.echo(f"{run.company_name}: warning: {warning}")
         for record in run.unreadable:
             click.echo(f"{run.company_name}: could not be read, held back: {record}")
+        for held in run.withheld:
+            amount = (
+                "amount unknown"
+                if held.amount is None or held.currency is None
+                else f"{money(to_decimal(held.amount, exponent(held.currency)), held.currency)} {held.currency}"
+            )
+            click.echo(
+                f"{run.company_name}: in no figure though money may have moved: {held.reason},"
+                f" {held.records:,} record(s), {amount}"
+            )
+    if any(run.withheld for run in report.runs):
+        click.echo('  Next: connector query "SELECT * FROM held_back WHERE resolved_run IS NULL"')
 
 
 def print_store(report: "Report", store: str) -> None:

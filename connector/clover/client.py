@@ -9,6 +9,8 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from importlib.metadata import PackageNotFoundError, version
 from typing import Protocol
 
@@ -115,6 +117,9 @@ class CloverClient:
         self._limits = limits or Limits()
         self._policy = policy or RetryPolicy()
         self.meter = RequestMeter()
+        # What Clover's clock said in its first and its newest answer, aware UTC.
+        self.first_date: datetime | None = None
+        self.last_date: datetime | None = None
         self._http = httpx.Client(
             transport=transport or DeadlineTransport(self._base_url),
             timeout=httpx.Timeout(
@@ -219,6 +224,7 @@ class CloverClient:
             self.meter.count(requests=1, waited=queued)
             status, headers, body = self._exchange(path, params, token)
         self.meter.count(status=status)
+        self._note_date(headers.get("date"))
         try:
             document = read_answer(status, headers, body, path=path, permission=permission)
         except Throttled as throttled:
@@ -229,6 +235,14 @@ class CloverClient:
         if self._archive is not None:
             self._archive.append(path, params, status, body)
         return document
+
+    def _note_date(self, header: str | None) -> None:
+        try:
+            date = parsedate_to_datetime(header or "").astimezone(UTC)
+        except (TypeError, ValueError):
+            return  # no date, or none that is one
+        self.first_date = self.first_date or date
+        self.last_date = date
 
     def _exchange(
         self, path: str, params: list[tuple[str, str]], token: str

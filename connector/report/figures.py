@@ -11,6 +11,7 @@ from typing import Any
 
 import duckdb
 
+from connector.store.connection_state import connection_states
 from schemas.money import exponent
 
 MONTHS = 24
@@ -230,20 +231,22 @@ def _freshness(connection: duckdb.DuckDBPyConnection, company_id: str) -> tuple[
     rows = _rows(
         connection,
         """
-        SELECT coalesce(c.merchant_name, c.merchant_id) AS merchant, coalesce(c.status, 'Unknown') AS status,
-          r.last_success, o.newest_sale
-        FROM connections c
-        LEFT JOIN (
-          SELECT connection_id, max(finished_at) AS last_success FROM sync_runs
-          WHERE kind = 'sync' AND status IN ('succeeded', 'partly_done') GROUP BY 1
-        ) r ON r.connection_id = c.connection_id
-        LEFT JOIN (SELECT connection_id, max(created_date) AS newest_sale FROM orders GROUP BY 1) o
-          ON o.connection_id = c.connection_id
-        WHERE c.company_id = ? ORDER BY merchant, c.connection_id
+        SELECT connection_id, coalesce(merchant_name, merchant_id) AS merchant, coalesce(status, 'Unknown') AS status
+        FROM connections WHERE company_id = ? ORDER BY merchant, connection_id
         """,
         company_id,
     )
-    return tuple(Freshness(**row) for row in rows)
+    states = connection_states(connection)
+    return tuple(
+        Freshness(row["merchant"], row["status"], _bare(state.last_success), _bare(state.newest_sale))
+        for row in rows
+        for state in (states[row["connection_id"]],)
+    )
+
+
+def _bare(moment: datetime | None) -> datetime | None:
+    """UTC without a zone, as the other figures are."""
+    return None if moment is None else moment.replace(tzinfo=None)
 
 
 def _issues(connection: duckdb.DuckDBPyConnection, company_id: str) -> tuple[OpenIssues, ...]:

@@ -49,7 +49,7 @@ class Sandbox:
 
     worlds: one world, or a world for each token; with one, ``token`` is made up. limits: off by default,
     pass RateLimits() for Clover's. latency_seconds: added to every answer. clock: Unix seconds, for the log
-    and the expiry of tokens.
+    and the expiry of tokens. ``date``: Unix seconds that the Date header of every answer says; it may be set.
     """
 
     def __init__(
@@ -72,6 +72,7 @@ class Sandbox:
         self.log: deque[Logged] = deque(maxlen=_LOG_ROWS)
         self.counts: Counter[str] = Counter()
         self._clock = clock
+        self.date: Callable[[], float] = time.time
         self._server: Server | None = None
         self._thread: Thread | None = None
         for token, world in worlds.items():
@@ -89,7 +90,7 @@ class Sandbox:
 
     def start(self, port: int = 0) -> "Sandbox":
         """Listens on 127.0.0.1 in a thread; port 0 takes a free one."""
-        self._server = Server(("127.0.0.1", port), self._exchange)
+        self._server = Server(("127.0.0.1", port), self._exchange, lambda: self.date())
         self._thread = Thread(
             target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, name="sandbox", daemon=True
         )

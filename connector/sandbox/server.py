@@ -3,6 +3,7 @@
 import socket
 import struct
 import sys
+import time
 from collections.abc import Callable
 from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -20,13 +21,16 @@ Exchange = Callable[[Request], tuple[Answer, Fault | None, Callable[[], None]]]
 
 
 class Server(ThreadingHTTPServer):
-    """Listens on loopback. exchange: makes the answer, and what to call when it is out."""
+    """Listens on loopback. exchange: makes the answer, and what to call when it is out. date: Unix seconds."""
 
     daemon_threads = True
     request_queue_size = 128
 
-    def __init__(self, address: tuple[str, int], exchange: Exchange) -> None:
+    def __init__(
+        self, address: tuple[str, int], exchange: Exchange, date: Callable[[], float] = time.time
+    ) -> None:
         self.exchange = exchange
+        self.date = date
         self.stopping = Event()
         self._sockets: set[socket.socket] = set()
         self._guard = Lock()
@@ -121,7 +125,7 @@ class Connection(BaseHTTPRequestHandler):
         body = answer.body[: len(answer.body) // 2] if kind == "truncated" else answer.body
         lines = [f"HTTP/1.1 {answer.status} {REASONS.get(answer.status, 'Status')}"]
         lines += [
-            f"Date: {formatdate(usegmt=True)}",
+            f"Date: {formatdate(self.server.date(), usegmt=True)}",
             f"Content-Type: {answer.content_type}",
             f"Content-Length: {len(body)}",
         ]

@@ -37,7 +37,7 @@ def after_runs(
     earlier: failed runs of this process that were told before; the store may not know of them, and they are not over.
     book: that of a process that stays; else one is opened and closed. send: None leaves sending to the caller.
     """
-    past = read_past(store)
+    past = read_past(store, now())
     newer = {run.connection_id for run in reports}
     every = [run for run in earlier if run.connection_id not in newer] + list(reports)
     with_book = book or AlertBook(store.directory)

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from connector.errors import StoreError
-from connector.schedule.planner import LastRun
+from connector.schedule.planner import LastRun, is_past
+from connector.store.connection_state import connection_states
 from connector.store.interface import Store
 
 if TYPE_CHECKING:
@@ -30,62 +31,71 @@ class Past:
     error: str | None = None
 
 
-def read_past(store: Store) -> Mapping[str, Past]:
-    """Connection id -> its past. Empty before anything was published, or when the file cannot be read."""
+def read_past(store: Store, now: datetime) -> Mapping[str, Past]:
+    """Connection id -> its past. Empty before anything was published, or when the file cannot be read.
+
+    Runs that are dated after now are of a clock that was wrong; they are left out.
+    """
     try:
         with store.open_reader() as reader:
-            return _read(reader.connection)
+            return _read(reader.connection, now)
     except StoreError:
         return {}
 
 
 @dataclass(slots=True)
 class PastReader:
-    """Reads the past again only when something new was published."""
+    """Reads the past again only when something new was published, or when the clock was set back behind it."""
 
     store: Store
     _seen: Path | None = None
     _past: Mapping[str, Past] = field(default_factory=dict)
 
-    def read(self) -> Mapping[str, Past]:
+    def read(self, now: datetime) -> Mapping[str, Past]:
         """See ``read_past``."""
         link = self.store.directory / "commerce.duckdb"
         newest_file = link.resolve() if link.exists() else None
-        if newest_file is None or newest_file != self._seen:
-            self._past, self._seen = read_past(self.store), newest_file
+        is_ahead = any(one.last is not None and not is_past(one.last, now) for one in self._past.values())
+        if newest_file is None or newest_file != self._seen or is_ahead:
+            self._past, self._seen = read_past(self.store, now), newest_file
         return self._past
 
 
-def _read(published: "duckdb.DuckDBPyConnection") -> dict[str, Past]:
+def _read(published: "duckdb.DuckDBPyConnection", now: datetime) -> dict[str, Past]:
     # Only the newest run that did not fail and what came after it: the whole history grows by a row a run.
     rows = published.execute(
         f"""
         WITH ends AS (
-          SELECT connection_id, max(started_at) FILTER (status <> 'failed') AS did_not_fail,
-            max(finished_at) FILTER (status IN ('succeeded', 'partly_done')) AS last_success
-          FROM ledger.sync_runs WHERE {_KINDS} GROUP BY connection_id)
-        SELECT connection_id, started_at, finished_at, status, error_kind, run_id, error, last_success
+          SELECT connection_id, max(started_at) FILTER (status <> 'failed') AS did_not_fail
+          FROM ledger.sync_runs WHERE {_KINDS} AND started_at <= $now GROUP BY connection_id)
+        SELECT connection_id, started_at, finished_at, status, error_kind, run_id, error
         FROM ledger.sync_runs JOIN ends USING (connection_id)
-        WHERE {_KINDS} AND (did_not_fail IS NULL OR started_at >= did_not_fail)
+        WHERE {_KINDS} AND started_at <= $now AND (did_not_fail IS NULL OR started_at >= did_not_fail)
         ORDER BY connection_id, started_at, run_id
-        """  # noqa: S608
+        """,  # noqa: S608
+        {"now": now.astimezone(UTC).replace(tzinfo=None)},
     ).fetchall()
     found: dict[str, Past] = {}
-    for connection_id, started, finished, status, kind, run_id, error, success in rows:
+    states = connection_states(published, at=now)
+    for connection_id, started, finished, status, kind, run_id, error in rows:
         before = found.get(connection_id, Past()).last
         failures = (before.failures if before else 0) + 1 if status == "failed" else 0
         last = LastRun(_utc(started), None if finished is None else _utc(finished), status, kind, failures)
-        found[connection_id] = Past(last, None if success is None else _utc(success), run_id, error)
+        found[connection_id] = Past(last, states[connection_id].last_success, run_id, error)
     return found
 
 
-def newest(past: Mapping[str, Past], here: Iterable[tuple[str, LastRun]]) -> dict[str, LastRun]:
-    """The newest run of each connection, from the file and from this process.
+def newest(
+    past: Mapping[str, Past], here: Iterable[tuple[str, LastRun]], now: datetime
+) -> dict[str, LastRun]:
+    """The newest run of each connection that is not dated after now, from the file and from this process.
 
     A run that could not be recorded, because the disk is full for one, is known only here.
     """
     found = {connection_id: one.last for connection_id, one in past.items() if one.last is not None}
     for connection_id, run in here:
+        if not is_past(run, now):
+            continue
         known = found.get(connection_id)
         if known is None or known.started_at < run.started_at:
             failures = run.failures

@@ -57,9 +57,20 @@ class Due:
     since: datetime
 
 
+def is_past(last: LastRun | None, now: datetime) -> bool:
+    """Whether a run can be believed to have begun: one that is dated after now is of a clock that was wrong."""
+    return last is not None and last.started_at <= now
+
+
 def due(job: Job, last: LastRun | None, now: datetime, *, requested: datetime | None = None) -> Due | None:
-    """Whether the connection should run now. requested: the oldest unanswered request for a refresh."""
-    if requested is not None:
+    """Whether the connection should run now. requested: the oldest unanswered request for a refresh.
+
+    A run or a request that is dated after now is of a wrong clock, and neither keeps the connection from running nor
+    makes it run.
+    """
+    if last is not None and not is_past(last, now):
+        last = None
+    if requested is not None and requested <= now:
         return Due(job.connection_id, "requested", requested)
     if job.expression is None:
         return None

@@ -141,8 +141,8 @@ class Scheduler:
 
     def next_due(self) -> datetime | None:
         """When the next connection comes due that is not running."""
-        last = newest(self._past.read(), self._here.items())
         now = self.now()
+        last = newest(self._past.read(now), self._here.items(), now)
         moments = [
             max(moment, self._not_before.get(job.connection_id, moment))
             for job in self._jobs()
@@ -153,13 +153,13 @@ class Scheduler:
 
     def _begin_due(self) -> int:
         now = self.now()
-        last = newest(self._past.read(), self._here.items())
+        last = newest(self._past.read(now), self._here.items(), now)
         requested = self._requests.waiting({one: run.started_at for one, run in last.items()})
         found = [
             one
             for job in self._jobs()
             if job.connection_id not in self._running
-            and self._not_before.get(job.connection_id, now) <= now
+            and not now < self._not_before.get(job.connection_id, now) <= now + BUSY_WAIT
             and (
                 one := due(job, last.get(job.connection_id), now, requested=requested.get(job.connection_id))
             )
@@ -221,7 +221,7 @@ class Scheduler:
         """Make visible what runs have committed: once for all that end together, and within seconds."""
         if self._unpublished_since is None:
             return
-        waited = self.now() - self._unpublished_since
+        waited = abs(self.now() - self._unpublished_since)
         if not is_burst_over and waited < LATEST:
             return
         try:
@@ -242,7 +242,7 @@ class Scheduler:
         if self._after is not None and not self._after.done() and not wait:
             return
         now = self.now()
-        is_time = self._looked_at is None or now - self._looked_at >= LOOK_EVERY
+        is_time = self._looked_at is None or abs(now - self._looked_at) >= LOOK_EVERY
         if self._told or is_time:
             reports, self._told, self._looked_at = self._told, [], now
             config = self.config

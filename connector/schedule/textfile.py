@@ -4,7 +4,7 @@ Everything is read from the published file and the store's directory, so that th
 the same whoever writes them; only a run that could not be recorded is known to its own process alone.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +13,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, write_to_textfi
 
 from connector.config import Config
 from connector.errors import StoreError
+from connector.store.connection_state import ConnectionState, connection_states
 from connector.store.interface import Store
 from connector.sync.report import RunReport
 
@@ -39,8 +40,9 @@ def write_textfile(
     _gauge(registry, "connector_connections", "Connections of the configuration.").set(len(configured))
     try:
         with store.open_reader() as reader:
-            _runs(registry, reader.connection, configured)
-            _contents(registry, reader.connection, configured)
+            states = connection_states(reader.connection, at=now)
+            _runs(registry, reader.connection, configured, states)
+            _contents(registry, reader.connection, configured, states)
             size = reader.path.stat().st_size
         _gauge(registry, "connector_published_bytes", "Size of the published file.").set(size)
     except StoreError:
@@ -65,7 +67,10 @@ def write_textfile(
 
 
 def _runs(
-    registry: CollectorRegistry, published: "duckdb.DuckDBPyConnection", configured: dict[str, str]
+    registry: CollectorRegistry,
+    published: "duckdb.DuckDBPyConnection",
+    configured: dict[str, str],
+    states: Mapping[str, ConnectionState],
 ) -> None:
     runs = Counter("connector_runs", "Runs by their end.", (*_WHOSE, "status", "kind"), registry=registry)
     for connection_id, status, kind, count in published.execute(
@@ -96,12 +101,9 @@ def _runs(
     success = _gauge(
         registry, "connector_last_success_timestamp_seconds", "End of the newest run that succeeded.", *_WHOSE
     )
-    for connection_id, at in published.execute(
-        "SELECT connection_id, max(finished_at) FROM ledger.sync_runs WHERE kind = 'sync'"
-        " AND status IN ('succeeded', 'partly_done') GROUP BY ALL ORDER BY ALL"
-    ).fetchall():
-        if (company := configured.get(connection_id)) and at is not None:
-            success.labels(company, connection_id).set(_seconds(at))
+    for connection_id, state in states.items():
+        if (company := configured.get(connection_id)) and state.last_success is not None:
+            success.labels(company, connection_id).set(state.last_success.timestamp())
     last = _gauge(
         registry, "connector_last_run_status", "1 for the status of the newest run.", *_WHOSE, "status"
     )
@@ -118,25 +120,20 @@ def _runs(
 
 
 def _contents(
-    registry: CollectorRegistry, published: "duckdb.DuckDBPyConnection", configured: dict[str, str]
+    registry: CollectorRegistry,
+    published: "duckdb.DuckDBPyConnection",
+    configured: dict[str, str],
+    states: Mapping[str, ConnectionState],
 ) -> None:
-    for name, text, sql in (
-        ("connector_orders", "Current orders.", "SELECT connection_id, count(*) FROM orders GROUP BY ALL"),
-        (
-            "connector_held_back",
-            "Records held back.",
-            "SELECT connection_id, count(*) FROM ledger.held_back WHERE resolved_run IS NULL GROUP BY ALL",
-        ),
-        (
-            "connector_open_issues",
-            "Things that did not add up and still do not.",
-            "SELECT connection_id, count(*) FROM ledger.data_issues WHERE resolved_snapshot IS NULL GROUP BY ALL",
-        ),
+    for name, text in (
+        ("orders", "Current orders."),
+        ("held_back", "Records held back."),
+        ("open_issues", "Things that did not add up and still do not."),
     ):
-        gauge = _gauge(registry, name, text, *_WHOSE)
-        for connection_id, count in published.execute(f"{sql} ORDER BY ALL").fetchall():
+        gauge = _gauge(registry, f"connector_{name}", text, *_WHOSE)
+        for connection_id, state in states.items():
             if company := configured.get(connection_id):
-                gauge.labels(company, connection_id).set(count)
+                gauge.labels(company, connection_id).set(getattr(state, name))
     cursor = _gauge(registry, "connector_cursor_timestamp_seconds", "How far a list was read.", *_BY_STREAM)
     for connection_id, stream, at in published.execute(
         'SELECT connection_id, stream, "cursor" FROM ledger.sync_state ORDER BY ALL'

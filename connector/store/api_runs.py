@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, cast
+from typing import cast
 
 from connector.store.api_published import Publication
+from connector.store.connection_state import ConnectionState, connection_states
 
 SUCCEEDED = ("succeeded", "partly_done")
 
@@ -31,39 +32,23 @@ class Run:
         return self.status in SUCCEEDED
 
 
-@dataclass(frozen=True, slots=True)
-class Facts:
-    """What is known of a connection: ``newest_snapshot`` None when nothing was ever loaded."""
-
-    status: str | None
-    currency: str | None
-    last_run: Run | None
-    last_success: Run | None
-    newest_snapshot: int | None
-
-    @property
-    def synced(self) -> bool:
-        """Whether a first sync has succeeded; from then on its data is served, for good."""
-        return self.last_success is not None
-
-
-UNKNOWN = Facts(None, None, None, None, None)
 _COLUMNS = """run_id, company_id, connection_id, kind, started_at, finished_at, status, error_kind, snapshot_id,
   coalesce(orders_inserted, 0) + coalesce(orders_updated, 0), coalesce(orders_held_back, 0)"""
 
 
-def connection_facts(publication: Publication) -> Mapping[str, Facts]:
-    """Facts by connection id, for all connections of the publication."""
-    known = publication.cache.get("connection_facts")
+def states_of(publication: Publication) -> Mapping[str, ConnectionState]:
+    """State by connection id, for all connections of the publication."""
+    known = publication.cache.get("connection_states")
     if known is None:
-        known = publication.cache["connection_facts"] = _read_facts(publication)
-    return cast("Mapping[str, Facts]", known)
+        with publication.cursor.cursor() as cursor:
+            known = publication.cache["connection_states"] = connection_states(cursor)
+    return cast("Mapping[str, ConnectionState]", known)
 
 
-def runs_of(publication: Publication, company_id: str, *, most: int = 1000) -> list[Run]:
-    """The newest runs of one company, newest first."""
+def reads_of(publication: Publication, company_id: str, *, most: int = 1000) -> list[Run]:
+    """The newest runs of one company that loaded something, newest first. A reconciliation only compares."""
     rows = publication.cursor.execute(
-        f"SELECT {_COLUMNS} FROM ledger.sync_runs WHERE company_id = ?"  # noqa: S608
+        f"SELECT {_COLUMNS} FROM ledger.sync_runs WHERE company_id = ? AND kind <> 'reconcile'"  # noqa: S608
         " ORDER BY started_at DESC, run_id LIMIT ?",
         [company_id, most],
     ).fetchall()
@@ -86,36 +71,3 @@ def snapshot_up_to(publication: Publication, connection_id: str, snapshot_id: in
         [connection_id, snapshot_id],
     ).fetchone()
     return None if row is None else row[0]
-
-
-def _read_facts(publication: Publication) -> dict[str, Facts]:
-    run = publication.cursor.cursor()
-    statuses: dict[str, tuple[Any, ...]] = {
-        row[0]: row
-        for row in run.execute(
-            "SELECT connection_id, any_value(status), any_value(currency) FROM ledger.connections GROUP BY 1"
-        ).fetchall()
-    }
-    newest: dict[str, int] = dict(
-        run.execute("SELECT connection_id, max(snapshot_id) FROM ledger.snapshots GROUP BY 1").fetchall()
-    )
-
-    def last(condition: str) -> dict[str, Run]:
-        rows = run.execute(
-            f"SELECT {_COLUMNS} FROM ledger.sync_runs WHERE {condition}"  # noqa: S608
-            " QUALIFY row_number() OVER (PARTITION BY connection_id ORDER BY started_at DESC, run_id DESC) = 1"
-        ).fetchall()
-        return {row[2]: Run(*row) for row in rows}
-
-    runs, successes = last("TRUE"), last("status IN ('succeeded', 'partly_done') AND finished_at IS NOT NULL")
-    run.close()
-    return {
-        connection_id: Facts(
-            status=statuses[connection_id][1] if connection_id in statuses else None,
-            currency=statuses[connection_id][2] if connection_id in statuses else None,
-            last_run=runs.get(connection_id),
-            last_success=successes.get(connection_id),
-            newest_snapshot=newest.get(connection_id),
-        )
-        for connection_id in statuses.keys() | newest.keys() | runs.keys()
-    }

@@ -8,7 +8,7 @@ source_records   likewise; the newest state of each record the run read
 seen_orders      order_id of every order that was looked at; what is not found again of it is closed
 data_issues      company_id, connection_id, order_id, code, severity, detail, difference_minor, currency,
                  record_kind, record_id
-held_back        company_id, connection_id, record_kind, record_id, order_id, reason, detail
+held_back        company_id, connection_id, record_kind, record_id, order_id, reason, detail, amount_minor, currency
 open_orders      order_id, reason, polled_at, next_poll
 reconciliations  the columns of ``ledger.reconciliations``
 
@@ -190,8 +190,9 @@ def _put_state(connection: duckdb.DuckDBPyConnection, batch: Batch, load: _Load)
             'SELECT "cursor" FROM ledger.sync_state WHERE connection_id = ? AND stream = ?',
             [batch.run.connection_id, stream],
         ).fetchone()
-        moment = _plain(cursor)
+        moment, present = _plain(cursor), _plain(batch.present or batch.run.started_at)
         assert moment is not None
+        assert present is not None
         _put(
             connection,
             "sync_state",
@@ -200,8 +201,8 @@ def _put_state(connection: duckdb.DuckDBPyConnection, batch: Batch, load: _Load)
                 "company_id": batch.run.company_id,
                 "connection_id": batch.run.connection_id,
                 "stream": stream,
-                # A high-water mark: a span read again further back does not lower it.
-                "cursor": moment if before is None else max(moment, before[0]),
+                # A high-water mark: a span read again further back does not lower it, unless it is in the future.
+                "cursor": moment if before is None or before[0] > present else max(moment, before[0]),
                 "updated_snapshot": load.snapshot_id,
                 "updated_at": _plain(load.loaded_at),
             },

@@ -80,7 +80,8 @@ class Batch:
     deep_scans: tier -> when it was completed. tombstones: order ids Clover no longer has, or that may no
     longer be published. released: (record kind, record id) of records that were held back and were looked at
     again; those that this batch does not hold back once more are resolved. orders_unchanged: orders that were
-    looked at and came out as they are stored.
+    looked at and came out as they are stored. present: the time by Clover's clock where this machine's is ahead of it;
+    a stored cursor after it, or after the run's start, is a wrong clock's and is replaced.
     """
 
     run: RunRow
@@ -91,6 +92,7 @@ class Batch:
     tombstones: Sequence[str] = ()
     released: Sequence[tuple[str, str]] = ()
     orders_unchanged: int = 0
+    present: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

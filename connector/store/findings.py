@@ -114,7 +114,8 @@ def apply_held_back(
     connection.execute(
         """
         UPDATE ledger.held_back h SET
-          last_seen_run = $run_id, reason = s.reason, detail = s.detail,
+          last_seen_run = $run_id, reason = s.reason, detail = s.detail, amount_minor = s.amount_minor,
+          currency = s.currency,
           order_id = coalesce(s.order_id, h.order_id)
         FROM temp.holding s
         WHERE h.resolved_run IS NULL AND h.connection_id = $connection_id
@@ -144,7 +145,7 @@ def apply_open_orders(connection: duckdb.DuckDBPyConnection, *, connection_id: s
         """
         CREATE OR REPLACE TEMP TABLE opening AS
         SELECT $connection_id AS connection_id, s.order_id, s.reason,
-          coalesce(o.first_seen, s.first_seen, s.polled_at, $at) AS first_seen,
+          least(coalesce(o.first_seen, s.first_seen, s.polled_at, $at), $at) AS first_seen,
           coalesce(s.polled_at, s.last_polled, $at) AS last_polled, s.next_poll
         FROM (
           SELECT * FROM temp.staged_open_orders

@@ -10,6 +10,8 @@ import duckdb
 
 Connection = duckdb.DuckDBPyConnection
 _STREAMS = 3
+# kind, id, order id, reason, amount in minor units, currency
+HeldBackRecord = tuple[str, str, str | None, str, int | None, str | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,10 +243,20 @@ def unusable_records(connection: Connection, connection_id: str) -> tuple[tuple[
     return tuple(rows.fetchall())
 
 
+def held_back_records(connection: Connection, connection_id: str) -> list[HeldBackRecord]:
+    """Everything that is held back, see ``HeldBackRecord``."""
+    return connection.execute(
+        "SELECT record_kind, record_id, order_id, reason, amount_minor, currency FROM ledger.held_back"
+        " WHERE connection_id = $connection AND resolved_run IS NULL ORDER BY ALL",
+        {"connection": connection_id},
+    ).fetchall()
+
+
 def orders_to_poll(connection: Connection, connection_id: str, at: datetime) -> tuple[str, ...]:
-    """Unsettled orders whose next poll has come."""
+    """Unsettled orders whose next poll has come, or that a wrong clock says were polled at a time to come."""
     rows = connection.execute(
-        "SELECT order_id FROM ledger.open_orders WHERE connection_id = $connection AND next_poll <= $at ORDER BY ALL",
+        "SELECT order_id FROM ledger.open_orders WHERE connection_id = $connection"
+        " AND (next_poll <= $at OR last_polled > $at) ORDER BY ALL",
         {"connection": connection_id, "at": _bare(at)},
     )
     return tuple(row[0] for row in rows.fetchall())

@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 
 from connector.store.batch import NdjsonWriter, Table
+from connector.store.known_reads import HeldBackRecord
 from connector.sync.intake import Intake, counted_amount
 from connector.sync.lineage import source_row
 from connector.sync.links import REFUND
@@ -18,6 +19,7 @@ from connector.sync.staging import KeptRecord, Staging
 from schemas.money import UNKNOWN_CURRENCY
 from schemas.times import ledger_text
 from transforms.model import Merchant, Severity
+from transforms.withheld import Withheld, is_withheld
 
 FailedRead = tuple[str, str, str | None, str]
 
@@ -28,6 +30,8 @@ class BatchFiles:
     def __init__(self, directory: Path, company_id: str, connection_id: str) -> None:
         self._writer = NdjsonWriter(directory)
         self._ids = {"company_id": company_id, "connection_id": connection_id}
+        self._seen: set[str] = set()
+        self._holding: dict[tuple[str, str], Withheld] = {}
         self.tombstones: list[str] = []
         self.released: list[tuple[str, str]] = []
         self.held_back: Counter[str] = Counter()
@@ -47,6 +51,7 @@ class BatchFiles:
         self._writer.write_lines("order_versions", batch.lines)
         self._writer.write_lines("source_records", batch.source_lines)
         self.write_rows("seen_orders", ({"order_id": order_id} for order_id in batch.seen))
+        self._seen.update(batch.seen)
         self.tombstones += batch.tombstones
         for (where, word), orders in batch.unknown_words.items():
             self.unknown_words[f"{where}={word}"] += orders
@@ -54,7 +59,7 @@ class BatchFiles:
         for held in batch.held_back:
             self._hold_back(
                 held.record_kind, held.record_id or held.order_id, held.order_id, held.reason, held.detail,
-                unreadable=held.unreadable,
+                unreadable=held.unreadable, amount_minor=held.amount_minor, currency=held.currency,
             )  # fmt: skip
         self.write_rows("open_orders", _open_rows(batch, at, open_since))
 
@@ -67,6 +72,7 @@ class BatchFiles:
             self._hold_back(place.kind, place.record_id, None, "unreadable", detail, unreadable=True)
         for kind, record_id, order_id, detail in failed:
             self._hold_back(kind, record_id, order_id, "unreadable", detail, unreadable=True)
+        self._seen.update(incomplete)
         self.write_rows("seen_orders", ({"order_id": order_id} for order_id in incomplete))
         self.released += sorted(intake.asked_again)
         self.released += [(place.kind, place.record_id) for place in intake.listed_again]
@@ -85,7 +91,9 @@ class BatchFiles:
                 else f"its charge {record.charge_id} is unknown at Clover"
             )
             detail = f"refund {record.id} leads to no order: {why}; it is asked for again by every sync"
-            self._hold_back(REFUND, record.id, None, "no_link", detail, unreadable=False)
+            self._hold_back(
+                REFUND, record.id, None, "no_link", detail, unreadable=False, amount_minor=-amount, currency=currency
+            )  # fmt: skip
             self.issues["no_link"] += 1
             self.write_rows(
                 "data_issues",
@@ -112,6 +120,16 @@ class BatchFiles:
         self.write_rows("source_records", rest)
         self.write_rows("source_records", ({**self._ids, **row, "is_deleted": True} for row in gone))
 
+    def withheld(self, before: Iterable[HeldBackRecord]) -> list[Withheld]:
+        """Everything that will be held back though money may have moved. before: what is held back in the store."""
+        released = set(self.released)
+        holding = {
+            (kind, record_id): Withheld(reason, currency, amount)
+            for kind, record_id, order_id, reason, amount, currency in before
+            if order_id not in self._seen and (kind, record_id) not in released
+        } | self._holding
+        return [held for held in holding.values() if is_withheld(held.reason, held.amount)]
+
     def finish(self) -> dict[str, Path]:
         """Close every file; table name -> path."""
         return self._writer.close()
@@ -132,9 +150,19 @@ class BatchFiles:
             }
 
     def _hold_back(
-        self, kind: str, record_id: str, order_id: str | None, reason: str, detail: str, *, unreadable: bool
+        self,
+        kind: str,
+        record_id: str,
+        order_id: str | None,
+        reason: str,
+        detail: str,
+        *,
+        unreadable: bool,
+        amount_minor: int | None = None,
+        currency: str | None = None,
     ) -> None:
         self.held_back[str(reason)] += 1
+        self._holding[kind, record_id] = Withheld(str(reason), currency, amount_minor)
         if unreadable:
             self.unreadable.append(f"{kind} {record_id}: {detail}")
         row = {
@@ -144,6 +172,8 @@ class BatchFiles:
             "order_id": order_id,
             "reason": reason,
             "detail": detail,
+            "amount_minor": amount_minor,
+            "currency": currency,
         }
         self.write_rows("held_back", [row])
 

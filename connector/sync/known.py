@@ -12,6 +12,7 @@ from typing import Any
 import orjson
 
 from connector.store import known_reads as reads
+from connector.store.connection_state import connection_states
 from connector.store.interface import Reader
 from connector.sync.links import CHARGE, Home
 from connector.sync.unnamed import Unnamed, unnamed_of
@@ -152,6 +153,10 @@ class Known:
         held = reads.unusable_records(self.reader.connection, self.connection_id)
         return tuple(record for record in held if unnamed_of(*record[:2]) is None)
 
+    def held_back(self) -> list[reads.HeldBackRecord]:
+        """Everything that is held back, whatever the reason."""
+        return reads.held_back_records(self.reader.connection, self.connection_id)
+
     def unnamed(self) -> tuple[Unnamed, ...]:
         """Windows whose lists showed rows without an id that are still held back."""
         held = reads.unusable_records(self.reader.connection, self.connection_id)
@@ -168,6 +173,11 @@ class Known:
     def cursor(self) -> datetime | None:
         """The lowest high-water mark of the three streams; None until each of them has one."""
         return reads.lowest_cursor(self.reader.connection, self.connection_id)
+
+    def last_success_began(self, at: datetime) -> datetime | None:
+        """When the newest sync began that succeeded and is not dated after ``at``."""
+        state = connection_states(self.reader.connection, at=at).get(self.connection_id)
+        return None if state is None else state.last_success_began
 
     def deep_scans(self) -> Mapping[str, datetime]:
         """Tier -> when it was last completed."""

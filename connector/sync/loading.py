@@ -31,21 +31,26 @@ class Loading:
         *,
         unchanged: int,
         cursors: Mapping[str, datetime],
+        ceiling: datetime | None = None,
         last: bool,
         progress: Progress,
         merchant: Merchant,
     ) -> Applied:
         """One transaction: rows, cursors, deep scans and the run's row. Then the new state is published.
 
-        The end of a run may be published together with other runs that end now.
+        The end of a run may be published together with other runs that end now. ceiling: Clover's time where this
+        machine's clock is ahead of it; nothing counts as read beyond it.
         """
         applied = self.store.apply(
             Batch(
                 run=self._run_row(last),
                 connection=self._connection_row("Linked", merchant),
                 files=files.finish(),
-                cursors=cursors,
-                deep_scans=dict.fromkeys(span.deep_scans, self.report.started_at),
+                cursors={stream: min(at, ceiling or at) for stream, at in cursors.items()},
+                deep_scans=dict.fromkeys(
+                    span.deep_scans, min(self.report.started_at, ceiling or self.report.started_at)
+                ),
+                present=ceiling,
                 tombstones=files.tombstones,
                 released=files.released,
                 orders_unchanged=unchanged,
@@ -75,8 +80,7 @@ class Loading:
 
     def _run_row(self, last: bool) -> RunRow:
         report = self.report
-        partly = bool(report.unreadable)
-        finished_status = report.status if report.status == "failed" or not partly else "partly_done"
+        finished_status = "partly_done" if report.is_partly_done else report.status
         return RunRow(
             run_id=report.run_id,
             company_id=report.company_id,

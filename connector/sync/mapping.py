@@ -27,6 +27,7 @@ from transforms.platform import with_platform
 from transforms.products import products_of
 from transforms.tax_components import tax_components_of
 from transforms.vocabulary import unknown_words
+from transforms.withheld import money_withheld
 
 _DELETED = "the order was deleted at Clover; no money that was taken for it is left"
 Identified = PaymentMethod | Product | TaxComponent
@@ -96,7 +97,7 @@ class MappingTask:
 
 @dataclass(frozen=True, slots=True)
 class HeldBack:
-    """An order that is kept raw and not published, and why."""
+    """An order that is kept raw and not published, and why. amount_minor: see ``money_withheld``."""
 
     order_id: str
     reason: str
@@ -104,6 +105,8 @@ class HeldBack:
     record_id: str | None = None
     detail: str = ""
     unreadable: bool = False
+    amount_minor: int | None = None
+    currency: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +172,7 @@ def _map_one(raw: RawGroup, task: MappingTask, batch: MappedBatch) -> None:
         if previous is not None:
             batch.tombstones.append(raw.order_id)
         if is_deleted:
-            batch.held_back.append(HeldBack(raw.order_id, "deleted", detail=_DELETED))
+            batch.held_back.append(HeldBack(raw.order_id, "deleted", detail=_DELETED, amount_minor=0))
         return
     order = next(iter(raw.linked(ORDER)), None)
     if is_deleted and (last_said := task.deleted[raw.order_id]) is not None:
@@ -206,7 +209,7 @@ def _map_one(raw: RawGroup, task: MappingTask, batch: MappedBatch) -> None:
     _side_records(group, mapped, batch)
     if mapped.held_back is not None or mapped.order is None:
         detail = _DELETED if is_deleted else ""
-        batch.held_back.append(HeldBack(raw.order_id, mapped.held_back or "unreadable", detail=detail))
+        batch.held_back.append(_held_back(raw, group, task, mapped.held_back or "unreadable", detail))
         if previous is not None:
             batch.tombstones.append(raw.order_id)
     elif previous is not None and previous.content_hash == mapped.content_hash:
@@ -219,6 +222,11 @@ def _map_one(raw: RawGroup, task: MappingTask, batch: MappedBatch) -> None:
         batch.lines.append(line(row))
         found = mapped.order
         batch.changes.append((raw.order_id, found.currency or "XXX", found.total_amount, found.total_refund))
+
+
+def _held_back(raw: RawGroup, group: OrderGroup, task: MappingTask, reason: str, detail: str) -> HeldBack:
+    money = money_withheld(group, reason, task.merchant.currency)
+    return HeldBack(raw.order_id, reason, detail=detail, amount_minor=money.amount, currency=money.currency)
 
 
 def _side_records(group: OrderGroup, mapped: MappedOrder, batch: MappedBatch) -> None:

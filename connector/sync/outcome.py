@@ -65,6 +65,8 @@ def log_line(report: RunReport) -> None:
     """The one line that every run leaves in the log."""
     if report.unknown_words:
         log.warning("clover.unknown_words", words=dict(sorted(report.unknown_words.items())))
+    for warning in report.warnings:
+        log.warning("connection.warning", text=warning)
     fields = {
         "status": report.status,
         "orders": report.orders_mapped,

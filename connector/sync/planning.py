@@ -11,7 +11,7 @@ from connector.sync.connecting import merchant_of
 from connector.sync.known import Known
 from connector.sync.modes import SyncMode
 from connector.sync.pipeline import Plan
-from connector.sync.spans import Span, asked_span, incremental_span
+from connector.sync.spans import Position, Span, asked_span, believed, incremental_span
 
 
 def start_of(connection: Connection) -> datetime:
@@ -33,7 +33,7 @@ def plan_of(
 ) -> Plan:
     """The plan of a commit. todo: pieces still to be read. profile: who the merchant is, where the platform told."""
     ordinary = mode.kind == "sync"
-    sync, cursor = settings, known.cursor()
+    sync, cursor = settings, position_of(known, run_start).cursor
     return Plan(
         company_id=company.id,
         connection_id=connection.id,
@@ -52,12 +52,20 @@ def plan_of(
     )
 
 
+def position_of(known: Known, run_start: datetime) -> Position:
+    """How far earlier runs have read, without what a wrong clock has stored."""
+    cursor, scans = known.cursor(), known.deep_scans()
+    last_success = known.last_success_began(run_start) if cursor is not None and cursor > run_start else None
+    return believed(cursor, scans, run_start=run_start, last_success=last_success)
+
+
 def span_of(
     connection: Connection, mode: SyncMode, known: Known, *, overlap: timedelta, run_start: datetime
 ) -> Span:
     """The span of a run. Raises ConfigError when a person asked for one that ends before it begins."""
     start = start_of(connection)
-    cursor, scans = known.cursor(), known.deep_scans()
+    position = position_of(known, run_start)
+    cursor, scans = position.cursor, position.deep_scans
     if mode.full:
         return asked_span(since=None, until=None, cursor=None, start=start, run_start=run_start)
     if mode.asks_for_a_span:

@@ -9,6 +9,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import httpx
+import orjson
 
 from connector.clover.streams import STREAMS, is_sparse
 from connector.clover.window import Window
@@ -19,7 +20,15 @@ from connector.store import reconcile_reads
 from connector.store.batch import Batch, NdjsonWriter, RunRow
 from connector.store.interface import Reader, Store
 from connector.sync.access import CloverAccess
-from connector.sync.comparison import DayLine, Difference, Line, SourceRecord, compare
+from connector.sync.comparison import (
+    DayLine,
+    Difference,
+    Line,
+    Published,
+    SourceRecord,
+    compare,
+    compare_money,
+)
 from connector.sync.connecting import Pace, connected, selected_connections
 from connector.sync.known import known_of
 from connector.sync.listing import ListJob, read_jobs
@@ -33,7 +42,7 @@ from connector.sync.reconcile_report import (
 from connector.sync.records import whole_number
 from connector.sync.run import new_run_id
 from connector.sync.runner import utc_now
-from schemas.money import exponent, to_decimal
+from schemas.money import exponent, to_decimal, to_minor
 
 
 def reconcile_all(
@@ -104,19 +113,31 @@ def _reconcile(
         unshown = reconcile_reads.unshown_records(reader.connection, connection.id)
         held_back = {(kind, record_id): reason for (kind, record_id), reason in unshown.items() if reason}
         held_back |= {(kind, record_id): "unreadable" for kind, record_id, _ in known.unusable_records()}
-        uncounted = {key: "no published order lists it" for key, reason in unshown.items() if reason is None}
-        for payment in reconcile_reads.doubly_shown_payments(reader.connection, connection.id):
-            uncounted |= {
-                (kind, payment): "more than one published order lists it" for kind in ("charge", "refund")
-            }
+        published = _published(reader, connection, result)
         # Within the overlap a record may have become visible late; the next sync reads that span again.
         seen_until = None if cursor is None else cursor - config.sync.overlap
-        lines, differences = compare(
-            listed, stored, seen_until=seen_until, held_back=held_back, uncounted=uncounted
-        )
+        lines, differences = compare(listed, stored, seen_until=seen_until, held_back=held_back, uncounted={})
+        why = {(found.stream, found.record_id): found.reason for found in differences}
+        money, unequal = compare_money(listed, stored, published, why=why, held_back=held_back)
         result.requests = access.client.meter.requests
-    result.lines = [_line(key, line) for key, line in sorted(lines.items())]
-    result.differences = [_record(difference) for difference in differences]
+    records = {(day, f"{stream}s", currency): line for (day, stream, currency), line in lines.items()}
+    result.lines = [_line(key, line) for key, line in sorted((records | money).items())]
+    result.differences = [_record(found, f"{found.stream}s") for found in differences]
+    result.differences += [_record(found, found.stream) for found in unequal]
+
+
+def _published(
+    reader: Reader, connection: Connection, result: ConnectionReconciliation
+) -> dict[str, Published]:
+    zone = ZoneInfo(connection.timezone)
+    found = {}
+    for payment_id, currencies, amounts, is_refund, created in reconcile_reads.published_payments(
+        reader.connection, connection.id
+    ):
+        day = (created.replace(tzinfo=UTC) if created else result.until).astimezone(zone).date()
+        minor = (to_minor(amount, exponent(code)) for amount, code in zip(amounts, currencies, strict=True))
+        found[payment_id] = Published(payment_id, is_refund, day, tuple(currencies), tuple(minor))
+    return found
 
 
 def _stored(
@@ -128,10 +149,11 @@ def _stored(
         rows = reconcile_reads.stored_records(
             reader.connection, connection.id, stream.kind, result.since, result.until
         )
-        for record_id, _, created, amount, currency in rows:
-            aware = created.replace(tzinfo=UTC)
+        for record_id, _, created, amount, currency, payload in rows:
+            aware = None if created is None else created.replace(tzinfo=UTC)
+            day = (aware or result.until).astimezone(zone).date()
             found[stream.kind, record_id] = SourceRecord(
-                stream.kind, record_id, aware, aware.astimezone(zone).date(), currency or "XXX", amount or 0
+                stream.kind, record_id, aware, day, currency or "XXX", amount or 0, orjson.loads(payload)
             )
     return found
 
@@ -163,13 +185,13 @@ def _listed(
                 found.append(
                     SourceRecord(
                         kind, known.record_id, known.created, known.day, currency,
-                        known.amount_minor if amount is None else amount,
+                        known.amount_minor if amount is None else amount, {**known.row, **row},
                     )
                 )  # fmt: skip
             elif is_sparse(item.job.stream, row) or kind == "refund":
                 unknown[kind].append(str(row["id"]))
-            elif (record := _read(kind, row, zone)) is not None:
-                found.append(record)
+            else:
+                found.append(_read(kind, row, zone, result.until))
     currencies = {key[1]: record.currency for key, record in stored.items() if key[0] == "charge"}
     currencies |= {record.record_id: record.currency for record in found if record.stream == "charge"}
     for kind, ids in unknown.items():
@@ -178,24 +200,24 @@ def _listed(
                 row = read.row
                 if kind == "refund" and not row.get("currency"):
                     row = {**row, "currency": currencies.get(str(row.get("charge")), "XXX")}
-                if (record := _read(kind, row, zone)) is not None:
-                    found.append(record)
+                found.append(_read(kind, row, zone, result.until))
     return found
 
 
-def _read(kind: str, row: Mapping[str, Any], zone: ZoneInfo) -> SourceRecord | None:
+def _read(kind: str, row: Mapping[str, Any], zone: ZoneInfo, until: datetime) -> SourceRecord:
     created_ms = whole_number(row.get("created"))
-    if created_ms is None:
-        return None
-    created = datetime.fromtimestamp(created_ms / 1000 if created_ms >= 10**11 else created_ms, tz=UTC)
+    created = None
+    if created_ms is not None:
+        created = datetime.fromtimestamp(created_ms / 1000 if created_ms >= 10**11 else created_ms, tz=UTC)
     currency = str(row.get("currency") or "XXX").upper()
     return SourceRecord(
         kind,
         str(row["id"]),
         created,
-        created.astimezone(zone).date(),
+        (created or until).astimezone(zone).date(),
         currency,
         whole_number(row.get("amount")) or 0,
+        row,
     )
 
 
@@ -203,7 +225,7 @@ def _line(key: Line, line: DayLine) -> ReconciledLine:
     day, stream, currency = key
     return ReconciledLine(
         day=day,
-        stream=f"{stream}s",
+        stream=stream,
         currency=currency,
         clover_count=line.clover_count,
         clover_amount=to_decimal(line.clover_minor, exponent(currency)),
@@ -216,9 +238,9 @@ def _line(key: Line, line: DayLine) -> ReconciledLine:
     )
 
 
-def _record(found: Difference) -> ReconciledRecord:
+def _record(found: Difference, stream: str) -> ReconciledRecord:
     return ReconciledRecord(
-        f"{found.stream}s", found.record_id, found.day, found.currency,
+        stream, found.record_id, found.day, found.currency,
         to_decimal(found.amount_minor, exponent(found.currency)), found.reason.value, found.detail,
     )  # fmt: skip
 

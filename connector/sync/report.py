@@ -1,11 +1,14 @@
 """What a run did, in numbers an operator can trust: one report a connection, one for the whole call."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, Literal
+
+from schemas.money import exponent, to_decimal
+from transforms.withheld import Withheld
 
 Status = Literal["succeeded", "partly_done", "failed"]
 
@@ -41,6 +44,8 @@ class Change:
 class RunReport:
     """One connection, start to end. held_back and issues count orders by reason and by code.
 
+    withheld: money held back for another reason than being unpaid, now or earlier, by reason and currency.
+    warnings: what did not stop the run and should be looked at, such as a wrong clock.
     unknown_words: Clover's words that the mapping does not know (mapped to Unknown), and in how many orders.
     """
 
@@ -64,6 +69,8 @@ class RunReport:
     orders_deleted: int = 0
     held_back: Counter[str] = field(default_factory=Counter)
     unreadable: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    withheld: list[Withheld] = field(default_factory=list)
     issues: Counter[str] = field(default_factory=Counter)
     unknown_words: Counter[str] = field(default_factory=Counter)
     changes: list[Change] = field(default_factory=list)
@@ -77,6 +84,16 @@ class RunReport:
     def seconds(self) -> float:
         """Wall time, 0 while running."""
         return 0.0 if self.finished_at is None else (self.finished_at - self.started_at).total_seconds()
+
+    def warn(self, text: str) -> None:
+        """Note a warning, once a run."""
+        if text not in self.warnings:
+            self.warnings.append(text)
+
+    @property
+    def is_partly_done(self) -> bool:
+        """Whether money may be missing in the figures though the run came to its end."""
+        return self.status != "failed" and bool(self.unreadable or self.withheld)
 
     def as_json(self) -> dict[str, Any]:
         """The report as JSON-ready values; times ISO 8601 UTC, money as exact decimal strings."""
@@ -103,7 +120,9 @@ class RunReport:
                 "deleted": self.orders_deleted,
             },
             "heldBack": dict(sorted(self.held_back.items())),
+            "warnings": list(self.warnings),
             "unreadable": list(self.unreadable),
+            "withheld": [_withheld_json(held) for held in self.withheld],
             "issues": dict(sorted(self.issues.items())),
             "unknownWords": dict(sorted(self.unknown_words.items())),
             "changes": [_change_json(change) for change in self.changes],
@@ -136,6 +155,28 @@ class Report:
             "runs": [run.as_json() for run in self.runs],
             "totals": [_totals_json(totals) for totals in self.totals],
         }
+
+
+def summed(withheld: Iterable[Withheld]) -> list[Withheld]:
+    """By reason and currency; the amount is None where it is of any record."""
+    found: dict[tuple[str, str | None], Withheld] = {}
+    for held in withheld:
+        key = (held.reason, held.currency)
+        before = found.get(key, Withheld(held.reason, held.currency, 0, 0))
+        amount = None if before.amount is None or held.amount is None else before.amount + held.amount
+        found[key] = Withheld(held.reason, held.currency, amount, before.records + held.records)
+    return [found[key] for key in sorted(found, key=lambda key: (key[0], key[1] or ""))]
+
+
+def _withheld_json(held: Withheld) -> Mapping[str, Any]:
+    return {
+        "reason": held.reason,
+        "currency": held.currency,
+        "records": held.records,
+        "amount": None
+        if held.amount is None
+        else str(to_decimal(held.amount, exponent(held.currency or "XXX"))),
+    }
 
 
 def wire_time(moment: datetime) -> str:

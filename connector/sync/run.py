@@ -31,12 +31,12 @@ from connector.sync.modes import SyncMode
 from connector.sync.outcome import changes_of, count_requests, explained, log_line, note_failure
 from connector.sync.parallel import MappingProcesses
 from connector.sync.pipeline import Mapped, Plan, complete, drop_known, list_pieces, map_piece
-from connector.sync.planning import plan_of, span_of
+from connector.sync.planning import plan_of, position_of, span_of
 from connector.sync.platform_customers import CUSTOMERS, fill_in_customers
 from connector.sync.replay import stage_archive
-from connector.sync.report import RunReport
+from connector.sync.report import RunReport, summed
 from connector.sync.side_records import SideRecords
-from connector.sync.spans import Span, pieces
+from connector.sync.spans import ClockCheck, Span, check_clock, pieces
 from connector.sync.staging import Staging
 from connector.sync.witness import Witness
 from transforms.model import Merchant
@@ -137,7 +137,7 @@ class _Run:
                     self._commit([Span(at, at, moves_cursor=False)], directory, None, None)
                 else:
                     self._read_and_load(directory)
-            if self.report.unreadable:
+            if self.report.is_partly_done:
                 self.report.status, self.report.exit_code = "partly_done", 3
         except Exception as error:
             note_failure(self.report, explained(error))
@@ -193,12 +193,14 @@ class _Run:
                 drop_known(plan, todo[: len(todo) - len(listing.left)], known, listing.staging)
             with closing(listing.staging):
                 files, result = self._complete_and_map(listing, plan, known, source)
+                held_before = known.held_back()
         left = listing.left
         for kind, rows in listing.intake.rows.items():
             report.rows_read[kind] = report.rows_read.get(kind, 0) + rows
         report.orders_mapped += result.mapped
         report.held_back.update(files.held_back)
         report.unreadable += files.unreadable
+        report.withheld = summed(files.withheld(held_before))
         report.issues.update(files.issues)
         report.unknown_words.update(files.unknown_words)
         if self.mode.dry_run:
@@ -211,6 +213,7 @@ class _Run:
                 copy_context().run, self._list_ahead, replace(plan, pieces=tuple(left)), directory, source
             )
         self.progress.stage("load")
+        clock = self._check_clock(source)
         if not left:
             report.finished_at = self.runtime.now()
         done = todo[len(todo) - len(left) - 1]
@@ -220,6 +223,7 @@ class _Run:
             files,
             unchanged=result.unchanged,
             cursors={f"{stream.kind}s": done.until for stream in plan.streams} if moves else {},
+            ceiling=clock.ceiling,
             last=not left,
             progress=self.progress,
             merchant=plan.merchant,
@@ -293,7 +297,27 @@ class _Run:
             profile=source.profile if source else None,
         )
 
+    def _check_clock(self, source: "_Source | None") -> ClockCheck:
+        if source is None:
+            return ClockCheck()
+        client = source.access.client
+        clock = check_clock(
+            run_start=self.report.started_at,
+            now=self.runtime.now(),
+            first_date=client.first_date,
+            last_date=client.last_date,
+        )
+        if clock.warning and not any("machine's clock" in warning for warning in self.report.warnings):
+            self.report.warn(clock.warning)
+        return clock
+
     def _span(self, known: Known) -> Span:
+        ahead = position_of(known, self.report.started_at).ahead
+        if ahead is not None:
+            self.report.warn(
+                f"An earlier run stored a date after this run's start ({ahead:%Y-%m-%d %H:%M:%S} UTC): a clock was"
+                " wrong. Reading goes on from the last success that is not in the future, and deep scans are due."
+            )
         overlap = self.runtime.config.sync.overlap
         return span_of(self.connection, self.mode, known, overlap=overlap, run_start=self.report.started_at)
 

@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from connector.config import Company, Connection
 from connector.errors import ConnectorError, StoreError
 from connector.logs import get_logger
+from connector.store.connection_state import connection_states
 from connector.store.gathering import LATEST
 from connector.store.interface import Store
 from connector.sync.outcome import note_failure
@@ -42,14 +43,10 @@ def stored_orders(store: Store) -> Mapping[str, int]:
     """
     try:
         with store.open_reader() as reader:
-            found = reader.connection.execute(
-                "SELECT connection_id, count(order_id) FROM (SELECT DISTINCT connection_id FROM ledger.sync_runs"
-                " WHERE kind = 'sync' AND status IN ('succeeded', 'partly_done'))"
-                " LEFT JOIN orders USING (connection_id) GROUP BY connection_id"
-            ).fetchall()
+            states = connection_states(reader.connection).values()
     except StoreError:
         return {}
-    return {str(connection_id): int(orders) for connection_id, orders in found}
+    return {state.connection_id: state.orders for state in states if state.last_success is not None}
 
 
 def run_side_by_side(

@@ -32,6 +32,69 @@ class Span:
     deep_scans: tuple[str, ...] = ()
 
 
+# Clocks of two machines differ by seconds; an answer may take minutes to be waited for.
+CLOCK_TOLERANCE = timedelta(minutes=5)
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """How far reading has come, as far as it can be believed. ahead: the newest stored date after the run's start."""
+
+    cursor: datetime | None
+    deep_scans: Mapping[str, datetime]
+    ahead: datetime | None = None
+
+
+def believed(
+    cursor: datetime | None,
+    deep_scans: Mapping[str, datetime],
+    *,
+    run_start: datetime,
+    last_success: datetime | None,
+) -> Position:
+    """The position without what a wrong clock has stored: nothing can have been read up to a time that is to come.
+
+    last_success: start of the newest sync that succeeded and is not dated after run_start; its span was read for
+    sure. A deep scan that is dated in the future is due.
+    """
+    past = {tier: at for tier, at in deep_scans.items() if at <= run_start}
+    later = [at for at in (cursor, *deep_scans.values()) if at is not None and at > run_start]
+    if cursor is not None and cursor > run_start:
+        cursor = last_success
+    return Position(cursor, past, max(later, default=None))
+
+
+@dataclass(frozen=True, slots=True)
+class ClockCheck:
+    """The machine's clock beside Clover's. ceiling: nothing later may be stored as read; None for no such limit."""
+
+    ceiling: datetime | None = None
+    warning: str | None = None
+
+
+def check_clock(
+    *, run_start: datetime, now: datetime, first_date: datetime | None, last_date: datetime | None
+) -> ClockCheck:
+    """Compare clocks by Clover's first and newest answer of the run; each was sent after run_start and before now."""
+    if first_date is not None and run_start - first_date > CLOCK_TOLERANCE:
+        return ClockCheck(
+            first_date,
+            f"This machine's clock is {_minutes(run_start - first_date)} ahead of Clover's. Lists count as read up to"
+            f" Clover's time, {first_date:%Y-%m-%d %H:%M:%S} UTC. Set the clock (NTP).",
+        )
+    if last_date is not None and last_date - now > CLOCK_TOLERANCE:
+        return ClockCheck(
+            None,
+            f"This machine's clock is {_minutes(last_date - now)} behind Clover's: sales of that time are not read"
+            " until it has passed. Set the clock (NTP).",
+        )
+    return ClockCheck()
+
+
+def _minutes(difference: timedelta) -> str:
+    return f"{difference // timedelta(minutes=1):,} min"
+
+
 def incremental_span(
     *,
     cursor: datetime | None,

@@ -4,6 +4,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
+from connector.store import api_companies
 from connector.store.api_refreshes import waiting_refreshes
 
 JUNIPER, SHOP, NEW = "8a210b68-6988-11ed-a1eb-0242ac120002", "2e9d2c44-f675-40ba-8049-353bfcb5e171", "n-new"
@@ -113,3 +114,50 @@ def test_refreshing_all_is_a_204_and_asks_for_each_connection_once(server, owner
 )
 def test_what_cannot_be_read_cannot_be_queued(server, owner, path, params, status):
     assert server.client.post(path, headers=owner, params=params).status_code == status
+
+
+@pytest.fixture
+def only_compared(books, server, owner):
+    """A company of which a reconciliation ended well and no sync ever did; its id and its connection's."""
+    company, shop = "33333333-6988-11ed-a1eb-0242ac120002", "n-compared"
+    api_companies.take_from_config(
+        server.state.control, [(company, "Compared", [shop])], now=server.state.settings.clock()
+    )
+    at = datetime(2026, 11, 20, 4)  # noqa: DTZ001
+    books.connections.append((company, shop, "Linked", "USD"))
+    books.runs.append(("r8", company, shop, "reconcile", at, at + timedelta(seconds=9), "succeeded", None))
+    books.publish()
+    return company, shop
+
+
+def test_a_reconciliation_is_no_sync_so_nothing_is_served_and_nothing_is_complete(
+    server, owner, only_compared
+):
+    company, shop = only_compared
+    here = f"/companies/{company}"
+    shown = server.client.get(here, headers=owner).json()
+    assert "lastSync" not in shown
+    assert "lastSync" not in shown["dataConnections"][0]
+    assert server.client.get(f"{here}/dataStatus", headers=owner).json() == {}
+    assert server.client.get(f"{here}/data/history", headers=owner).json()["results"] == []
+    orders = server.client.get(f"{here}/connections/{shop}/data/commerce-orders", headers=owner)
+    assert orders.status_code == 409
+
+
+def test_a_newer_reconciliation_changes_no_date_and_no_status(books, server, owner):
+    at = datetime(2026, 11, 21, 4)  # noqa: DTZ001
+    before = [server.client.get(path, headers=owner).json() for path in (STATUS, f"/companies/{JUNIPER}")]
+    books.runs.append(("r8", JUNIPER, SHOP, "reconcile", at, at + timedelta(seconds=9), "partly_done", None))
+    books.publish()
+    assert [
+        server.client.get(path, headers=owner).json() for path in (STATUS, f"/companies/{JUNIPER}")
+    ] == before
+
+
+def test_a_resync_is_in_the_history_and_is_no_successful_sync(books, server, owner):
+    at = datetime(2026, 11, 21, 4)  # noqa: DTZ001
+    books.runs.append(("r8", JUNIPER, SHOP, "resync", at, at + timedelta(seconds=9), "succeeded", None))
+    books.publish()
+    orders = server.client.get(STATUS, headers=owner).json()["commerce-orders"]
+    assert orders["lastSuccessfulSync"] == "2026-11-19T04:00:20Z"
+    assert orders["latestSyncId"] != orders["latestSuccessfulSyncId"]

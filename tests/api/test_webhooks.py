@@ -222,3 +222,12 @@ def test_the_dispatcher_looks_again_only_when_something_new_is_published(server,
     books.publish()
     dispatcher.once()
     assert len(endpoint.got) == first + 1
+
+
+def test_a_reconciliation_is_no_read_and_is_told_to_nobody(server, hook, books):
+    notice(server.state)
+    deliver(server.state, Endpoint().client())
+    at = datetime(2026, 11, 21, 4)  # noqa: DTZ001
+    books.runs.append(("r8", JUNIPER, SHOP, "reconcile", at, at + timedelta(seconds=9), "succeeded", None))
+    books.publish()
+    assert notice(server.state) == 0

@@ -56,6 +56,8 @@ CREATE TABLE orders(
 );
 INSERT INTO orders VALUES ('{CONNECTION}', 'O1', 12.5000, '2026-11-20 04:00:00'),
                           ('{CONNECTION}', 'O2', 900719925474.0993, '2026-11-20 04:00:01');
+INSERT INTO ledger.order_versions BY NAME SELECT {WHOSE}, order_id, created_date, created_date AS source_modified_date,
+  'h' AS content_hash, 1 AS snapshot_id, false AS is_deleted FROM orders;
 CREATE VIEW monthly_sales AS SELECT 'Juniper Goods' AS company;
 """
 

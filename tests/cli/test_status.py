@@ -5,7 +5,9 @@ from contextlib import closing
 from datetime import UTC, datetime, timedelta
 
 import duckdb
+import pytest
 
+from connector.cli.doctor import examine_age
 from connector.cli.freshness import freshness
 from connector.config import load_config
 
@@ -56,3 +58,38 @@ def test_before_the_first_sync_everything_is_never(connector, shop):
     assert code == 0
     assert "never synced" in out
     assert connector("status", "--max-age", "1d")[0] == 1
+
+
+class TestWrongClock:
+    """Something in the store is dated after now: it is said, and the lag is not 0."""
+
+    @pytest.fixture
+    def ahead(self, published):
+        with closing(duckdb.connect(str(published / "data" / "commerce.duckdb"))) as opened:
+            opened.execute("UPDATE ledger.sync_state SET \"cursor\" = TIMESTAMP '2227-11-20 04:00:00'")
+            opened.execute(
+                "INSERT INTO ledger.sync_runs BY NAME SELECT * REPLACE ('r9' AS run_id,"
+                " TIMESTAMP '2227-11-20 04:00:00' AS started_at, TIMESTAMP '2227-11-20 04:01:00' AS finished_at)"
+                " FROM ledger.sync_runs WHERE run_id = 'r1'"
+            )
+        return published
+
+    def test_the_last_success_is_the_last_that_can_be(self, ahead):
+        config = load_config(ahead / "config.yaml", {})
+        with closing(duckdb.connect(str(ahead / "data" / "commerce.duckdb"), read_only=True)) as opened:
+            one, other = freshness(config, opened, now=NOW)
+        assert one.last_success == datetime(2026, 11, 20, 4, 1, tzinfo=UTC)
+        assert "2227-11-20 04:00:00 UTC, which is in the future" in one.wrong_clock(NOW)
+        assert other.wrong_clock(NOW) is None
+
+    def test_status_and_check_say_it(self, ahead, connector):
+        code, out, _ = connector("status")
+        assert code == 0
+        assert "in the future" in out
+        assert "warning: something is dated 2227-11-20" in out
+        document = json.loads(connector("status", "--json")[1])
+        assert "in the future" in document["connections"][0]["warning"]
+        config = load_config(ahead / "config.yaml", {})
+        with closing(duckdb.connect(str(ahead / "data" / "commerce.duckdb"), read_only=True)) as opened:
+            found = [one for one in examine_age(config, opened, now=NOW) if "in the future" in one.text]
+        assert [(one.verdict, "NTP" in one.todo) for one in found] == [("warning", True)]

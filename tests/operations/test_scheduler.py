@@ -439,3 +439,42 @@ def test_the_store_has_one_scheduler(town):
     ):
         pass
     assert refused.value.exit_code == 4
+
+
+@pytest.mark.parametrize("hours", [5, 24 * 400])
+def test_a_clock_that_is_set_back_does_not_silence_the_scheduler(town, scheduler, hours):
+    """The runs of this process, and what the store knows, are dated after now: the next tick is run all the same."""
+    town = town()
+    one = scheduler(town)
+    assert settle(one) == len(town.worlds)
+    town.clock.advance(hours=hours)
+    settle(one)
+    before = run_count(town)
+    town.clock.start -= timedelta(hours=hours)  # the time of day; what seconds are counted by goes on
+    town.clock.advance(minutes=10)
+    settle(one)
+    for _ in range(3):
+        town.clock.advance(hours=1)
+        assert settle(one) == len(town.worlds)
+    assert run_count(town) <= before + 4 * len(town.worlds)
+
+
+def test_a_process_that_starts_after_the_clock_was_set_back_runs_what_is_due(town, scheduler):
+    town = town()
+    settle(scheduler(town))
+    town.clock.start -= timedelta(hours=3)
+    fresh = scheduler(town)
+    assert settle(fresh) == len(town.worlds)
+    assert settle(fresh) == 0
+
+
+def test_a_connection_that_was_busy_before_the_clock_was_set_back_is_tried_again(town, scheduler):
+    town = town()
+    one = scheduler(town)
+    settle(one)
+    town.clock.advance(hours=1)
+    lock = town.store.run_lock(town.connection().id)
+    with lock:
+        one.step()
+    town.clock.start -= timedelta(hours=5)
+    assert one.step() > 0

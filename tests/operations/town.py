@@ -121,6 +121,7 @@ def sandbox_of(worlds, **settings):
 def make_town(directory, sandbox, worlds, clock, *, schedule="0 * * * *", name="store", **settings):
     """A town: a company a shop. settings: sections of the configuration, and start_date of every connection."""
     start_date = settings.pop("start_date", date(2026, 2, 1))
+    sandbox.date = lambda: clock.now().timestamp()
     companies = [
         Company(
             name=f"Company {number}",

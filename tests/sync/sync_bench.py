@@ -57,6 +57,7 @@ class Bench:
     pace: Pace = field(init=False)
 
     def __post_init__(self):
+        self.sandbox.date = lambda: self.now.timestamp()
         self.store = open_store(self.config.store, clock=lambda: self.now)
         limits = self.config.limits
         self.pace = Pace(self.config)

@@ -11,6 +11,8 @@ from connector.sandbox import faults
 from connector.sandbox.world import World
 
 AFTER = OPENED + timedelta(days=16)
+# One of the stories deletes an order whose money stays captured: that is named, and the run is not green.
+ENDED = ("succeeded", "partly_done")
 
 
 def told():
@@ -55,7 +57,7 @@ def test_a_dry_run_tells_what_would_change_and_leaves_no_trace(bench):
 def test_a_dry_run_before_anything_was_stored_makes_no_store(bench):
     shop = bench(told())
     report = shop.sync(at=AFTER, dry_run=True)
-    assert report.status == "succeeded", report.error
+    assert report.status in ENDED, report.error
     assert {change.old_total for change in report.changes} == {None}
     assert len(report.changes) > 20
     assert not shop.store.is_there()
@@ -105,7 +107,8 @@ def test_resync_never_moves_a_cursor(bench):
     shop.sync(at=OPENED + timedelta(days=4))
     before = cursors(shop)
     report = shop.sync(at=AFTER, kind="resync")
-    assert (report.status, report.kind) == ("succeeded", "resync")
+    assert report.status in ENDED, report.error
+    assert report.kind == "resync"
     assert cursors(shop) == before
     shop.check()
     assert shop.sync(at=AFTER + timedelta(hours=1)).snapshot_id is None
@@ -127,13 +130,13 @@ def test_rebuild_calls_nobody_and_gives_the_same_orders(bench):
     due = not_begun()
     for day in (0, 1, 2, 3, 5, 9, 12, 15):
         tell(shop.world, day, due)
-        assert shop.sync(at=OPENED + timedelta(days=day, hours=2)).status == "succeeded"
+        assert shop.sync(at=OPENED + timedelta(days=day, hours=2)).status in ENDED
     shop.sync(at=AFTER)
     shop.check()
     before, position = shop.orders(), cursors(shop)
     shop.sandbox.stop()
     report = shop.sync(kind="rebuild")
-    assert report.status == "succeeded", report.error
+    assert report.status in ENDED, report.error
     assert report.requests == 0
     assert (report.orders_inserted, report.orders_updated, report.orders_deleted) == (0, 0, 0)
     assert shop.orders() == before
@@ -163,7 +166,8 @@ def test_rebuild_leaves_alone_what_is_not_kept_raw_any_more(bench):
     for part in oldest:
         part.unlink()
     report = shop.sync(kind="rebuild")
-    assert (report.status, report.orders_updated, report.orders_deleted) == ("succeeded", 0, 0)
+    assert report.status in ENDED, report.error
+    assert (report.orders_updated, report.orders_deleted) == (0, 0)
     assert shop.orders() == before
 
 
@@ -190,8 +194,14 @@ class TestReconcile:
         shop.sync(at=AFTER)
         report = shop.reconcile()
         found = report.connections[0]
-        assert report.exit_code == 0, found.differences
-        assert {line.stream for line in found.lines} == {"charges", "orders", "refunds"}
+        assert only_the_deleted_order(found.differences), found.differences
+        assert {line.stream for line in found.lines} == {
+            "charges",
+            "orders",
+            "refunds",
+            "captured",
+            "refunded",
+        }
         assert all(line.clover_amount == line.stored_amount for line in found.lines if not line.reasons)
         assert shop.rows("SELECT count(*) FROM ledger.reconciliations") == [(len(found.lines),)]
 
@@ -200,8 +210,9 @@ class TestReconcile:
         shop.sync(at=AFTER)
         shop.world.sell(AFTER + timedelta(seconds=20), [("Pin", 100)])
         report = shop.reconcile()
-        assert report.exit_code == 0
         assert {d.reason for d in report.connections[0].differences} >= {"not_yet_seen"}
+        rest = [d for d in report.connections[0].differences if d.reason != "not_yet_seen"]
+        assert only_the_deleted_order(rest), rest
 
     def test_a_deleted_order_and_a_changed_tip_are_explained_and_named(self, bench):
         shop = bench()
@@ -248,6 +259,11 @@ class TestReconcile:
         report = shop.reconcile()
         assert report.exit_code == 1
         assert report.connections[0].error
+
+
+def only_the_deleted_order(differences):
+    """One story deletes an order whose money stays captured: that never agrees, everything else does."""
+    return {(d.stream, d.reason, d.detail) for d in differences} <= {("captured", "withheld", "deleted")}
 
 
 def tamper(bench, sql, *values):

@@ -102,10 +102,12 @@ WHERE resolved_snapshot IS NULL;
 -- column detail: More words, never personal data.
 -- column first_seen_run: The run that held it back first.
 -- column last_seen_run: The newest run that held it back.
+-- column amount_minor: What was taken and not given back, tips in, minor units of the currency; NULL where no money has
+--   moved (open carts, authorisations, failed payments) and where nobody can tell.
 -- column resolved_run: The run that published it after all, or found it no longer held back; NULL while it is held back.
 CREATE VIEW main.held_back AS
 SELECT company_id, connection_id, record_kind, record_id, order_id, reason, detail, first_seen_run, last_seen_run,
-  resolved_run
+  resolved_run, amount_minor, currency
 FROM ledger.held_back;
 
 -- view reconciliations: One comparison of Clover's own records with what is stored: a day, stream and currency.
@@ -113,13 +115,16 @@ FROM ledger.held_back;
 -- column reconciled_at: When it was compared, UTC.
 -- column since: Records created from here on were compared, UTC.
 -- column until: Records created before this were compared, UTC.
--- column stream: charges, orders or refunds.
+-- column stream: charges, orders or refunds: records as Clover lists them against those stored; captured or refunded:
+--   money by the rules of the mapping, tips in, against what published orders carry. undated ... where Clover gives no
+--   time; day is then that of the comparison.
 -- column clover_count: Records Clover lists.
 -- column clover_amount: Their amounts as Clover states them, major units, positive.
--- column stored_count: Records stored.
+-- column stored_count: Records stored, or published as paid.
 -- column stored_amount: Their amounts, major units.
 -- column explained: The part of the difference that has a reason, major units, Clover's amount less the stored amount.
--- column unexplained: The part of the difference that has none, major units; 0 when the books agree.
+-- column unexplained: The part of the difference that has none, or that is held back for another reason than being
+--   unpaid, major units; 0 when the books agree.
 -- column detail: Reasons and how many records have each, in words.
 CREATE VIEW main.reconciliations AS
 SELECT run_id, company_id, connection_id, reconciled_at, since, until, "day", stream, currency, clover_count,
@@ -183,8 +188,8 @@ held AS (
   GROUP BY company_id
 ),
 runs AS (
-  SELECT company_id, max(finished_at) FILTER (kind = 'sync' AND status IN ('succeeded', 'partly_done')) AS last_success
-  FROM ledger.sync_runs
+  SELECT company_id, max(last_success) AS last_success
+  FROM main.connection_state
   GROUP BY company_id
 ),
 compared AS (
