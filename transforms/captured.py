@@ -116,6 +116,13 @@ class _Words:
         elif order is not None:
             self.claimed = max(self.claimed or 0, order.amount_returned or 0)
         self.back = back
+        # Still paid although all of it was returned: other money pays for it, be it older (a duplicate was returned).
+        self.still_paid = (
+            order is not None
+            and self.says_paid
+            and (order.status or "").lower() not in RETURNED_ORDER
+            and 0 < (self.claimed or 0) <= (order.amount_returned or 0)
+        )
         dated = {one.charge for one in local}
         moments = [one.created for one in local]
         # What only the charge tells of went back after it was made.
@@ -151,7 +158,9 @@ class _Words:
 
     def _is_before_returns(self, charge: Charge) -> bool:
         # After a return the order may have been paid again, so only what came before it is covered for sure.
-        return self.first_return is not None and (charge.created or 0) <= self.first_return
+        if self.still_paid or self.first_return is None:
+            return False
+        return (charge.created or 0) <= self.first_return
 
 
 def _fitting(pool: Sequence[Charge], rest: int, words: _Words, certain: int) -> Sequence[Charge]:

@@ -84,6 +84,10 @@ SHAPES: dict[str, tuple[str, dict[str, Any] | None, list[dict[str, Any]], list[d
         [charge(1, 5000, refunded=True, amount_refunded=5000), charge(2, 5000, created=START + 20_000_000)],
         [refund(1, 1, 5000)],
     ),
+    "a duplicate was returned and the order is still paid": (
+        "PP", {**PAID, "amount_returned": 5000, "charge": "C2"},
+        [charge(1, 5000), charge(2, 5000, amount_refunded=5000, refunded=True)], [refund(1, 2, 5000)],
+    ),
     "a hold, then a sale that was returned": (
         "AP", {**PAID, "status": "returned", "amount_returned": 5000, "charge": "C2"},
         [charge(1, 5000), charge(2, 5000)], [refund(1, 2, 5000)],
