@@ -10,7 +10,7 @@ import orjson
 
 from connector.store.batch import NdjsonWriter, Table
 from connector.store.known_reads import HeldBackRecord
-from connector.sync.intake import Intake, counted_amount
+from connector.sync.intake import Intake
 from connector.sync.lineage import source_row
 from connector.sync.links import REFUND
 from connector.sync.mapping import MappedBatch
@@ -19,6 +19,7 @@ from connector.sync.staging import KeptRecord, Staging
 from schemas.money import UNKNOWN_CURRENCY
 from schemas.times import ledger_text
 from transforms.model import Merchant, Severity
+from transforms.money_moved import counted_refund
 from transforms.withheld import Withheld, is_withheld
 
 FailedRead = tuple[str, str, str | None, str]
@@ -81,7 +82,7 @@ class BatchFiles:
         """Append refunds that lead to no order, each with its amount: money went back, nobody can say of which sale."""
         for record in refunds:
             row = orjson.loads(record.payload)
-            amount = counted_amount(row)
+            amount = counted_refund(row)
             if amount == 0 and row.get("status") != "pending":
                 continue  # voided or failed: no money is missing
             currency = str(row.get("currency") or merchant.currency or UNKNOWN_CURRENCY).upper()

@@ -18,6 +18,7 @@ from connector.sync.records import Row, embedded, whole_number
 from connector.sync.staging import StagedRecord, Staging
 from connector.sync.unnamed import Unnamed
 from schemas.times import as_milliseconds, is_usable, to_ms
+from transforms.money_moved import counted_refund
 
 KnownHashes = Callable[[str, list[str]], Mapping[str, str]]
 
@@ -108,7 +109,7 @@ def staged(
         gives = whole_number(row.get("amount_refunded")) or 0
         is_failed = row.get("status") == "failed"
     else:
-        gives = counted_amount(row)
+        gives = counted_refund(row)
     created = whole_number(row.get("created"))
     created_ms = None if created is None else int(as_milliseconds(created))
     is_dated = is_usable(created_ms, seen_at.at)
@@ -125,13 +126,6 @@ def staged(
         reference=reference,
         is_listed=is_listed,
     )
-
-
-def counted_amount(refund: Row) -> int:
-    """What a refund contributes to ``amount_refunded`` of its charge, minor units."""
-    if refund.get("voided") is True or refund.get("object") == "void_on_refund":
-        return 0
-    return (whole_number(refund.get("amount")) or 0) if refund.get("status") in (None, "succeeded") else 0
 
 
 def stage_embedded_refunds(charges: Iterable[Row], staging: Staging, seen_at: Seen) -> None:

@@ -112,7 +112,9 @@ def _reconcile(
         cursor = known.cursor()
         unshown = reconcile_reads.unshown_records(reader.connection, connection.id)
         held_back = {(kind, record_id): reason for (kind, record_id), reason in unshown.items() if reason}
-        held_back |= {(kind, record_id): "unreadable" for kind, record_id, _ in known.unusable_records()}
+        unusable = {(kind, record_id) for kind, record_id, _ in known.unusable_records()}
+        reasons = {(kind, record_id): reason for kind, record_id, _, reason, _, _ in known.held_back()}
+        held_back |= {key: reasons[key] for key in unusable}
         published = _published(reader, connection, result)
         # Within the overlap a record may have become visible late; the next sync reads that span again.
         seen_until = None if cursor is None else cursor - config.sync.overlap

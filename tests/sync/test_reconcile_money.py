@@ -6,6 +6,7 @@ from decimal import Decimal
 import duckdb
 import pytest
 from sync_bench import NOON
+from told_clover import ToldClover, told_bench
 
 from connector.cli.reconciliation import print_reconciliation
 from connector.sandbox.shop import generate_shop
@@ -56,22 +57,28 @@ def test_both_sides_are_the_books_of_a_whole_shop(bench):
     assert named(report) == [] or {n[3] for n in named(report)} <= {"told_by_totals", "withheld"}
 
 
-def test_captured_money_of_a_deleted_order_does_not_agree_and_is_named_with_what_to_do(bench, capsys):
+def test_captured_money_of_a_deleted_order_agrees_for_it_is_published(bench):
     shop = bench()
     order = shop.world.sell(NOON, [("Teapot", 4900)], tip=100)
-    charge = shop.world.charge_ids(order)[0]
-    shop.world.sell(NOON, [("Pin", 100)])
     shop.sync(at=LATER)
-    assert shop.reconcile().exit_code == 0
     shop.world.delete_order(LATER, order)
     shop.sync(full=True)
     report = shop.reconcile()
-    assert named(report) == [("captured", charge, Decimal("50"), "withheld", "deleted")]
-    assert money(report)["captured", "USD"] == (Decimal("51"), Decimal("1"))
+    assert (report.exit_code, named(report)) == (0, [])
+    assert money(report)["captured", "USD"] == (Decimal("50"), Decimal("50"))
+
+
+def test_a_refund_that_leads_to_no_order_does_not_agree_and_is_named_with_what_to_do(tmp_path, capsys):
+    stray = {"id": "STRAYREFUND01", "amount": 4100, "currency": "usd", "created": 1795535600000}
+    shop = told_bench(tmp_path, ToldClover(refunds=[{**stray, "status": "succeeded", "charge": "UNKNOWN"}]))
+    shop.sync()
+    report = shop.reconcile()
+    assert named(report) == [("refunded", "STRAYREFUND01", Decimal("41"), "withheld", "no_link")]
+    assert money(report)["refunded", "USD"] == (Decimal("41"), Decimal("0"))
     assert report.exit_code == 3
     print_reconciliation(report)
     out = capsys.readouterr().out
-    assert f"captured {charge}: 50.00 USD, withheld (deleted)" in out
+    assert "refunded STRAYREFUND01: 41.00 USD, withheld (no_link)" in out
     assert "agrees to the minor unit" not in out
     assert "SELECT * FROM held_back" in out
 

@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 from sync_bench import NOON
+from told_clover import ToldClover, told_bench
 
 from schemas.clover import Charge, Order, Refund
 from transforms.model import OrderGroup
@@ -15,27 +16,36 @@ def withheld(report):
     return [(held.reason, held.currency, held.amount, held.records) for held in report.withheld]
 
 
-def test_captured_money_of_a_deleted_order_is_named_and_stays_so_until_it_is_no_longer_withheld(bench):
-    shop = bench()
-    order = shop.world.sell(NOON, [("Teapot", 4900)], tip=100)
-    shop.world.sell(NOON, [("Pin", 100)])
-    assert shop.sync_all(NOON + timedelta(hours=1)).exit_code == 0
-    shop.world.refund(NOON + timedelta(hours=1), order, 900)
-    shop.world.delete_order(NOON + timedelta(hours=1), order)
+STRAY = {"id": "STRAYREFUND01", "amount": 4100, "created": 1795535600000, "status": "succeeded"}
+
+
+def test_money_that_leads_to_no_order_is_named_and_stays_so_until_its_link_is_learned(tmp_path):
+    clover = ToldClover(refunds=[{**STRAY, "charge": "STRAYCHARGE01"}])
+    shop = told_bench(tmp_path, clover)
     for _ in range(3):
         report = shop.sync_all()
-    assert withheld(report.runs[0]) == [("deleted", "USD", 4100, 1)]
+    assert withheld(report.runs[0]) == [("no_link", "USD", -4100, 1)]
     assert report.exit_code == 3
     assert report.runs[0].as_json()["withheld"] == [
-        {"reason": "deleted", "currency": "USD", "records": 1, "amount": "41"}
+        {"reason": "no_link", "currency": "USD", "records": 1, "amount": "-41"}
     ]
-    # Later runs do not look at the order, and are not green for it.
     assert shop.rows("SELECT status FROM ledger.sync_runs ORDER BY started_at DESC LIMIT 1") == [
         ("partly_done",)
     ]
     assert shop.rows("SELECT reason, amount_minor, currency FROM held_back WHERE resolved_run IS NULL") == [
-        ("deleted", 4100, "USD")
+        ("no_link", -4100, "USD")
     ]
+    charge = {
+        "id": "STRAYCHARGE01",
+        "amount": 5000,
+        "currency": "usd",
+        "captured": True,
+        "status": "succeeded",
+    }
+    clover.tell(charges=[{**charge, "created": 1795535500000}])
+    report = shop.sync_all()
+    assert (report.exit_code, withheld(report.runs[0])) == (0, [])
+    assert shop.rows("SELECT * FROM held_back WHERE resolved_run IS NULL") == []
 
 
 def test_what_nobody_has_paid_yet_is_held_back_and_the_light_is_green(bench):

@@ -1,6 +1,7 @@
 """A Clover that says exactly what it is told, record by record: for contradictions that no real shop should make."""
 
 from datetime import UTC, date, datetime, timedelta
+from email.utils import format_datetime
 from urllib.parse import unquote
 
 import httpx
@@ -23,6 +24,7 @@ class ToldClover:
         self.rows = {}
         self.by_id, self.listed_at, self.platform, self.unlisted = {}, {}, {}, set()
         self.asked = []
+        self.date = None  # its clock, set by the bench
         self.tell(orders=orders, charges=charges, refunds=refunds, **extra)
 
     def tell(
@@ -47,6 +49,12 @@ class ToldClover:
         self.unlisted |= set(unlisted or ())
 
     def __call__(self, request):
+        answer = self.answer(request)
+        if self.date is not None:
+            answer.headers["Date"] = format_datetime(datetime.fromtimestamp(self.date(), UTC), usegmt=True)
+        return answer
+
+    def answer(self, request):
         path = unquote(request.url.path)
         self.asked.append(f"{path}?{request.url.query.decode()}")
         if path.startswith("/v3/merchants/"):
@@ -98,6 +106,6 @@ def told_bench(tmp_path, clover, name="store", **settings):
         limits=FAST,
         sync=settings,
     )
-    bench = Bench(tmp_path, None, config, now=AT - timedelta(hours=1))
+    bench = Bench(tmp_path, clover, config, now=AT - timedelta(hours=1))
     bench.transport = httpx.MockTransport(clover)
     return bench
