@@ -41,7 +41,7 @@ QueryText = Annotated[
         alias="query",
         description=(
             "Codat's query language: `=` `!=` `~` `<` `>` `<=` `>=`, `&&`, `||`, `{ }`, dots into"
-            " sub-objects; no quotes; under 2048 characters."
+            " sub-objects; values need no quotes; under 2048 characters."
         ),
         examples=["modifiedDate>=2026-01-01 && totalAmount>100"],
     ),

@@ -6,13 +6,21 @@ Never-synced data is a 409 until the first success and never after (docs.codat.i
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 
 from connector.api import query_values
 from connector.api.errors import ApiError, never_synced
 from connector.api.state import Call
 from connector.store.api_published import NothingPublishedError, Publication
 from connector.store.api_reads import Scope
-from connector.store.api_runs import UNKNOWN, Facts, connection_facts, snapshot_at, snapshot_up_to
+from connector.store.api_runs import (
+    UNKNOWN,
+    Facts,
+    connection_facts,
+    read_up_to,
+    snapshot_at,
+    snapshot_up_to,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +40,14 @@ class Reading:
     @property
     def scope(self) -> Scope:
         return Scope(self.company_id, self.connection_id, None if self.newest else self.snapshot)
+
+    @property
+    def read_until(self) -> datetime | None:
+        """Until when Clover was read (UTC without zone): what happened later is not known here."""
+        known = self.facts.last_success
+        if self.newest and known is not None:
+            return known.started_at
+        return read_up_to(self.publication, self.connection_id, self.snapshot)
 
     def at(self, snapshot: int) -> "Reading":
         """The same, as of another snapshot."""

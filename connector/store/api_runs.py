@@ -88,6 +88,16 @@ def snapshot_up_to(publication: Publication, connection_id: str, snapshot_id: in
     return None if row is None else row[0]
 
 
+def read_up_to(publication: Publication, connection_id: str, snapshot_id: int) -> datetime | None:
+    """When the newest run began whose reading a snapshot holds (UTC without zone): it asked for nothing later."""
+    row = publication.cursor.execute(
+        "SELECT max(r.started_at) FROM ledger.snapshots s JOIN ledger.sync_runs r USING (run_id, connection_id)"
+        " WHERE s.connection_id = ? AND s.snapshot_id <= ? AND r.kind IN ('sync', 'resync')",
+        [connection_id, snapshot_id],
+    ).fetchone()
+    return None if row is None else row[0]
+
+
 def _read_facts(publication: Publication) -> dict[str, Facts]:
     run = publication.cursor.cursor()
     statuses: dict[str, tuple[Any, ...]] = {
