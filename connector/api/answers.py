@@ -3,7 +3,8 @@
 import gzip
 import hashlib
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from decimal import Decimal
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -11,6 +12,8 @@ import orjson
 from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
+
+from connector.store.api_reads import wire_number
 
 JSON = "application/json"
 NDJSON = "application/x-ndjson"
@@ -53,6 +56,25 @@ def json_answer(request: Request, body: bytes, *, tag: str | None = None, status
 def dump(value: object) -> bytes:
     """JSON of models and plain values; members that are None are left out, as Codat leaves them out."""
     return orjson.dumps(value, default=_plain)
+
+
+def dumps(value: Any) -> bytes:
+    """JSON with exact decimals; members that are None are left out."""
+    return orjson.dumps(_without_none(value), default=_exact)
+
+
+def _without_none(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _without_none(member) for name, member in value.items() if member is not None}
+    if isinstance(value, list):
+        return [_without_none(member) for member in value]
+    return value
+
+
+def _exact(value: object) -> Any:
+    if isinstance(value, Decimal):
+        return orjson.Fragment(wire_number(value))
+    raise TypeError(f"{type(value).__name__} is not JSON")
 
 
 def wants_lines(request: Request) -> bool:

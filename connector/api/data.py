@@ -20,6 +20,8 @@ from connector.store import api_reads
 from connector.store.api_reads import Selection
 
 PREFIX = "/companies/{companyId}/connections/{connectionId}/data"
+# Lists whose records are, or belong to, an order that Clover may have deleted since.
+OF_ORDERS = (api_reads.ORDERS, api_reads.PAYMENTS, api_reads.TRANSACTIONS)
 router = APIRouter(prefix=PREFIX, tags=["Commerce data"])
 
 
@@ -49,8 +51,7 @@ def _answer_list(
         question = (*(f"{n}={v}" for n, v in given if n != "page"),)
         reader = (call.reader.key_id, request.url.path, *question)
         here = here.at(call.state.pins.snapshot(reader, asked.number, here.snapshot))
-    call.snapshot_id = here.snapshot
-    call.headers["x-snapshot-id"] = str(here.snapshot)
+        call.snapshot_id, call.headers = here.snapshot, here.headers
     tag = entity_tag(VERSION, here.connection_id, here.snapshot, request.url.path, given)
     if (same := unchanged(request, tag)) is not None:
         return same
@@ -61,9 +62,11 @@ def _answer_list(
             here.publication, resource.source, here.scope, chosen, limit=asked.size, offset=asked.offset
         )
     call.rows = page.rows
-    return json_answer(
-        request, envelope(page.text, request.scope["raw_path"].decode(), given, asked, total), tag=tag
-    )
+    more = {}
+    if resource.source in OF_ORDERS and (deletions := here.quality.deletions()) is not None:
+        more["deletedAtSource"] = deletions
+    body = envelope(page.text, request.scope["raw_path"].decode(), given, asked, total, more)
+    return json_answer(request, body, tag=tag)
 
 
 def _lines(
@@ -135,7 +138,6 @@ def _get_route(resource: Resource) -> Callable[..., Response]:
             if document is None:
                 raise no_record(resource.data_type, record_id)
             call.rows = 1
-            call.headers["x-snapshot-id"] = str(here.snapshot)
             return json_answer(request, document.encode())
 
     return get_record
@@ -158,7 +160,6 @@ def get_company_info(
         chosen = Selection(order="v.record_id")
         page = api_reads.page(here.publication, COMPANY_INFO, here.scope, chosen, limit=1, offset=0)
         call.rows = page.rows
-        call.headers["x-snapshot-id"] = str(here.snapshot)
         return json_answer(request, (page.text or "{}").encode())
 
 

@@ -21,6 +21,7 @@ Where Codat's published text contradicts itself or is silent, this is what is do
 * a period that is not over, or that the last sync has not read to its end, says ``inProgress``: true (ours);
 * guests are orders, not customers; without customers the lifetime value is 0;
 * orders in other currencies than the most used one are not added; ``errors`` names them;
+* ``reportInfo`` also says how current and complete the orders are that the figures are made of (ours);
 * a report's answer is the bare object, period 0 is the earliest, periods share no day, values have two
   decimals.
 """
@@ -33,8 +34,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
 
-from connector.api.answers import json_answer
-from connector.api.beyond import dumps
+from connector.api.answers import dumps, json_answer
 from connector.api.errors import ApiError
 from connector.api.openapi import documented
 from connector.api.params import AsOf, CompanyId, ConnectionId
@@ -297,6 +297,7 @@ def _route(report: Report) -> Callable[..., Response]:
                 figures = sums(here.publication, here.scope, spans, currency)
                 now = call.now().replace(tzinfo=None)
                 known_until = min(here.read_until or now, now)
+                quality = here.quality
         except ApiError as error:
             if error.status != 409:
                 raise
@@ -313,6 +314,7 @@ def _route(report: Report) -> Callable[..., Response]:
                     "details": {"leftOut": used[1:]},
                 }
             ]
+        answer["reportInfo"] |= quality.words()
         return json_answer(request, dumps(answer))
 
     return get_metrics

@@ -11,11 +11,11 @@ newest snapshot, the next pages of the same question by the same key stay on it.
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from urllib.parse import quote, urlencode
 
-import orjson
+from connector.api.answers import dumps
 
 MAX_PAGE_SIZE = 5000
 DEFAULT_PAGE_SIZE = 100
@@ -55,15 +55,21 @@ def links(
 
 
 def envelope(
-    results: str, path: str, parameters: list[tuple[str, str]], request: PageRequest, total: int
+    results: str,
+    path: str,
+    parameters: list[tuple[str, str]],
+    request: PageRequest,
+    total: int,
+    more: Mapping[str, object] | None = None,
 ) -> bytes:
-    """The page around ``results``, JSON objects joined by commas, which are not parsed."""
-    rest = orjson.dumps(
+    """The page around ``results``, JSON objects joined by commas, which are not parsed. more: members of ours."""
+    rest = dumps(
         {
             "pageNumber": request.number,
             "pageSize": request.size,
             "totalResults": total,
             "_links": links(path, parameters, request, total),
+            **(more or {}),
         }
     )
     return b'{"results":[' + results.encode() + b"]," + rest[1:]

@@ -10,6 +10,7 @@ from datetime import datetime
 
 from connector.api import query_values
 from connector.api.errors import ApiError, never_synced
+from connector.api.quality import Quality, quality_of
 from connector.api.state import Call
 from connector.store.api_published import NothingPublishedError, Publication
 from connector.store.api_reads import Scope
@@ -49,6 +50,23 @@ class Reading:
             return known.started_at
         return read_up_to(self.publication, self.connection_id, self.snapshot)
 
+    @property
+    def quality(self) -> Quality:
+        """How far what is read here can be relied on."""
+        return quality_of(
+            self.publication,
+            self.connection_id,
+            self.facts,
+            snapshot=self.snapshot,
+            newest=self.newest,
+            read_until=self.read_until,
+        )
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """What every answer made of this says of itself."""
+        return {"x-snapshot-id": str(self.snapshot), **self.quality.headers()}
+
     def at(self, snapshot: int) -> "Reading":
         """The same, as of another snapshot."""
         return Reading(self.publication, self.facts, self.company_id, self.connection_id, snapshot)
@@ -70,7 +88,9 @@ def reading(
                 raise never_synced()
             snapshot = _snapshot(publication, facts, connection_id, as_of)
             call.snapshot_id = snapshot
-            yield Reading(publication, facts, company_id, connection_id, snapshot)
+            here = Reading(publication, facts, company_id, connection_id, snapshot)
+            call.headers = here.headers
+            yield here
     except NothingPublishedError as exc:
         raise never_synced() from exc
 

@@ -38,7 +38,7 @@ class SourceRecord:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """One committed load of one connection."""
+    """One committed load of one connection. ``orders_updated`` includes ``orders_deleted``."""
 
     snapshot_id: int
     run_id: str
@@ -48,6 +48,7 @@ class Snapshot:
     orders_inserted: int
     orders_updated: int
     orders_unchanged: int
+    orders_deleted: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,8 +124,8 @@ def snapshots(
     ).fetchone()
     rows = cursor.execute(
         "SELECT snapshot_id, run_id, loaded_at, from_source_modified_date, to_source_modified_date,"
-        " orders_inserted, orders_updated, orders_unchanged FROM ledger.snapshots WHERE connection_id = ?"
-        " ORDER BY snapshot_id DESC LIMIT ? OFFSET ?",
+        " orders_inserted, orders_updated, orders_unchanged, orders_deleted FROM ledger.snapshots"
+        " WHERE connection_id = ? ORDER BY snapshot_id DESC LIMIT ? OFFSET ?",
         [connection_id, limit, offset],
     ).fetchall()
     return [Snapshot(*row) for row in rows], total[0] if total else 0

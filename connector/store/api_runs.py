@@ -88,6 +88,16 @@ def snapshot_up_to(publication: Publication, connection_id: str, snapshot_id: in
     return None if row is None else row[0]
 
 
+def orders_deleted(publication: Publication, company_id: str) -> dict[str, int]:
+    """Run id -> orders it found deleted; runs that found none are left out."""
+    rows = publication.cursor.execute(
+        "SELECT run_id, sum(orders_deleted)::BIGINT FROM ledger.snapshots"
+        " WHERE company_id = ? AND orders_deleted > 0 GROUP BY 1",
+        [company_id],
+    ).fetchall()
+    return dict(rows)
+
+
 def read_up_to(publication: Publication, connection_id: str, snapshot_id: int) -> datetime | None:
     """When the newest run began whose reading a snapshot holds (UTC without zone): it asked for nothing later."""
     row = publication.cursor.execute(

@@ -28,7 +28,7 @@ UNEXPLAINED = frozenset({Reason.MISSING, Reason.UNCOUNTED})
 
 @dataclass(frozen=True, slots=True)
 class SourceRecord:
-    """One charge, order or refund. amount_minor: as Clover states it, minor units, positive."""
+    """One charge, order or refund. amount_minor: as Clover states it, minor units, positive. order_id: where stored."""
 
     stream: str
     record_id: str
@@ -36,6 +36,7 @@ class SourceRecord:
     day: date
     currency: str
     amount_minor: int
+    order_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,7 @@ class Difference:
     amount_minor: int
     reason: Reason
     detail: str = ""
+    order_id: str | None = None
 
 
 @dataclass(slots=True)
@@ -96,7 +98,14 @@ def compare(
 
     def differ(record: SourceRecord, amount_minor: int, reason: Reason, detail: str = "") -> None:
         found = Difference(
-            record.stream, record.record_id, record.day, record.currency, amount_minor, reason, detail
+            record.stream,
+            record.record_id,
+            record.day,
+            record.currency,
+            amount_minor,
+            reason,
+            detail,
+            record.order_id,
         )
         differences.append(found)
         where = line(record)
