@@ -7,7 +7,18 @@ from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
-from connector.api import beyond, change_feed, companies, data, files, health, metrics, status, webhooks
+from connector.api import (
+    beyond,
+    change_feed,
+    companies,
+    data,
+    evidence,
+    files,
+    health,
+    metrics,
+    status,
+    webhooks,
+)
 from connector.api.answers import JSON, VERSION
 from connector.api.errors import ApiError, body
 from connector.api.front import Front
@@ -61,6 +72,7 @@ def create_app(settings: ApiSettings, *, dispatch: bool = False) -> FastAPI:
         beyond.router,
         change_feed.router,
         files.router,
+        evidence.router,
         lists,
         data.router,
         metrics.router,

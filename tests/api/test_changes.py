@@ -2,9 +2,13 @@
 
 import base64
 import json
+import os
+import subprocess
+import sys
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from itertools import combinations
+from pathlib import Path
 
 import httpx
 import pytest
@@ -14,11 +18,13 @@ from connector.config import Company, Config, Connection
 from connector.sandbox.sandbox import Sandbox
 from connector.sandbox.world import World
 from connector.store import api_companies, api_keys, open_store
+from connector.store.evidence_check import check_evidence
 from connector.sync.reconcile import reconcile_all
 from connector.sync.runner import sync_all
 
 JUNIPER, SHOP = "8a210b68-6988-11ed-a1eb-0242ac120002", "2e9d2c44-f675-40ba-8049-353bfcb5e171"
 CONNECTION = f"/companies/{JUNIPER}/connections/{SHOP}"
+ROOT = Path(__file__).parents[2]
 TOTALS = ("totalAmount", "totalRefund", "totalTaxAmount", "totalDiscount", "totalGratuity")
 
 
@@ -250,3 +256,40 @@ def test_the_webhook_of_a_run_counts_what_it_found_deleted(shop):
     ]
     assert counts[0] == [0]
     assert counts[-1] == [1]
+
+
+def test_evidence_of_a_synced_shop_is_sound_by_the_api_and_by_the_command(shop, tmp_path):
+    shop.world.sell(NOON - timedelta(days=3), [("Lamp", 3333)], tax_rate=8_875, tip=250)
+    shop.sync()
+    shop.reconcile()
+    path = tmp_path / "api.zip"
+    path.write_bytes(shop.get(f"{shop.path}/evidence").content)
+    fingerprint = shop.get("/evidence/key").json()["fingerprint"]
+    checked = check_evidence(path, key=fingerprint)
+    assert (checked.faults, checked.orders) == ([], 5)
+    assert checked.manifest["dataQuality"]["complete"] is True
+    (tmp_path / "config.yaml").write_text(
+        f"store: {shop.config.store}\n"
+        f"companies:\n  - id: {shop.company.id}\n    name: Juniper Goods\n    connections:\n"
+        f"      - {{id: {shop.connection.id}, merchant_id: {shop.connection.merchant_id}, country: USA,"
+        f" timezone: America/New_York, token: a-token-value, start_date: 2026-01-01}}\n"
+    )
+
+    def connector(*arguments):
+        return subprocess.run(
+            [sys.executable, "-m", "connector", "evidence", *arguments],
+            cwd=tmp_path, capture_output=True, text=True, check=False, env={**os.environ, "PYTHONPATH": str(ROOT)},
+        )  # fmt: skip
+
+    done = connector("make", "--to", "cli.zip", "--company", "juniper goods")
+    assert (done.returncode, "5 orders of Juniper Goods" in done.stdout) == (0, True), done.stderr
+    assert connector("verify", "cli.zip", "--key", fingerprint).returncode == 0
+    made = check_evidence(tmp_path / "cli.zip").manifest
+    sealed = checked.manifest
+    assert {k: v for k, v in made.items() if k != "sealedAt"} == {
+        k: v for k, v in sealed.items() if k != "sealedAt"
+    }
+    refused = connector("make", "--to", "cli.zip", "--snapshot", "99")
+    assert (refused.returncode, "no snapshot 99" in refused.stderr) == (2, True)
+    assert fingerprint in connector("key", "--json").stdout
+    assert (tmp_path / "cli.zip").stat().st_mode & 0o077 == 0
