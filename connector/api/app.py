@@ -16,6 +16,7 @@ from connector.api import (
     files,
     health,
     metrics,
+    platform,
     status,
     webhooks,
 )
@@ -73,6 +74,7 @@ def create_app(settings: ApiSettings, *, dispatch: bool = False) -> FastAPI:
         change_feed.router,
         files.router,
         evidence.router,
+        platform.router,
         lists,
         data.router,
         metrics.router,

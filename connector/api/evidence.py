@@ -48,6 +48,7 @@ def get_evidence(
     call = call_of(request)
     call.require("read")
     company = call.company(company_id)
+    call.connection(company_id, connection_id)  # 404 before 406, so that it tells nothing of what is there
     chosen_type(request, ZIP)
     key = signing_key(call.state.settings.directory)
     with (

@@ -13,7 +13,7 @@ x-deleted-at-source      orders still served of which a comparison found somethi
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -113,14 +113,14 @@ def quality_of(
     *,
     snapshot: int,
     newest: bool,
-    read_until: datetime | None,
+    read_until: Callable[[], datetime | None],
 ) -> Quality:
     """Remembered for the publication, which never changes."""
     key = f"quality|{connection_id}|{snapshot}"
     known = publication.cache.get(key)
     if known is None:
         known = publication.cache[key] = _read(
-            publication, connection_id, facts, snapshot, newest, read_until
+            publication, connection_id, facts, snapshot, newest, read_until()
         )
     return cast("Quality", known)
 

@@ -59,7 +59,7 @@ class Reading:
             self.facts,
             snapshot=self.snapshot,
             newest=self.newest,
-            read_until=self.read_until,
+            read_until=lambda: self.read_until,
         )
 
     @property

@@ -114,6 +114,18 @@ def order_issues(
     return [(row[0], row[1], row[2]) for row in rows]
 
 
+def issues_at(
+    publication: Publication, connection_id: str, as_of: int
+) -> list[tuple[str | None, str, str, str | None]]:
+    """(order id, code, severity, detail) of everything that was open at a snapshot, by order."""
+    return publication.cursor.execute(
+        "SELECT order_id, code, severity, detail FROM ledger.data_issues WHERE connection_id = $connection"
+        " AND first_seen_snapshot <= $as_of AND (resolved_snapshot IS NULL OR resolved_snapshot > $as_of)"
+        " ORDER BY ALL",
+        {"connection": connection_id, "as_of": as_of},
+    ).fetchall()
+
+
 def snapshots(
     publication: Publication, connection_id: str, *, limit: int, offset: int
 ) -> tuple[list[Snapshot], int]:
