@@ -3,7 +3,8 @@
 import gzip
 import hashlib
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from decimal import Decimal
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -12,8 +13,13 @@ from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
+from connector.api.errors import ApiError
+from connector.store.api_reads import wire_number
+
 JSON = "application/json"
 NDJSON = "application/x-ndjson"
+PARQUET = "application/vnd.apache.parquet"
+CSV = "text/csv"
 try:  # part of tags: a new version may write the same data differently
     VERSION = version("clover-codat-connector")
 except PackageNotFoundError:  # run from a checkout that was never installed
@@ -38,6 +44,8 @@ def unchanged(request: Request, tag: str) -> Response | None:
 
 def json_answer(request: Request, body: bytes, *, tag: str | None = None, status: int = 200) -> Response:
     """``body`` as it is, compressed when the client reads that; 304 when it holds it already."""
+    if request.method == "GET" and status == 200:
+        chosen_type(request, JSON)
     tag = tag or entity_tag(hashlib.blake2b(body, digest_size=12).hexdigest())
     if status == 200 and request.method == "GET" and (same := unchanged(request, tag)) is not None:
         return same
@@ -55,19 +63,75 @@ def dump(value: object) -> bytes:
     return orjson.dumps(value, default=_plain)
 
 
-def wants_lines(request: Request) -> bool:
-    """Whether the client asks for the whole list as lines."""
-    return NDJSON in request.headers.get("accept", "")
+def dumps(value: Any) -> bytes:
+    """JSON with exact decimals; members that are None are left out."""
+    return orjson.dumps(_without_none(value), default=_exact)
 
 
-def lines_answer(request: Request, chunks: Iterator[str]) -> Response:
-    """A whole list, one JSON document a line, sent while it is read."""
-    headers = {"Vary": "Accept, Accept-Encoding"}
-    pieces: Iterable[bytes] = (chunk.encode() for chunk in chunks)
+def _without_none(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _without_none(member) for name, member in value.items() if member is not None}
+    if isinstance(value, list):
+        return [_without_none(member) for member in value]
+    return value
+
+
+def _exact(value: object) -> Any:
+    if isinstance(value, Decimal):
+        return orjson.Fragment(wire_number(value))
+    raise TypeError(f"{type(value).__name__} is not JSON")
+
+
+def chosen_type(request: Request, *offered: str) -> str:
+    """What the client would rather have of what is offered; the first of equals. Raises ApiError 406.
+
+    The closest range of ``Accept`` decides for each type, as RFC 9110 has it.
+    """
+    accepted = request.headers.get("accept", "").strip()
+    if not accepted:
+        return offered[0]
+    ranges: dict[str, float] = {}
+    for part in accepted.lower().split(","):
+        name, *parameters = (piece.strip() for piece in part.split(";"))
+        quality = next((p[2:] for p in parameters if p.startswith("q=")), "1")
+        try:
+            ranges[name] = max(ranges.get(name, 0.0), float(quality))
+        except ValueError:
+            ranges[name] = 1.0
+
+    def wanted(name: str) -> float:
+        closest = (r for r in (name, name.split("/")[0] + "/*", "*/*") if r in ranges)
+        return ranges.get(next(closest, ""), 0.0)
+
+    best = max(offered, key=wanted)
+    if not wanted(best):
+        raise ApiError(406, f"Not Acceptable: this is offered as {', '.join(offered)}.")
+    return best
+
+
+def lines_answer(request: Request, chunks: Iterator[str], *, tag: str, snapshot: int, total: int) -> Response:
+    """A whole list, one JSON document a line, sent while it is read; the last line says that it is whole.
+
+    It holds the snapshot, how many records came before it, and the SHA-256 of all bytes before it, uncompressed.
+    total: how many records there are to come; in a header, for who wants to know before.
+    """
+    headers = {"Vary": "Accept, Accept-Encoding", "ETag": tag, "X-Total-Results": str(total)}
+    pieces: Iterable[bytes] = _closed(chunks, snapshot)
     if _reads_gzip(request):
         headers["Content-Encoding"] = "gzip"
         pieces = _compressed(pieces)
     return StreamingResponse(pieces, media_type=NDJSON, headers=headers)
+
+
+def _closed(chunks: Iterator[str], snapshot: int) -> Iterator[bytes]:
+    digest, rows = hashlib.sha256(), 0
+    for chunk in chunks:
+        piece = chunk.encode()
+        digest.update(piece)
+        rows += piece.count(b"\n")
+        yield piece
+    closing = {"snapshotId": snapshot, "rows": rows, "sha256": digest.hexdigest()}
+    yield orjson.dumps({"_closing": closing}, option=orjson.OPT_APPEND_NEWLINE)
 
 
 def _compressed(pieces: Iterable[bytes]) -> Iterator[bytes]:

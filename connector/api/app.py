@@ -7,7 +7,19 @@ from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
-from connector.api import beyond, companies, data, health, metrics, status, webhooks
+from connector.api import (
+    beyond,
+    change_feed,
+    companies,
+    data,
+    evidence,
+    files,
+    health,
+    metrics,
+    platform,
+    status,
+    webhooks,
+)
 from connector.api.answers import JSON, VERSION
 from connector.api.errors import ApiError, body
 from connector.api.front import Front
@@ -59,6 +71,10 @@ def create_app(settings: ApiSettings, *, dispatch: bool = False) -> FastAPI:
         companies.router,
         status.router,
         beyond.router,
+        change_feed.router,
+        files.router,
+        evidence.router,
+        platform.router,
         lists,
         data.router,
         metrics.router,

@@ -9,18 +9,19 @@ import orjson
 from fastapi import APIRouter, Path, Request, Response
 
 from connector.api import examples
-from connector.api.answers import json_answer
+from connector.api.answers import dumps, json_answer
 from connector.api.changes import changes, rules
 from connector.api.data import PREFIX, parameters
 from connector.api.errors import no_record
 from connector.api.openapi import documented
 from connector.api.paging import PageRequest, envelope
 from connector.api.params import AsOf, CompanyId, ConnectionId, PageNumber, PageSize
+from connector.api.quality import amounts, is_complete, unexplained
 from connector.api.reading import reading
 from connector.api.state import call_of
 from connector.store import api_history, api_reads
 from connector.store.api_history import OrderVersion, ReconciledDay, Snapshot
-from connector.store.api_reads import wire_number, wire_time
+from connector.store.api_reads import wire_time
 from schemas.platform import DataType
 
 router = APIRouter(tags=["Beyond Codat"])
@@ -36,6 +37,7 @@ _SNAPSHOT_EXAMPLE = {
     "ordersInserted": 12,
     "ordersUpdated": 3,
     "ordersUnchanged": 40,
+    "ordersDeleted": 1,
 }
 _VERSION_EXAMPLE = {
     "snapshotId": 42,
@@ -176,7 +178,10 @@ def get_lineage(
 @router.get(
     f"{CONNECTION}/snapshots",
     summary="Snapshots of a connection",
-    description="Every committed load, newest first: what `asOf` can name.",
+    description=(
+        "Every committed load, newest first: what `asOf` can name. `ordersUpdated` counts deletions too;"
+        " `ordersDeleted` says how many they are. Which orders they are: `changes`."
+    ),
     operation_id="list-snapshots",
     **documented(examples.page_of(_SNAPSHOT_EXAMPLE, f"{CONNECTION}/snapshots"), 400, 409),
 )
@@ -217,8 +222,9 @@ def get_reconciliation(request: Request, company_id: CompanyId, connection_id: C
     call.require("read")
     with reading(call, company_id, connection_id) as here:
         days = api_history.reconciled_days(here.publication, connection_id)
+        deleted = here.quality.deletions()
     call.rows = len(days)
-    return json_answer(request, dumps(_reconciliation(days)))
+    return json_answer(request, dumps({**_reconciliation(days), "deletedAtSource": deleted}))
 
 
 def _version(version: OrderVersion, order: Mapping[str, Any], current: Mapping[str, Any]) -> dict[str, Any]:
@@ -245,19 +251,15 @@ def _snapshot(snapshot: Snapshot) -> dict[str, Any]:
         "ordersInserted": snapshot.orders_inserted,
         "ordersUpdated": snapshot.orders_updated,
         "ordersUnchanged": snapshot.orders_unchanged,
+        "ordersDeleted": snapshot.orders_deleted,
     }
 
 
 def _reconciliation(days: list[ReconciledDay]) -> dict[str, Any]:
-    open_amounts: dict[str, Decimal] = {}
-    for day in days:
-        if day.currency:
-            open_amounts.setdefault(day.currency, Decimal(0))
-            open_amounts[day.currency] += abs(day.unexplained or Decimal(0))
     return {
         "reconciledAt": wire_time(max((day.reconciled_at for day in days), default=None)),
-        "complete": all(not day.unexplained for day in days) if days else None,
-        "unexplained": [{"currency": c, "amount": a} for c, a in sorted(open_amounts.items())],
+        "complete": is_complete(days),
+        "unexplained": amounts(unexplained(days)),
         "days": [
             {
                 "day": day.day.isoformat(),
@@ -275,22 +277,3 @@ def _reconciliation(days: list[ReconciledDay]) -> dict[str, Any]:
             for day in days
         ],
     }
-
-
-def dumps(value: Any) -> bytes:
-    """JSON with exact decimals; members that are None are left out."""
-    return orjson.dumps(_without_none(value), default=_exact)
-
-
-def _without_none(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {name: _without_none(member) for name, member in value.items() if member is not None}
-    if isinstance(value, list):
-        return [_without_none(member) for member in value]
-    return value
-
-
-def _exact(value: object) -> Any:
-    if isinstance(value, Decimal):
-        return orjson.Fragment(wire_number(value))
-    raise TypeError(f"{type(value).__name__} is not JSON")

@@ -1,17 +1,36 @@
 """Codat's commerce data: list and get of each data type, company info; whole lists as lines on request."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
+from typing import Any
 from urllib.parse import parse_qsl
 
 from fastapi import APIRouter, Path, Request, Response
 
 from connector.api import examples
-from connector.api.answers import VERSION, entity_tag, json_answer, lines_answer, unchanged, wants_lines
+from connector.api.answers import (
+    JSON,
+    NDJSON,
+    VERSION,
+    chosen_type,
+    entity_tag,
+    json_answer,
+    lines_answer,
+    unchanged,
+)
 from connector.api.errors import ApiError, bad_query, no_record
 from connector.api.openapi import documented
 from connector.api.ordering import read_order
-from connector.api.paging import PageRequest, envelope
-from connector.api.params import AsOf, CompanyId, ConnectionId, OrderBy, PageNumber, PageSize, QueryText
+from connector.api.paging import PIN, PageRequest, envelope
+from connector.api.params import (
+    AsOf,
+    CompanyId,
+    ConnectionId,
+    OrderBy,
+    PageNumber,
+    PageSize,
+    PinnedTo,
+    QueryText,
+)
 from connector.api.query_sql import QueryError, compile_query
 from connector.api.reading import Reading, reading
 from connector.api.resources import COMPANY_INFO, RESOURCES, Resource
@@ -20,6 +39,8 @@ from connector.store import api_reads
 from connector.store.api_reads import Selection
 
 PREFIX = "/companies/{companyId}/connections/{connectionId}/data"
+# Lists whose records are, or belong to, an order that Clover may have deleted since.
+OF_ORDERS = (api_reads.ORDERS, api_reads.PAYMENTS, api_reads.TRANSACTIONS)
 router = APIRouter(prefix=PREFIX, tags=["Commerce data"])
 
 
@@ -42,15 +63,24 @@ def parameters(request: Request) -> list[tuple[str, str]]:
 
 
 def _answer_list(
-    request: Request, call: Call, resource: Resource, here: Reading, chosen: Selection, asked: PageRequest
+    request: Request,
+    call: Call,
+    resource: Resource,
+    here: Reading,
+    chosen: Selection,
+    asked: PageRequest,
+    pinned_to: int | None,
 ) -> Response:
     given = parameters(request)
+    pin = None
     if not any(name == "asOf" for name, _ in given):
-        question = (*(f"{n}={v}" for n, v in given if n != "page"),)
+        question = (*(f"{n}={v}" for n, v in given if n not in ("page", PIN)),)
         reader = (call.reader.key_id, request.url.path, *question)
-        here = here.at(call.state.pins.snapshot(reader, asked.number, here.snapshot))
-    call.snapshot_id = here.snapshot
-    call.headers["x-snapshot-id"] = str(here.snapshot)
+        pin = call.state.pins.snapshot(reader, asked.number, here.snapshot)
+        if pinned_to is not None and asked.number > 1:
+            pin = min(pinned_to, here.snapshot)
+        here = here.at(pin)
+        call.snapshot_id, call.headers = here.snapshot, here.headers
     tag = entity_tag(VERSION, here.connection_id, here.snapshot, request.url.path, given)
     if (same := unchanged(request, tag)) is not None:
         return same
@@ -61,17 +91,30 @@ def _answer_list(
             here.publication, resource.source, here.scope, chosen, limit=asked.size, offset=asked.offset
         )
     call.rows = page.rows
-    return json_answer(
-        request, envelope(page.text, request.scope["raw_path"].decode(), given, asked, total), tag=tag
-    )
+    more = {}
+    if resource.source in OF_ORDERS and (deletions := here.quality.deletions()) is not None:
+        more["deletedAtSource"] = deletions
+    body = envelope(page.text, request.scope["raw_path"].decode(), given, asked, total, more, pin=pin)
+    return json_answer(request, body, tag=tag)
 
 
 def _lines(
-    call: Call, resource: Resource, company_id: str, connection_id: str, as_of: str | None, chosen: Selection
-) -> Iterator[str]:
-    """The first chunk is empty and made at once, so that errors still become error answers."""
+    request: Request,
+    call: Call,
+    resource: Resource,
+    company_id: str,
+    connection_id: str,
+    as_of: str | None,
+    chosen: Selection,
+    head: dict[str, Any],
+) -> Generator[str, None, None]:
+    """The first chunk is empty and made at once, so that errors still become error answers, and ``head`` is filled."""
     with reading(call, company_id, connection_id, as_of, watched=False) as here:
         call.rows = 0
+        with call.state.watchdog.over(here.publication.cursor):
+            total = api_reads.count(here.publication, resource.source, here.scope, chosen)
+        tag = entity_tag(VERSION, NDJSON, connection_id, here.snapshot, request.url.path, parameters(request))
+        head |= {"tag": tag, "snapshot": here.snapshot, "total": total}
         yield ""
         chunks = api_reads.stream(here.publication, resource.source, here.scope, chosen)
         while True:
@@ -93,17 +136,24 @@ def _list_route(resource: Resource) -> Callable[..., Response]:
         query: QueryText = None,
         order_by: OrderBy = None,
         as_of: AsOf = None,
+        pinned_to: PinnedTo = None,
     ) -> Response:
         call = call_of(request)
         call.require("read")
-        if wants_lines(request):
+        if chosen_type(request, JSON, NDJSON) == NDJSON:
             chosen = _checked(call, resource, company_id, connection_id, query, order_by)
-            chunks = _lines(call, resource, company_id, connection_id, as_of, chosen)
+            head: dict[str, Any] = {}
+            chunks = _lines(request, call, resource, company_id, connection_id, as_of, chosen, head)
             next(chunks)
-            return lines_answer(request, chunks)
+            if (same := unchanged(request, head["tag"])) is not None:
+                chunks.close()
+                return same
+            return lines_answer(request, chunks, **head)
         with reading(call, company_id, connection_id, as_of) as here:
             chosen = selection(resource, query, order_by)
-            return _answer_list(request, call, resource, here, chosen, PageRequest(page, page_size))
+            return _answer_list(
+                request, call, resource, here, chosen, PageRequest(page, page_size), pinned_to
+            )
 
     return list_records
 
@@ -135,7 +185,6 @@ def _get_route(resource: Resource) -> Callable[..., Response]:
             if document is None:
                 raise no_record(resource.data_type, record_id)
             call.rows = 1
-            call.headers["x-snapshot-id"] = str(here.snapshot)
             return json_answer(request, document.encode())
 
     return get_record
@@ -158,7 +207,6 @@ def get_company_info(
         chosen = Selection(order="v.record_id")
         page = api_reads.page(here.publication, COMPANY_INFO, here.scope, chosen, limit=1, offset=0)
         call.rows = page.rows
-        call.headers["x-snapshot-id"] = str(here.snapshot)
         return json_answer(request, (page.text or "{}").encode())
 
 
@@ -185,7 +233,9 @@ def add_routes(api: APIRouter) -> None:
             methods=["GET"],
             tags=["Commerce data"],
             summary=f"List {plural}",
-            description=resource.about + " Send `Accept: application/x-ndjson` for the whole list as lines.",
+            description=resource.about
+            + " Send `Accept: application/x-ndjson` for the whole list as lines; the last one, `_closing`, says"
+            " the snapshot, how many records came, and the SHA-256 of what came before it.",
             operation_id=f"list-{resource.data_type}",
             **documented(examples.page_of(example, base), 400, 409, lines=True),
         )

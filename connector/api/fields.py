@@ -229,7 +229,10 @@ HISTORY: Fields = {
     "statusDescription": text(""),
     "requested": date(""),
     "completed": date(""),
+    "errorMessage": text(""),
     "progress": number(""),
+    "isCompleted": Field(Kind.BOOLEAN, ""),
+    "isErrored": Field(Kind.BOOLEAN, ""),
 }
 
 

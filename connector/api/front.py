@@ -33,6 +33,7 @@ PARAMETERS = {
     name.lower(): name
     for name in (
         *("page", "pageSize", "query", "orderBy", "asOf", "tags", "connectionId", "scenario"),
+        *("fromSnapshot", "toSnapshot", "format", "pinnedTo"),
         *("reportDate", "periodLength", "numberOfPeriods", "periodUnit", "includeDisplayNames"),
     )
 }

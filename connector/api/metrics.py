@@ -16,23 +16,25 @@ Where Codat's published text contradicts itself or is silent, this is what is do
 * a refund is counted by totalRefund < 0 (the text's "> 0" never holds for a field that is never positive);
 * the value of refunds is negative, as the text says; the published samples show it positive;
 * the refund rate is a fraction, as in the samples (39/94 = 0.41), although its unit says %;
-* the first period has no growth, nor has one after a period without revenue: the measure is left out;
-* the first period's retention compares with the period before the report, since the orders are known;
+* the first period's growth and retention compare with the period before the report, whose orders are known;
+* after a period without revenue there is no growth: the measure is left out;
+* a period that is not over, or that the last sync has not read to its end, says ``inProgress``: true (ours);
 * guests are orders, not customers; without customers the lifetime value is 0;
 * orders in other currencies than the most used one are not added; ``errors`` names them;
+* ``reportInfo`` also says how current and complete the orders are that the figures are made of (ours);
 * a report's answer is the bare object, period 0 is the earliest, periods share no day, values have two
   decimals.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime, time
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
 
-from connector.api.answers import json_answer
-from connector.api.beyond import dumps
+from connector.api.answers import dumps, json_answer
 from connector.api.errors import ApiError
 from connector.api.openapi import documented
 from connector.api.params import AsOf, CompanyId, ConnectionId
@@ -51,23 +53,26 @@ _CENT = Decimal("0.01")
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """One row of a report. ``measure``.
-
-    Index into the report's measures. ``value``: of this and the previous.
+    """One row of a report. ``measure``: index into the report's measures. ``value``: of this period and the one
+    before it.
     """
 
     name: str
     measure: int
-    value: Callable[[Sums, Sums | None, bool], Value]
+    value: Callable[[Sums, Sums], Value]
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """``path``: the last part of the route. ``measures``: (name, type, unit), unit None is the currency."""
+    """``path``: the last part of the route. ``measures``: (name, type, unit), unit None is the currency.
+
+    ``title`` and ``about`` are Codat's own words for the report and for what its metrics are of.
+    """
 
     path: str
     name: str
     title: str
+    about: str
     measures: tuple[tuple[str, str, str | None], ...]
     metrics: tuple[Metric, ...]
 
@@ -76,24 +81,24 @@ def _divided(dividend: Decimal | int, divisor: Decimal | int) -> Decimal:
     return Decimal(dividend) / Decimal(divisor) if divisor else Decimal(0)
 
 
-def _growth(this: Sums, before: Sums | None, first: bool) -> Value:
-    if first or before is None or not before.revenue:
+def _growth(this: Sums, before: Sums) -> Value:
+    if not before.revenue:
         return None
     return (this.revenue - before.revenue) / before.revenue * 100
 
 
-def _retention(this: Sums, before: Sums | None, first: bool) -> Value:  # noqa: ARG001
-    return _divided(this.existing * 100, before.existing + before.new) if before else Decimal(0)
+def _retention(this: Sums, before: Sums) -> Value:
+    return _divided(this.existing * 100, before.existing + before.new)
 
 
-def _lifetime(this: Sums, before: Sums | None, first: bool) -> Value:  # noqa: ARG001
+def _lifetime(this: Sums, _before: Sums) -> Value:
     customers = this.existing + this.new
     average_order = _divided(this.value, this.orders)
     return average_order * _divided(this.orders, customers) * _divided(this.customer_days, customers)
 
 
-def _of(read: Callable[[Sums], Decimal | int]) -> Callable[[Sums, Sums | None, bool], Value]:
-    return lambda this, _before, _first: Decimal(read(this))
+def _of(read: Callable[[Sums], Decimal | int]) -> Callable[[Sums, Sums], Value]:
+    return lambda this, _before: Decimal(read(this))
 
 
 COUNT = ("Count", "int", "count")
@@ -104,6 +109,7 @@ REPORTS = (
         "revenue",
         "revenue",
         "Revenue",
+        "Revenue metrics",
         (VALUE, ("Percentage change vs. previous period", "percentage", "%")),
         (
             Metric("Revenue", 0, _of(lambda s: s.revenue)),
@@ -114,6 +120,7 @@ REPORTS = (
         "orders",
         "orders",
         "Orders",
+        "Order metrics",
         (COUNT, VALUE),
         (
             Metric("Number of orders", 0, _of(lambda s: s.orders)),
@@ -125,6 +132,7 @@ REPORTS = (
         "refunds",
         "refunds",
         "Refunds",
+        "Refund metrics",
         (COUNT, VALUE, PERCENTAGE),
         (
             Metric("Number of refunds", 0, _of(lambda s: s.refunds)),
@@ -135,7 +143,8 @@ REPORTS = (
     Report(
         "customerRetention",
         "customer_retention",
-        "Customer retention",
+        "Customer Retention",
+        "Customer retention metrics",
         (COUNT, PERCENTAGE),
         (
             Metric("Existing customers", 0, _of(lambda s: s.existing)),
@@ -148,7 +157,8 @@ REPORTS = (
     Report(
         "lifetimeValue",
         "lifetime_value",
-        "Lifetime value",
+        "Lifetime Value",
+        "Lifetime value metrics",
         (VALUE,),
         (Metric("Lifetime value", 0, _lifetime),),
     ),
@@ -156,9 +166,24 @@ REPORTS = (
 
 
 def present(
-    report: Report, spans: Sequence[Period], figures: Sequence[Sums], currency: str, *, names: bool
+    report: Report,
+    spans: Sequence[Period],
+    figures: Sequence[Sums],
+    currency: str,
+    *,
+    names: bool,
+    known_until: datetime,
 ) -> dict[str, Any]:
-    """The report. ``figures`` begin one period before ``spans``: what the first one is compared with."""
+    """The report. ``figures`` begin one period before ``spans``: what the first one is compared with.
+
+    known_until: UTC without zone; a period that ends later is in progress.
+    """
+    open_periods = {
+        index for index, span in enumerate(spans) if datetime.combine(span.end, time.max) >= known_until
+    }
+
+    def mark(index: int) -> dict[str, bool]:
+        return {"inProgress": True} if index in open_periods else {}
 
     def named(**members: str) -> dict[str, str]:
         return members if names else {}
@@ -168,7 +193,7 @@ def present(
         before, this = figures[index], figures[index + 1]
         components = []
         for item, metric in enumerate(report.metrics):
-            value = metric.value(this, before, index == 0)
+            value = metric.value(this, before)
             label, _, _ = report.measures[metric.measure]
             measure = None
             if value is not None:
@@ -177,7 +202,7 @@ def present(
             components.append(
                 {
                     "dimension": 1,
-                    **named(dimensionDisplayName=f"{report.title} metrics"),
+                    **named(dimensionDisplayName=report.about),
                     "item": item,
                     **named(itemDisplayName=metric.name),
                     "measures": [] if measure is None else [measure],
@@ -188,7 +213,8 @@ def present(
                 "dimension": 0,
                 **named(dimensionDisplayName="Period"),
                 "item": index,
-                **named(itemDisplayName=f"Period {index + 1}"),
+                **named(itemDisplayName=f"Period {index}"),
+                **mark(index),
                 "components": components,
             }
         )
@@ -202,16 +228,17 @@ def present(
                 "items": [
                     {
                         "index": i,
-                        "displayName": f"Period {i + 1}",
+                        "displayName": f"Period {i}",
                         "start": span.start.isoformat(),
                         "end": span.end.isoformat(),
+                        **mark(i),
                     }
                     for i, span in enumerate(spans)
                 ],
             },
             {
                 "index": 1,
-                "displayName": f"{report.title} metrics",
+                "displayName": report.about,
                 "type": "string",
                 "items": [{"index": i, "value": m.name} for i, m in enumerate(report.metrics)],
             },
@@ -234,7 +261,10 @@ def _route(report: Report) -> Callable[..., Response]:
             str,
             Query(
                 alias="reportDate",
-                description="`dd-mm-yyyy` or `yyyy-mm-dd`; the full month it falls in is the last one covered.",
+                description=(
+                    "`dd-mm-yyyy` or `yyyy-mm-dd`, also with a time (UTC). The last period ends with the month it"
+                    " falls in, or on the day itself for periods of days and weeks."
+                ),
                 examples=["29-09-2026"],
             ),
         ],
@@ -265,12 +295,17 @@ def _route(report: Report) -> Callable[..., Response]:
                 used = currencies(here.publication, here.scope, Period(spans[0].start, spans[-1].end))
                 currency = used[0] if used else here.state.currency or "XXX"
                 figures = sums(here.publication, here.scope, spans, currency)
+                now = call.now().replace(tzinfo=None)
+                known_until = min(here.read_until or now, now)
+                quality = here.quality
         except ApiError as error:
             if error.status != 409:
                 raise
             # Codat's clients know no 409 here.
             raise ApiError(404, f"No data available for orders for ID {connection_id}", code=101) from error
-        answer = present(report, spans[1:], figures, currency, names=include_display_names)
+        answer = present(
+            report, spans[1:], figures, currency, names=include_display_names, known_until=known_until
+        )
         if len(used) > 1:
             answer["errors"] = [
                 {
@@ -279,6 +314,7 @@ def _route(report: Report) -> Callable[..., Response]:
                     "details": {"leftOut": used[1:]},
                 }
             ]
+        answer["reportInfo"] |= quality.words()
         return json_answer(request, dumps(answer))
 
     return get_metrics
@@ -289,7 +325,7 @@ for _report in REPORTS:
         f"/{_report.path}",
         _route(_report),
         methods=["GET"],
-        summary=f"{_report.title} metrics",
+        summary=_report.about,
         description="; ".join(metric.name for metric in _report.metrics)
         + " for each period, earliest first.",
         operation_id=f"get-commerce-{_report.name.replace('_', '-')}-metrics",
@@ -300,6 +336,7 @@ for _report in REPORTS:
                 [Sums(80, Decimal(3000), Decimal(2900), 30, Decimal(-100), 40, 20, Decimal(300))] * 2,
                 "USD",
                 names=False,
+                known_until=datetime(2026, 10, 2),  # noqa: DTZ001 - the store keeps UTC without a zone
             )
             | {"reportData": [{"dimension": 0, "item": 0, "components": []}]},
             400,

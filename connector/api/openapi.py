@@ -15,6 +15,7 @@ WORDS = {
     402: "Kept for Codat's account limits; never sent here.",
     403: "The key does not carry the scope this needs.",
     404: "No such company, connection or record, or none this key may see.",
+    406: "`Accept` names nothing that is offered here; the text says what is.",
     405: "The path does not take this method.",
     409: "Never synced: no data yet.",
     413: "The body is too large.",
@@ -22,16 +23,22 @@ WORDS = {
     500: "Our fault. Quote the correlation id.",
     503: "Not ready yet; wait `Retry-After` seconds.",
 }
-ALWAYS = (401, 402, 403, 404, 413, 429, 500, 503)
+ALWAYS = (401, 402, 403, 404, 406, 413, 429, 500, 503)
 
 
 def documented(
-    example: object, *extra: int, status: int = 200, lines: bool = False, about: str = "OK"
+    example: object,
+    *extra: int,
+    status: int = 200,
+    lines: bool = False,
+    files: tuple[str, ...] = (),
+    about: str = "OK",
 ) -> Any:
     """The keyword arguments of a route: its success with ``example``, and the errors it can answer with."""
     content: dict[str, object] = {"application/json": {"schema": {"type": "object"}, "example": example}}
     if lines:
         content["application/x-ndjson"] = {"schema": {"type": "string"}}
+    content |= {media: {"schema": {"type": "string", "format": "binary"}} for media in files}
     success: dict[str, object] = {"description": about}
     if example is not None:
         success["content"] = content

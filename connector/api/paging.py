@@ -4,21 +4,23 @@
 last one (docs.codat.io, "Paging"). Links are relative to the host.
 
 A client that asks for page 2 must see the list that page 1 came from, though a sync may have published in
-between. Codat's clients page by number alone, so the snapshot is remembered here: page 1 begins at the
-newest snapshot, the next pages of the same question by the same key stay on it. ``asOf`` names one outright.
+between. The links of a page name the snapshot (``pinnedTo``). Codat's clients page by number alone, so it is
+remembered here too: page 1 begins at the newest snapshot, the next pages of the same question by the same key stay
+on it. ``asOf`` names one outright.
 """
 
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from urllib.parse import quote, urlencode
 
-import orjson
+from connector.api.answers import dumps
 
 MAX_PAGE_SIZE = 5000
 DEFAULT_PAGE_SIZE = 100
+PIN = "pinnedTo"
 PIN_SECONDS = 15 * 60.0
 
 
@@ -35,14 +37,23 @@ class PageRequest:
 
 
 def links(
-    path: str, parameters: list[tuple[str, str]], request: PageRequest, total: int
+    path: str,
+    parameters: list[tuple[str, str]],
+    request: PageRequest,
+    total: int,
+    pin: int | None = None,
 ) -> dict[str, object]:
-    """``self`` without query, ``current`` with the whole of it, ``next`` and ``previous`` where there is one."""
-    others = [(name, value) for name, value in parameters if name not in ("page", "pageSize")]
+    """``self`` without query, ``current`` with the whole of it, ``next`` and ``previous`` where there is one.
+
+    pin: the snapshot that links to pages after the first name.
+    """
+    others = [(name, value) for name, value in parameters if name not in ("page", "pageSize", PIN)]
     href = quote(path, safe="/%:@!$&'()*+,;=~-._")
 
     def to(number: int) -> dict[str, str]:
-        query = urlencode([("page", number), ("pageSize", request.size), *others], quote_via=quote, safe="/:")
+        pinned = [(PIN, str(pin))] if pin is not None and number > 1 else []
+        pairs = [("page", str(number)), ("pageSize", str(request.size)), *others, *pinned]
+        query = urlencode(pairs, quote_via=quote, safe="/:")
         return {"href": f"{href}?{query}"}
 
     made: dict[str, object] = {"self": {"href": href}, "current": to(request.number)}
@@ -55,15 +66,23 @@ def links(
 
 
 def envelope(
-    results: str, path: str, parameters: list[tuple[str, str]], request: PageRequest, total: int
+    results: str,
+    path: str,
+    parameters: list[tuple[str, str]],
+    request: PageRequest,
+    total: int,
+    more: Mapping[str, object] | None = None,
+    *,
+    pin: int | None = None,
 ) -> bytes:
-    """The page around ``results``, JSON objects joined by commas, which are not parsed."""
-    rest = orjson.dumps(
+    """The page around ``results``, JSON objects joined by commas, which are not parsed. more: members of ours."""
+    rest = dumps(
         {
             "pageNumber": request.number,
             "pageSize": request.size,
             "totalResults": total,
-            "_links": links(path, parameters, request, total),
+            "_links": links(path, parameters, request, total, pin),
+            **(more or {}),
         }
     )
     return b'{"results":[' + results.encode() + b"]," + rest[1:]

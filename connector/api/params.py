@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import Path, Query
 
-from connector.api.paging import DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE
+from connector.api.paging import DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE, PIN
 
 CompanyId = Annotated[
     str,
@@ -41,7 +41,7 @@ QueryText = Annotated[
         alias="query",
         description=(
             "Codat's query language: `=` `!=` `~` `<` `>` `<=` `>=`, `&&`, `||`, `{ }`, dots into"
-            " sub-objects; no quotes; under 2048 characters."
+            " sub-objects; values need no quotes; under 2048 characters."
         ),
         examples=["modifiedDate>=2026-01-01 && totalAmount>100"],
     ),
@@ -52,6 +52,19 @@ OrderBy = Annotated[
         alias="orderBy",
         description="One property; `-` before it for descending. Ties are broken by id.",
         examples=["-modifiedDate"],
+    ),
+]
+PinnedTo = Annotated[
+    int | None,
+    Query(
+        alias=PIN,
+        ge=0,
+        le=10**17,
+        description=(
+            "The snapshot that the first page came from; `next` and `previous` of a page carry it, so that pages"
+            " fit together however long a client takes. Says nothing on page 1."
+        ),
+        examples=[42],
     ),
 ]
 AsOf = Annotated[

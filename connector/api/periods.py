@@ -1,7 +1,8 @@
 """The periods of a report: how far back it goes, and on which days each one begins and ends.
 
 Codat: a report covers the full month its date falls in (docs.codat.io, Lending, "Commerce metrics"). So the
-last period ends on that month's last day and the others lie before it, back to back, none sharing a day.
+last period of months or years ends on that month's last day. Periods of days or weeks end on the date itself,
+whole. The others lie before it, back to back, none sharing a day.
 """
 
 import re
@@ -10,26 +11,34 @@ from datetime import date, timedelta
 from itertools import pairwise
 from typing import Literal
 
+from connector.api import query_values
 from connector.store.api_metrics import Period
 
 Unit = Literal["Day", "Week", "Month", "Year"]
 
 
 def read_report_date(text: str) -> date:
-    """``dd-mm-yyyy``, as Codat's samples have it, or ``yyyy-mm-dd``. Raises ValueError."""
+    """``dd-mm-yyyy``, as Codat's samples have it, or ``yyyy-mm-dd``, also with a time. Raises ValueError.
+
+    A time with a zone names the UTC day it falls in.
+    """
     words = text.strip()
-    for pattern, order in ((r"(\d\d)-(\d\d)-(\d{4})", (3, 2, 1)), (r"(\d{4})-(\d\d)-(\d\d)", (1, 2, 3))):
-        if match := re.fullmatch(pattern, words, re.ASCII):
-            year, month, day = (int(match.group(part)) for part in order)
-            return date(year, month, day)
-    raise ValueError("write dd-mm-yyyy or yyyy-mm-dd")
+    if match := re.fullmatch(r"(\d\d)-(\d\d)-(\d{4})(?=$|[Tt ])(.*)", words, re.ASCII):
+        day, month, year, rest = match.groups()
+        words = f"{year}-{month}-{day}{rest}"
+    try:
+        return query_values.instant(words).date()
+    except ValueError as exc:
+        raise ValueError("write dd-mm-yyyy or yyyy-mm-dd, with or without a time") from exc
 
 
 def periods(report_date: date, length: int, unit: Unit, number: int) -> list[Period]:
     """``number`` periods of ``length`` units, earliest first. Raises ValueError before the year 1."""
-    last = report_date.replace(day=monthrange(report_date.year, report_date.month)[1])
+    last = report_date
+    if unit in ("Month", "Year"):
+        last = last.replace(day=monthrange(last.year, last.month)[1])
     if last == date.max:
-        raise ValueError("the calendar ends with that month")
+        raise ValueError("the calendar ends with that day")
     edges = [last + timedelta(days=1)]
     try:
         for _ in range(number):

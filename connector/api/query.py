@@ -4,9 +4,11 @@ Knows the grammar only. Which properties exist, their types and their SQL are ``
 
     query  = and { "||" and }          clause = path op value       op = "!=" ">=" "<=" "=" ">" "<" "~"
     and    = term { "&&" term }        path   = name { "." name }
-    term   = "{" query "}" | clause    value  = text up to && || { } or the end; trimmed, unquoted
+    term   = "{" query "}" | clause    value  = text up to && || { } or the end; trimmed
 
-Source: docs.codat.io, "Query Codat's APIs". Where Codat leaves it open: ``&&`` binds tighter than ``||``.
+Source: docs.codat.io, "Query Codat's APIs". Where Codat leaves it open: ``&&`` binds tighter than ``||``. Codat's
+language has no quotes; a value in quotes is read as what is between them, because nobody who quotes a value looks
+for the quotes, and a list that is empty for that reason looks like an answer.
 """
 
 import re
@@ -56,6 +58,7 @@ Node = Clause | And | Or
 _SPACE = re.compile(r"\s*")
 _PATH = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)*")
 _OP = re.compile(r"!=|>=|<=|=|>|<|~")
+_QUOTES = {'"': '"', "'": "'", "\u201c": "\u201d", "\u2018": "\u2019"}
 _VALUE = re.compile(r"(?:(?!&&|\|\||[{}]).)*", re.DOTALL)
 
 
@@ -130,4 +133,22 @@ def _clause(text: str, at: int) -> tuple[Node, int]:
     words = text[value_at:end].rstrip()
     if not words:
         raise QuerySyntaxError(f'Expected a value after "{path.group()} {op.group()}"', value_at + 1)
-    return Clause(path.group(), op.group(), words, at + 1, value_at + 1), end
+    inside = _unquoted(words, text, value_at, end)
+    return Clause(path.group(), op.group(), inside, at + 1, value_at + 1), end
+
+
+def _unquoted(words: str, text: str, at: int, end: int) -> str:
+    closing = _QUOTES.get(words[0])
+    if closing is None:
+        return words
+    if len(words) > 1 and words.endswith(closing):
+        inside = words[1:-1].strip()
+        if not inside:
+            raise QuerySyntaxError("Expected a value between the quotes", at + 2)
+        return inside
+    if re.search(closing + r"\s*(?:$|&&|\|\||[{}])", text[end:]):
+        raise QuerySyntaxError(
+            "A value ends at &&, || or a brace, also within quotes; what this quote opens is closed later",
+            at + 1,
+        )
+    return words  # a name may begin with an apostrophe, or hold one inch sign

@@ -6,13 +6,15 @@ Never-synced data is a 409 until the first success and never after (docs.codat.i
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 
 from connector.api import query_values
 from connector.api.errors import ApiError, never_synced
+from connector.api.quality import Quality, quality_of
 from connector.api.state import Call
 from connector.store.api_published import NothingPublishedError, Publication
 from connector.store.api_reads import Scope
-from connector.store.api_runs import snapshot_at, snapshot_up_to, states_of
+from connector.store.api_runs import read_up_to, snapshot_at, snapshot_up_to, states_of
 from connector.store.connection_state import UNKNOWN, ConnectionState
 
 
@@ -33,6 +35,30 @@ class Reading:
     @property
     def scope(self) -> Scope:
         return Scope(self.company_id, self.connection_id, None if self.newest else self.snapshot)
+
+    @property
+    def read_until(self) -> datetime | None:
+        """Until when Clover was read, UTC: what happened later is not known here."""
+        if self.newest and self.state.last_success_began is not None:
+            return self.state.last_success_began
+        return read_up_to(self.publication, self.connection_id, self.snapshot)
+
+    @property
+    def quality(self) -> Quality:
+        """How far what is read here can be relied on."""
+        return quality_of(
+            self.publication,
+            self.connection_id,
+            self.state,
+            snapshot=self.snapshot,
+            newest=self.newest,
+            read_until=lambda: self.read_until,
+        )
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """What every answer made of this says of itself."""
+        return {"x-snapshot-id": str(self.snapshot), **self.quality.headers()}
 
     def at(self, snapshot: int) -> "Reading":
         """The same, as of another snapshot."""
@@ -55,7 +81,9 @@ def reading(
                 raise never_synced()
             snapshot = _snapshot(publication, state, connection_id, as_of)
             call.snapshot_id = snapshot
-            yield Reading(publication, state, company_id, connection_id, snapshot)
+            here = Reading(publication, state, company_id, connection_id, snapshot)
+            call.headers = here.headers
+            yield here
     except NothingPublishedError as exc:
         raise never_synced() from exc
 

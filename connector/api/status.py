@@ -6,6 +6,7 @@ because Codat's clients refuse one without ``currentStatus``.
 """
 
 import uuid
+from datetime import datetime, timedelta
 from typing import Annotated, NamedTuple
 
 from fastapi import APIRouter, Query, Request, Response
@@ -25,6 +26,7 @@ from connector.store.api_published import NothingPublishedError
 from connector.store.api_reads import wire_time
 from connector.store.api_refreshes import Refresh, ask_for_refresh, refreshes_of
 from connector.store.api_runs import Run, reads_of, states_of
+from connector.store.api_webhooks import parse_stamp
 from connector.store.connection_state import ConnectionState
 from schemas.platform import DatasetStatus, DataStatus, DataType, PullOperation
 
@@ -40,6 +42,8 @@ FAILURES = {
     "store": (DatasetStatus.INTERNAL_ERROR, "The store could not be written; the next sync tries again."),
     "config": (DatasetStatus.PREREQUISITE_NOT_MET, "The operator has to correct the configuration."),
 }
+# Schedulers look for requests every second: who still waits after this waits for one that does not run.
+TAKEN_UP_WITHIN = timedelta(minutes=1)
 _OTHERWISE = (DatasetStatus.INTERNAL_ERROR, "The sync failed on our side; the next one tries again.")
 
 
@@ -88,14 +92,20 @@ def _operation(run: Run, data_type: DataType) -> PullOperation:
     )
 
 
-def _queued(refresh: Refresh, data_type: DataType) -> PullOperation:
+def _queued(refresh: Refresh, data_type: DataType, now: datetime) -> PullOperation:
+    words = "Waits for the next sync."
+    if now - parse_stamp(refresh.requested) >= TAKEN_UP_WITHIN:
+        words = (
+            f"No run has begun since it was asked for at {refresh.requested}: no scheduler takes it up, or all its"
+            " places are taken. The operator runs connector schedule, or connector sync."
+        )
     return PullOperation(
         id=refresh.request_id if refresh.data_type else operation_id(refresh.request_id, data_type),
         company_id=refresh.company_id,
         connection_id=refresh.connection_id,
         data_type=data_type,
         status=DatasetStatus.QUEUED,
-        status_description="Waits for the next sync.",
+        status_description=words,
         requested=refresh.requested,
         progress=0,
         is_completed=False,
@@ -131,8 +141,8 @@ def _types(refresh: Refresh) -> tuple[DataType, ...]:
     return READ_TYPES if refresh.data_type is None else (DataType(refresh.data_type),)
 
 
-def _history(books: _Books) -> list[PullOperation]:
-    asked = [_queued(refresh, data_type) for refresh in books.waiting for data_type in _types(refresh)]
+def _history(books: _Books, now: datetime) -> list[PullOperation]:
+    asked = [_queued(refresh, data_type, now) for refresh in books.waiting for data_type in _types(refresh)]
     return asked + [_operation(run, data_type) for run in books.runs for data_type in READ_TYPES]
 
 
@@ -188,11 +198,11 @@ def list_history(
     query: QueryText = None,
     order_by: OrderBy = None,
 ) -> Response:
-    """``isCompleted`` cannot be asked for, at Codat as here."""
+    """Every member that is served can be asked for; at Codat ``isCompleted`` cannot."""
     call = call_of(request)
     call.require("read")
     call.company(company_id)
-    rows = [wire(operation) for operation in _history(_books(call, company_id))]
+    rows = [wire(operation) for operation in _history(_books(call, company_id), call.now())]
     asked = PageRequest(page, page_size)
     return small_page(call, request, rows, fields.HISTORY, "Dataset", asked, query, order_by or "-requested")
 
@@ -211,7 +221,7 @@ def get_history(request: Request, company_id: CompanyId) -> Response:
     call.company(company_id)
     dataset_id = str(request.path_params["datasetId"])
     books = _books(call, company_id)
-    for operation in _history(books):
+    for operation in _history(books, call.now()):
         if operation.id == dataset_id:
             return json_answer(request, dump(operation))
     for refresh in refreshes_of(call.state.control, company_id):
@@ -288,4 +298,4 @@ def queue(
         )
     refresh = Refresh(str(uuid.uuid4()), company_id, chosen, name, stamp(call.now()))
     ask_for_refresh(call.state.control, [refresh], requested_by=call.reader.key_id)
-    return json_answer(request, dump(_queued(refresh, data_type)))
+    return json_answer(request, dump(_queued(refresh, data_type, call.now())))

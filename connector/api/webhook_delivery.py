@@ -22,9 +22,9 @@ from connector.logs import get_logger
 from connector.store import api_companies, api_webhooks
 from connector.store.api_keys import ApiKey
 from connector.store.api_published import NothingPublishedError
-from connector.store.api_runs import Run, reads_of, states_of
+from connector.store.api_runs import Run, orders_deleted, reads_of, states_of
 from connector.store.api_webhooks import Delivery, Webhook, event_id, note_event
-from schemas.platform import Company, Connection, ConnectionStatus
+from schemas.platform import Company, Connection, ConnectionStatus, DataType
 
 ANSWER_WITHIN = 15.0  # seconds, docs.codat.io "Webhooks"
 CLAIM = timedelta(seconds=60)  # a process that dies while sending is overtaken after this
@@ -58,9 +58,12 @@ def notice(state: ApiState) -> int:
                 runs = [
                     r for r in reads_of(publication, company.company_id, most=50) if r.connection_id in shown
                 ]
+                deleted = orders_deleted(publication, company.company_id)
                 for run in reversed(runs):
                     if run.finished_at is not None:
-                        told += _tell_run(state, view, shown[run.connection_id], run)
+                        told += _tell_run(
+                            state, view, shown[run.connection_id], run, deleted.get(run.run_id, 0)
+                        )
                 for row in connections:
                     known = states.get(row.connection_id)
                     if known is None or known.last_run is None:
@@ -82,7 +85,7 @@ def notice(state: ApiState) -> int:
     return told
 
 
-def _tell_run(state: ApiState, company: Company, connection: Connection, run: Run) -> int:
+def _tell_run(state: ApiState, company: Company, connection: Connection, run: Run, deleted: int) -> int:
     about: dict[str, object] = {"referenceCompany": reference(company)}
     initial = event_id("initial", run.connection_id)
 
@@ -108,6 +111,8 @@ def _tell_run(state: ApiState, company: Company, connection: Connection, run: Ru
                 "recordsModified": bool(run.changed),
                 "status": "Complete",
                 "issues": [],
+                # Ours: no query over modifiedDate shows what is gone.
+                **({"recordsDeleted": deleted} if data_type is DataType.ORDERS else {}),
             }
             for data_type in READ_TYPES
         ],

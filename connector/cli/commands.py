@@ -45,6 +45,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "webhooks": ("connector.cli.webhooks", "webhooks", "Who is told of events: add, list, test, remove."),
     "query": ("connector.cli.query", "query", "Read-only SQL on the published file."),
     "export": ("connector.cli.export", "export", "Views as Parquet or CSV files."),
+    "evidence": ("connector.cli.evidence", "evidence", "One signed file of a connection: make, verify, key."),
     "report": ("connector.cli.report", "report", "One HTML page a company, with charts, to mail or print."),
     "dictionary": (
         "connector.cli.dictionary",

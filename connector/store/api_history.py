@@ -38,7 +38,7 @@ class SourceRecord:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """One committed load of one connection."""
+    """One committed load of one connection. ``orders_updated`` includes ``orders_deleted``."""
 
     snapshot_id: int
     run_id: str
@@ -48,6 +48,7 @@ class Snapshot:
     orders_inserted: int
     orders_updated: int
     orders_unchanged: int
+    orders_deleted: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +114,18 @@ def order_issues(
     return [(row[0], row[1], row[2]) for row in rows]
 
 
+def issues_at(
+    publication: Publication, connection_id: str, as_of: int
+) -> list[tuple[str | None, str, str, str | None]]:
+    """(order id, code, severity, detail) of everything that was open at a snapshot, by order."""
+    return publication.cursor.execute(
+        "SELECT order_id, code, severity, detail FROM ledger.data_issues WHERE connection_id = $connection"
+        " AND first_seen_snapshot <= $as_of AND (resolved_snapshot IS NULL OR resolved_snapshot > $as_of)"
+        " ORDER BY ALL",
+        {"connection": connection_id, "as_of": as_of},
+    ).fetchall()
+
+
 def snapshots(
     publication: Publication, connection_id: str, *, limit: int, offset: int
 ) -> tuple[list[Snapshot], int]:
@@ -123,8 +136,8 @@ def snapshots(
     ).fetchone()
     rows = cursor.execute(
         "SELECT snapshot_id, run_id, loaded_at, from_source_modified_date, to_source_modified_date,"
-        " orders_inserted, orders_updated, orders_unchanged FROM ledger.snapshots WHERE connection_id = ?"
-        " ORDER BY snapshot_id DESC LIMIT ? OFFSET ?",
+        " orders_inserted, orders_updated, orders_unchanged, orders_deleted FROM ledger.snapshots"
+        " WHERE connection_id = ? ORDER BY snapshot_id DESC LIMIT ? OFFSET ?",
         [connection_id, limit, offset],
     ).fetchall()
     return [Snapshot(*row) for row in rows], total[0] if total else 0

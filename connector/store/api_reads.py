@@ -14,6 +14,7 @@ from typing import Any
 import orjson
 
 from connector.store.api_published import Publication
+from schemas.times import to_the_millisecond, wire_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,8 +199,8 @@ def _transaction(row: dict[str, Any]) -> str:
 
 
 def wire_time(moment: datetime | None) -> str | None:
-    """``YYYY-MM-DDTHH:MM:SSZ`` of a UTC time as the store keeps it."""
-    return None if moment is None else moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+    """The text of a time as the store keeps it, UTC with or without its zone; see ``schemas.times``."""
+    return None if moment is None else wire_text(to_the_millisecond(moment))
 
 
 def wire_number(amount: Decimal) -> str:

@@ -71,3 +71,23 @@ def snapshot_up_to(publication: Publication, connection_id: str, snapshot_id: in
         [connection_id, snapshot_id],
     ).fetchone()
     return None if row is None else row[0]
+
+
+def orders_deleted(publication: Publication, company_id: str) -> dict[str, int]:
+    """Run id -> orders it found deleted; runs that found none are left out."""
+    rows = publication.cursor.execute(
+        "SELECT run_id, sum(orders_deleted)::BIGINT FROM ledger.snapshots"
+        " WHERE company_id = ? AND orders_deleted > 0 GROUP BY 1",
+        [company_id],
+    ).fetchall()
+    return dict(rows)
+
+
+def read_up_to(publication: Publication, connection_id: str, snapshot_id: int) -> datetime | None:
+    """When the newest run began whose reading a snapshot holds (UTC without zone): it asked for nothing later."""
+    row = publication.cursor.execute(
+        "SELECT max(r.started_at) FROM ledger.snapshots s JOIN ledger.sync_runs r USING (run_id, connection_id)"
+        " WHERE s.connection_id = ? AND s.snapshot_id <= ? AND r.kind IN ('sync', 'resync')",
+        [connection_id, snapshot_id],
+    ).fetchone()
+    return None if row is None else row[0]

@@ -6,6 +6,8 @@ from decimal import Decimal
 
 import duckdb
 
+# The code of the issue that a reconciliation opens for an order one of whose records Clover no longer has.
+DELETED_AT_CLOVER = "deleted_at_clover"
 _STORED = """
 SELECT s.record_id, s.order_id, s.created_at,
        TRY_CAST(json_extract_string(s.payload, '$.amount') AS BIGINT) AS amount_minor,

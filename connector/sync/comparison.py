@@ -38,7 +38,7 @@ CAPTURED, REFUNDED = "captured", "refunded"
 
 @dataclass(frozen=True, slots=True)
 class SourceRecord:
-    """One charge, order or refund. amount_minor: as Clover states it, minor units, positive.
+    """One charge, order or refund. amount_minor: as Clover states it, minor units, positive. order_id: where stored.
 
     created: None where nobody knows; day is then that of the comparison. row: what Clover says of it.
     """
@@ -50,6 +50,7 @@ class SourceRecord:
     currency: str
     amount_minor: int
     row: Mapping[str, Any] = field(default_factory=dict, compare=False)
+    order_id: str | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +64,7 @@ class Difference:
     amount_minor: int
     reason: Reason
     detail: str = ""
+    order_id: str | None = None
 
 
 @dataclass(slots=True)
@@ -111,7 +113,14 @@ def compare(
 
     def differ(record: SourceRecord, amount_minor: int, reason: Reason, detail: str = "") -> None:
         found = Difference(
-            record.stream, record.record_id, record.day, record.currency, amount_minor, reason, detail
+            record.stream,
+            record.record_id,
+            record.day,
+            record.currency,
+            amount_minor,
+            reason,
+            detail,
+            record.order_id,
         )
         differences.append(found)
         where = line(record)

@@ -1,6 +1,8 @@
 """Reads Clover's lists again and proves, to the minor unit, that the store says the same. Changes no order.
 
-How records are compared, and what counts as an explanation, is in ``comparison``.
+How records are compared, and what counts as an explanation, is in ``comparison``. A record that Clover no longer has
+becomes an open issue of its order, and the order is due to be read by the next sync, which deletes or corrects it and
+closes the issue.
 """
 
 from collections.abc import Callable, Mapping
@@ -19,12 +21,14 @@ from connector.progress import Progress, Silent
 from connector.store import reconcile_reads
 from connector.store.batch import Batch, NdjsonWriter, RunRow
 from connector.store.interface import Reader, Store
+from connector.store.reconcile_reads import DELETED_AT_CLOVER
 from connector.sync.access import CloverAccess
 from connector.sync.comparison import (
     DayLine,
     Difference,
     Line,
     Published,
+    Reason,
     SourceRecord,
     compare,
     compare_money,
@@ -126,6 +130,7 @@ def _reconcile(
     result.lines = [_line(key, line) for key, line in sorted((records | money).items())]
     result.differences = [_record(found, f"{found.stream}s") for found in differences]
     result.differences += [_record(found, found.stream) for found in unequal]
+    result.deleted = [difference for difference in differences if difference.reason is Reason.DELETED]
 
 
 def _published(
@@ -151,11 +156,17 @@ def _stored(
         rows = reconcile_reads.stored_records(
             reader.connection, connection.id, stream.kind, result.since, result.until
         )
-        for record_id, _, created, amount, currency, payload in rows:
+        for record_id, order_id, created, amount, currency, payload in rows:
             aware = None if created is None else created.replace(tzinfo=UTC)
-            day = (aware or result.until).astimezone(zone).date()
             found[stream.kind, record_id] = SourceRecord(
-                stream.kind, record_id, aware, day, currency or "XXX", amount or 0, orjson.loads(payload)
+                stream.kind,
+                record_id,
+                aware,
+                (aware or result.until).astimezone(zone).date(),
+                currency or "XXX",
+                amount or 0,
+                orjson.loads(payload),
+                order_id or (record_id if stream.kind == "order" else None),
             )
     return found
 
@@ -255,6 +266,8 @@ def _keep(
     try:
         with NdjsonWriter(directory) as writer:
             writer.write("reconciliations", (_row(result, line, started) for line in result.lines))
+            writer.write("data_issues", (_issue(result, found) for found in result.deleted))
+            writer.write("open_orders", _to_read_again(result, started))
             files = writer.close()
         run = RunRow(
             result.run_id, owner.id, result.connection_id, "reconcile", started, finished,
@@ -286,6 +299,33 @@ def _row(result: ConnectionReconciliation, line: ReconciledLine, at: datetime) -
         "unexplained": str(line.unexplained),
         "detail": reasons or None,
     }
+
+
+def _issue(result: ConnectionReconciliation, found: Difference) -> dict[str, Any]:
+    return {
+        "company_id": result.company_id,
+        "connection_id": result.connection_id,
+        "order_id": found.order_id,
+        "code": DELETED_AT_CLOVER,
+        "severity": "warning",
+        "detail": f"Clover no longer lists the {found.stream} {found.record_id}; the next sync reads its order again.",
+        "difference_minor": found.amount_minor,
+        "currency": found.currency,
+    }
+
+
+def _to_read_again(result: ConnectionReconciliation, started: datetime) -> list[dict[str, Any]]:
+    orders = sorted({found.order_id for found in result.deleted if found.order_id is not None})
+    return [
+        {
+            "connection_id": result.connection_id,
+            "order_id": order_id,
+            "reason": DELETED_AT_CLOVER,
+            "polled_at": _bare(started),
+            "next_poll": _bare(started),
+        }
+        for order_id in orders
+    ]
 
 
 def _bare(moment: datetime) -> str:

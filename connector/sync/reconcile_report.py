@@ -5,6 +5,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
+from connector.sync.comparison import Difference
 from connector.sync.report import wire_time
 
 
@@ -48,7 +49,7 @@ class ReconciledRecord:
 
 @dataclass(slots=True)
 class ConnectionReconciliation:
-    """One connection over one span; ``error`` when Clover could not be read."""
+    """One connection over one span; ``error`` when Clover could not be read. deleted: what Clover no longer has."""
 
     run_id: str
     company_id: str
@@ -58,6 +59,7 @@ class ConnectionReconciliation:
     until: datetime
     lines: list[ReconciledLine] = field(default_factory=list)
     differences: list[ReconciledRecord] = field(default_factory=list)
+    deleted: list[Difference] = field(default_factory=list)
     requests: int = 0
     seconds: float = 0.0
     error: str | None = None

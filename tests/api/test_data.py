@@ -1,5 +1,6 @@
 """Lists and gets of the commerce data: envelope, links, paging, ordering, snapshots, lines, entity tags."""
 
+import hashlib
 import json
 from urllib.parse import quote
 
@@ -291,12 +292,24 @@ def test_a_whole_list_as_lines_is_the_list(get, resource, encoding):
     path = f"{DATA}/{resource.data_type}"
     answer = get(path, Accept="application/x-ndjson", **{"Accept-Encoding": encoding})
     assert answer.headers["content-type"].startswith("application/x-ndjson")
-    lines = [json.loads(line) for line in answer.text.splitlines()]
+    *lines, closing = [json.loads(line) for line in answer.text.splitlines()]
     assert lines == get(f"{path}?pageSize=5000").json()["results"]
+    sent = answer.content[: answer.content.rindex(b'{"_closing"')]
+    assert closing == {
+        "_closing": {
+            "snapshotId": 3,
+            "rows": len(lines),
+            "sha256": hashlib.sha256(sent).hexdigest(),
+        }
+    }
+    assert (answer.headers["x-snapshot-id"], answer.headers["x-total-results"]) == ("3", str(len(lines)))
+    again = get(path, Accept="application/x-ndjson", **{"If-None-Match": answer.headers["etag"]})
+    assert (again.status_code, again.content) == (304, b"")
+    assert get(path).headers["etag"] != answer.headers["etag"]
 
 
 def test_lines_take_query_order_and_as_of_and_refuse_like_a_page(get):
-    lines = get(
+    *lines, _closing = get(
         f"{ORDERS}?query=totalAmount>20&orderBy=-id&asOf=1", Accept="application/x-ndjson"
     ).text.splitlines()
     page = get(f"{ORDERS}?query=totalAmount>20&orderBy=-id&asOf=1").json()["results"]

@@ -66,7 +66,7 @@ def values(answer):
 @pytest.mark.parametrize(
     ("report", "september", "october"),
     [
-        ("revenue", [115, None], [120, 4.35]),
+        ("revenue", [115, 475], [120, 4.35]),
         ("orders", [3, 123, 41], [3, 120, 40]),
         ("refunds", [1, -50, 0.33], [0, 0, 0]),
         ("customerRetention", [1, 1, 2, 100, 50], [1, 1, 2, 50, 50]),
@@ -97,7 +97,7 @@ def test_the_report_is_the_bare_object_in_codats_structure(get, report):
 def test_names_come_only_when_asked_for(get):
     assert "itemDisplayName" not in get("orders").text
     named = get("orders", includeDisplayNames="true").json()["reportData"][0]
-    assert named["itemDisplayName"] == "Period 1"
+    assert named["itemDisplayName"] == "Period 0"
     assert [c["itemDisplayName"] for c in named["components"]] == [
         "Number of orders",
         "Total value",
@@ -112,6 +112,62 @@ def test_orders_in_another_currency_are_never_added_but_named(get):
 
 def test_both_ways_to_write_the_date_give_the_whole_month(get):
     assert get("orders", reportDate="2026-10-01").json() == get("orders", reportDate="31-10-2026").json()
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "2026-10-11T00:00:00Z",
+        "2026-10-11T23:59:59",
+        "11-10-2026T08:30:00.000Z",
+        "2026-10-12T01:00:00%2B02:00",
+    ],
+)
+def test_a_time_as_report_date_names_its_utc_day(get, written):
+    plain = get("revenue", reportDate="2026-10-11", periodUnit="Day").json()
+    assert get("revenue", reportDate=written.replace("%2B", "+"), periodUnit="Day").json() == plain
+    assert plain["dimensions"][0]["items"][-1]["end"] == "2026-10-11"
+
+
+def test_growth_is_left_out_only_after_a_period_without_revenue(get):
+    """July had none, June and before neither; everything later compares with the month before."""
+    growth = [period[1] for period in values(get("revenue", numberOfPeriods=4))]
+    assert growth == [None, None, 475, 4.35]
+
+
+@pytest.mark.parametrize(
+    ("unit", "ends", "partial"),
+    [
+        ("Day", "17-11-2026", [False, False]),
+        ("Day", "18-11-2026", [False, True]),  # the sync of that midnight has not seen the day
+        ("Week", "19-11-2026", [False, True]),
+        ("Month", "01-11-2026", [False, True]),
+        ("Month", "31-10-2026", [False, False]),
+        ("Year", "31-10-2026", [False, False]),
+        ("Month", "15-01-2027", [True, True]),
+    ],
+)
+def test_a_period_that_is_not_over_or_not_read_to_its_end_is_marked(get, unit, ends, partial):
+    body = get("revenue", reportDate=ends, periodUnit=unit).json()
+    assert [item.get("inProgress", False) for item in body["dimensions"][0]["items"]] == partial
+    assert [data.get("inProgress", False) for data in body["reportData"]] == partial
+
+
+@pytest.mark.parametrize(
+    ("report", "title", "about"),
+    [
+        ("revenue", "Revenue", "Revenue metrics"),
+        ("orders", "Orders", "Order metrics"),
+        ("refunds", "Refunds", "Refund metrics"),
+        ("customerRetention", "Customer Retention", "Customer retention metrics"),
+        ("lifetimeValue", "Lifetime Value", "Lifetime value metrics"),
+    ],
+)
+def test_labels_are_codats_own(get, report, title, about):
+    body = get(report, includeDisplayNames="true").json()
+    assert (body["reportInfo"]["displayName"], body["dimensions"][1]["displayName"]) == (title, about)
+    assert [item["displayName"] for item in body["dimensions"][0]["items"]] == ["Period 0", "Period 1"]
+    assert {c["dimensionDisplayName"] for p in body["reportData"] for c in p["components"]} == {about}
 
 
 def test_as_of_works_here_too(get):
@@ -141,9 +197,9 @@ def test_never_synced_is_a_404_because_codats_clients_know_no_409_here(shared):
 
 @pytest.mark.parametrize("unit", ["Day", "Week", "Month", "Year"])
 @pytest.mark.parametrize("length", [1, 3])
-def test_periods_lie_back_to_back_and_end_with_the_month(unit, length):
+def test_periods_lie_back_to_back_and_end_with_the_day_or_the_month(unit, length):
     made = periods(read_report_date("15-02-2024"), length, unit, 5)
-    assert made[-1].end == date(2024, 2, 29)
+    assert made[-1].end == (date(2024, 2, 15) if unit in ("Day", "Week") else date(2024, 2, 29))
     assert all(a.end + timedelta(days=1) == b.start for a, b in pairwise(made))
     days = {(p.end - p.start).days + 1 for p in made}
     if unit in ("Day", "Week"):

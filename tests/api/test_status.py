@@ -1,6 +1,6 @@
 """Data status, history and asking for a refresh."""
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -62,9 +62,12 @@ def test_the_history_is_newest_first_and_can_be_asked(server, owner):
     only = get("query=dataType=commerce-orders %26%26 status=complete").json()["results"]
     assert {r["dataType"] for r in only} == {"commerce-orders"}
     assert len(only) == 2
-    bad = get("query=isCompleted=true")
+    done = get("query=isCompleted=true %26%26 isErrored=false").json()["totalResults"]
+    assert done == len(rows) == 18
+    assert get("query=isCompleted!=true").json()["totalResults"] == 0
+    bad = get("query=progressed=1")
     assert bad.status_code == 400
-    assert "Could not resolve property isCompleted on Dataset" in bad.json()["error"]
+    assert "Could not resolve property progressed on Dataset" in bad.json()["error"]
     one = server.client.get(f"{HISTORY}/{only[0]['id']}", headers=owner)
     assert one.json() == only[0]
     assert server.client.get(f"{HISTORY}/nope", headers=owner).status_code == 404
@@ -93,6 +96,30 @@ def test_a_refresh_waits_for_the_next_sync_and_is_answered_by_it(books, server, 
     done = server.client.get(f"{HISTORY}/{operation['id']}", headers=owner).json()
     assert (done["status"], done["isCompleted"]) == ("Complete", True)
     assert server.client.get(STATUS, headers=owner).json()["commerce-orders"]["currentStatus"] == "Complete"
+
+
+def test_a_refresh_nobody_takes_up_says_so_after_a_minute(books, builders):
+    """Schedulers look every second; the clock of the server decides, not the client's patience."""
+    moment = [datetime(2026, 11, 20, 4, 30, tzinfo=UTC)]
+    running = builders.serve(books, clock=lambda: moment[0])
+    server = next(running)
+    owner = server.key("read", "write", companies=[JUNIPER])
+    asked = server.client.post(
+        f"{QUEUE}/commerce-orders", headers=owner, params={"connectionId": SHOP}
+    ).json()
+
+    def words():
+        return server.client.get(f"{HISTORY}/{asked['id']}", headers=owner).json()["statusDescription"]
+
+    assert asked["statusDescription"] == words() == "Waits for the next sync."
+    moment[0] += timedelta(seconds=59)
+    assert words() == "Waits for the next sync."
+    moment[0] += timedelta(seconds=1)
+    assert "No run has begun since it was asked for at 2026-11-20T04:30:00Z" in words()
+    assert "connector schedule" in words()
+    listed = server.client.get(f"{HISTORY}?query=status=queued", headers=owner).json()["results"]
+    assert [row["statusDescription"] for row in listed] == [words()]
+    running.close()
 
 
 def test_refreshing_all_is_a_204_and_asks_for_each_connection_once(server, owner):

@@ -1,0 +1,295 @@
+"""What changed between snapshots, deletions above all: in the feed, after a reconciliation, in webhooks."""
+
+import base64
+import json
+import os
+import subprocess
+import sys
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from itertools import combinations
+from pathlib import Path
+
+import httpx
+import pytest
+
+from connector.api.webhook_delivery import notice
+from connector.config import Company, Config, Connection
+from connector.sandbox.sandbox import Sandbox
+from connector.sandbox.world import World
+from connector.store import api_companies, api_keys, open_store
+from connector.store.evidence_check import check_evidence
+from connector.sync.reconcile import reconcile_all
+from connector.sync.runner import sync_all
+
+JUNIPER, SHOP = "8a210b68-6988-11ed-a1eb-0242ac120002", "2e9d2c44-f675-40ba-8049-353bfcb5e171"
+CONNECTION = f"/companies/{JUNIPER}/connections/{SHOP}"
+ROOT = Path(__file__).parents[2]
+TOTALS = ("totalAmount", "totalRefund", "totalTaxAmount", "totalDiscount", "totalGratuity")
+
+
+@pytest.fixture(scope="module")
+def get(shared):
+    headers = shared.key("read", companies=[JUNIPER])
+
+    def ask(path, **params):
+        answer = shared.client.get(f"{CONNECTION}/{path}", params=params, headers=headers)
+        assert answer.status_code == 200, answer.text
+        return json.loads(answer.text, parse_float=Decimal)
+
+    return ask
+
+
+def test_inserted_updated_and_deleted_orders_with_their_totals(get):
+    changed = get("changes", fromSnapshot=1, toSnapshot=3)
+    assert [c["id"] for c in changed["inserted"]] == ["99FAILED"]
+    assert [c["id"] for c in changed["updated"]] == ["00ORDER"]
+    assert [(c["id"], c["snapshotId"], c["month"]) for c in changed["deleted"]] == [("07ORDER", 3, "2026-10")]
+    assert changed["counts"] == {"inserted": 1, "updated": 1, "deleted": 1}
+    [updated] = changed["updated"]
+    assert (updated["from"]["totalRefund"], updated["to"]["totalRefund"]) == (0, Decimal("-11.5"))
+    assert "to" not in changed["deleted"][0]
+    assert "from" not in changed["inserted"][0]
+    assert get("snapshots")["results"][0]["ordersDeleted"] == 0  # as the fixture's load counted
+
+
+@pytest.mark.parametrize(("since", "until"), [*combinations((0, 1, 2, 3), 2), (3, 3), (0, 0)])
+def test_the_state_before_with_the_changes_is_the_state_after_and_months_add_up(get, since, until):
+    def state(snapshot):
+        if snapshot == 0:
+            return {}
+        return {
+            o["id"]: tuple(o[name] for name in TOTALS)
+            for o in get("data/commerce-orders", asOf=snapshot, pageSize=5000)["results"]
+        }
+
+    before, after = state(since), state(until)
+    changed = get("changes", fromSnapshot=since, toSnapshot=until)
+    held = dict(before)
+    for change in changed["deleted"]:
+        assert held.pop(change["id"]) == tuple(change["from"][name] for name in TOTALS)
+    for change in changed["inserted"]:
+        assert change["id"] not in held
+        held[change["id"]] = tuple(change["to"][name] for name in TOTALS)
+    for change in changed["updated"]:
+        assert held[change["id"]] == tuple(change["from"][name] for name in TOTALS)
+        held[change["id"]] = tuple(change["to"][name] for name in TOTALS)
+    assert held == after
+    for place, name in enumerate(TOTALS):
+        told = sum(month["difference"][name] for month in changed["months"])
+        assert told == sum(v[place] for v in after.values()) - sum(v[place] for v in before.values())
+        by_kind = sum(month[k][name] for month in changed["months"] for k in changed["counts"] if k in month)
+        assert by_kind == told
+
+
+def test_pages_of_changes_stay_on_the_snapshot_the_first_came_to(get, shared):
+    ids, page = [], get("changes", fromSnapshot=0, pageSize=7)
+    assert "toSnapshot=3" in page["_links"]["next"]["href"]
+    while True:
+        ids += [c["id"] for kind in page["counts"] for c in page[kind]]
+        if "next" not in page["_links"]:
+            break
+        headers = shared.key("read")
+        page = shared.client.get(page["_links"]["next"]["href"], headers=headers).json()
+    assert len(ids) == len(set(ids)) == page["totalResults"] == 30
+    assert ids == sorted(ids)
+
+
+@pytest.mark.parametrize(
+    ("params", "status"),
+    [
+        ({}, 400), ({"fromSnapshot": -1}, 400), ({"fromSnapshot": "x"}, 400), ({"fromSnapshot": 4}, 400),
+        ({"fromSnapshot": 3, "toSnapshot": 1}, 400), ({"fromSnapshot": 0, "toSnapshot": 4}, 400),
+        ({"FROMSNAPSHOT": 1}, 200),
+    ],
+)  # fmt: skip
+def test_snapshots_that_cannot_be_are_a_400(shared, params, status):
+    answer = shared.client.get(f"{CONNECTION}/changes", params=params, headers=shared.key("read"))
+    assert answer.status_code == status
+
+
+# A shop from which Clover deletes an order -------------------------------------------------------------------------
+
+NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
+FAST = {"requests_per_second": 10_000, "app_requests_per_second": 10_000}
+
+
+class Shop:
+    """A synced sandbox behind a running server, with a clock."""
+
+    def __init__(self, directory, sandbox, builders):
+        self.world, self.now = sandbox.world, NOON
+        self.connection = Connection(
+            merchant_id=self.world.merchant.id, merchant_name="Juniper Goods", base_url=sandbox.base_url,
+            country="USA", timezone="America/New_York", token=sandbox.token, start_date=date(2026, 1, 1),
+            platform="off",
+        )  # fmt: skip
+        self.company = Company(name="Juniper Goods", connections=[self.connection])
+        self.config = Config(store=str(directory), companies=[self.company], limits=FAST)
+        self.store = open_store(self.config.store, clock=lambda: self.now)
+        self.path = f"/companies/{self.company.id}/connections/{self.connection.id}"
+        self._listening = builders.listening(self.store.directory, clock=lambda: self.now)
+
+    def __enter__(self):
+        self.url, self.state = self._listening.__enter__()
+        api_companies.take_from_config(
+            self.state.control, [(self.company.id, self.company.name, [self.connection.id])], now=NOON
+        )
+        secret = api_keys.create_key(self.state.control, "lender", now=NOON, scopes=("read",))[1]
+        self.headers = {"Authorization": "Basic " + base64.b64encode(secret.encode()).decode()}
+        return self
+
+    def __exit__(self, *error):
+        self._listening.__exit__(*error)
+
+    def sync(self):
+        self.now += timedelta(hours=1)
+        [run] = sync_all(self.config, self.store, now=lambda: self.now).runs
+        assert run.exit_code in (0, 3), run
+        return run
+
+    def reconcile(self):
+        self.now += timedelta(minutes=1)
+        return reconcile_all(self.config, self.store, now=lambda: self.now)
+
+    def get(self, path, status=200, **params):
+        answer = httpx.get(self.url + path, params=params, headers=self.headers)
+        assert answer.status_code == status, answer.text
+        return answer
+
+
+@pytest.fixture
+def shop(tmp_path, builders):
+    world = World()
+    opened = NOON - timedelta(days=60)
+    for day in range(4):
+        world.sell(opened + timedelta(days=day), [("Teapot", 1100 + day * 100)])
+    with Sandbox(world).start() as sandbox, Shop(tmp_path / "store", sandbox, builders) as made:
+        yield made
+
+
+def test_what_a_reconciliation_found_deleted_is_said_until_the_next_sync_has_it(shop):
+    shop.sync()
+    orders = f"{shop.path}/data/commerce-orders"
+    before = shop.get(orders).json()
+    assert "deletedAtSource" not in before
+    gone = before["results"][1]
+    shop.world.delete_order(NOON, gone["id"])
+    shop.sync()
+    quiet = shop.get(orders)
+    assert (
+        "x-deleted-at-source" not in quiet.headers
+    )  # nobody knows yet: old settled orders are not read again
+    assert gone in quiet.json()["results"]
+
+    assert shop.reconcile().connections[0].agrees
+    told = shop.get(orders)
+    deleted = {
+        "orders": 1,
+        "orderIds": [gone["id"]],
+        "amounts": [{"currency": "USD", "amount": gone["totalAmount"]}],
+    }
+    assert told.json()["deletedAtSource"] == deleted
+    assert told.headers["etag"] != quiet.headers["etag"]
+    for path in ("commerce-payments", "commerce-transactions"):
+        assert shop.get(f"{shop.path}/data/{path}").json()["deletedAtSource"] == deleted
+    assert shop.get(f"{shop.path}/reconciliation").json()["deletedAtSource"] == deleted
+    words = f"1 orders, USD {gone['totalAmount']:g}"
+    assert shop.get(f"{orders}/{gone['id']}").headers["x-deleted-at-source"] == words
+    report = shop.get(
+        f"/data{shop.path}/assess/commerceMetrics/orders",
+        reportDate="02-03-2026", periodLength=1, numberOfPeriods=3, periodUnit="Month",
+    ).json()  # fmt: skip
+    assert report["reportInfo"]["deletedAtSource"] == words
+    shop.reconcile()  # finds it again, and says it once
+    assert shop.get(orders).json()["deletedAtSource"] == deleted
+    held = shop.get(f"{shop.path}/snapshots").json()["results"][0]["snapshotId"]
+
+    shop.sync()
+    after = shop.get(orders)
+    assert "deletedAtSource" not in after.json()
+    assert "x-deleted-at-source" not in after.headers
+    shop.get(f"{orders}/{gone['id']}", status=404)
+    changed = shop.get(f"{shop.path}/changes", fromSnapshot=held).json()
+    assert [c["id"] for c in changed["deleted"]] == [gone["id"]]
+    assert (changed["inserted"], changed["updated"]) == ([], [])
+    [month] = changed["months"]
+    assert month["deleted"]["orders"] == 1
+    assert month["difference"]["totalAmount"] == -gone["totalAmount"]
+    newest = shop.get(f"{shop.path}/snapshots").json()["results"][0]
+    assert (newest["ordersDeleted"], newest["ordersUpdated"]) == (1, 1)
+    with shop.store.open_reader() as reader:
+        issues = reader.connection.execute(
+            "SELECT order_id, severity, difference_amount, resolved_snapshot FROM data_issues"
+            " WHERE code = 'deleted_at_clover'"
+        ).fetchall()
+    assert [(row[0], row[1]) for row in issues] == [(gone["id"], "warning")]
+    assert issues[0][3] == newest["snapshotId"]
+    # The charge Clover kept is held-back money now, and is said to be.
+    assert after.headers["x-held-back"].endswith(f"USD {gone['totalAmount']:g}")
+
+
+def test_the_webhook_of_a_run_counts_what_it_found_deleted(shop):
+    with shop.state.control.transaction() as db:
+        db.execute(
+            "INSERT INTO webhooks (webhook_id, url, event_types, secret, created) VALUES"
+            " ('w', 'https://lender.example.com', '[]', 'whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw', '2026-03-02')"
+        )
+    shop.sync()
+    gone = shop.get(f"{shop.path}/data/commerce-orders").json()["results"][0]["id"]
+    shop.world.delete_order(NOON, gone)
+    shop.reconcile()
+    shop.sync()
+    notice(shop.state)
+    bodies = [
+        json.loads(row["body"])
+        for row in shop.state.control.rows("SELECT body FROM webhook_events ORDER BY rowid")
+    ]
+    counts = [
+        [
+            entry["recordsDeleted"]
+            for entry in body["payload"]["dataTypes"]
+            if entry["dataType"] == "commerce-orders"
+        ]
+        for body in bodies
+        if body["eventType"] == "read.completed"
+    ]
+    assert counts[0] == [0]
+    assert counts[-1] == [1]
+
+
+def test_evidence_of_a_synced_shop_is_sound_by_the_api_and_by_the_command(shop, tmp_path):
+    shop.world.sell(NOON - timedelta(days=3), [("Lamp", 3333)], tax_rate=8_875, tip=250)
+    shop.sync()
+    shop.reconcile()
+    path = tmp_path / "api.zip"
+    path.write_bytes(shop.get(f"{shop.path}/evidence").content)
+    fingerprint = shop.get("/evidence/key").json()["fingerprint"]
+    checked = check_evidence(path, key=fingerprint)
+    assert (checked.faults, checked.orders) == ([], 5)
+    assert checked.manifest["dataQuality"]["complete"] is True
+    (tmp_path / "config.yaml").write_text(
+        f"store: {shop.config.store}\n"
+        f"companies:\n  - id: {shop.company.id}\n    name: Juniper Goods\n    connections:\n"
+        f"      - {{id: {shop.connection.id}, merchant_id: {shop.connection.merchant_id}, country: USA,"
+        f" timezone: America/New_York, token: a-token-value, start_date: 2026-01-01}}\n"
+    )
+
+    def connector(*arguments):
+        return subprocess.run(
+            [sys.executable, "-m", "connector", "evidence", *arguments],
+            cwd=tmp_path, capture_output=True, text=True, check=False, env={**os.environ, "PYTHONPATH": str(ROOT)},
+        )  # fmt: skip
+
+    done = connector("make", "--to", "cli.zip", "--company", "juniper goods")
+    assert (done.returncode, "5 orders of Juniper Goods" in done.stdout) == (0, True), done.stderr
+    assert connector("verify", "cli.zip", "--key", fingerprint).returncode == 0
+    made = check_evidence(tmp_path / "cli.zip").manifest
+    sealed = checked.manifest
+    assert {k: v for k, v in made.items() if k != "sealedAt"} == {
+        k: v for k, v in sealed.items() if k != "sealedAt"
+    }
+    refused = connector("make", "--to", "cli.zip", "--snapshot", "99")
+    assert (refused.returncode, "no snapshot 99" in refused.stderr) == (2, True)
+    assert fingerprint in connector("key", "--json").stdout
+    assert (tmp_path / "cli.zip").stat().st_mode & 0o077 == 0
