@@ -26,8 +26,8 @@ _NOT_YET: dict[int | str, dict[str, Any]] = {503: {"description": "Not yet; wait
 @router.get(
     "/health/live", summary="Is the process alive?", description="Yes, if it answers.", responses={**_OK}
 )
-def live() -> Response:
-    """For a supervisor that restarts."""
+async def live() -> Response:
+    """For a supervisor that restarts: answers also while every thread is busy."""
     return Response(b'{"status":"ok"}', media_type=JSON)
 
 

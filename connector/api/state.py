@@ -6,14 +6,14 @@ import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import duckdb
 from starlette.requests import Request
 
 from connector.api.errors import ApiError, forbidden, no_company, no_connection
-from connector.api.limits import FailedAttempts, RequestQuota
+from connector.api.limits import FailedAttempts, RefusalPace, RequestQuota
 from connector.api.paging import Pins
 from connector.store import api_access_log, api_companies, api_keys, api_refreshes, api_webhooks
 from connector.store.api_access_log import AccessLog
@@ -41,7 +41,9 @@ class ApiSettings:
     """``directory``: the store. ``public_url``: how clients reach this server, for the links of companies.
 
     time_limit: seconds one question to the store may take. most_body: bytes.
-    most_at_once: requests in flight.
+    most_at_once: requests with a good key in flight. most_at_once_a_key: of one key.
+    turns_a_key: how many of those are worked on at a time, of the 40 threads there are. access_log_days: how long it
+    is kept who read what.
     """
 
     directory: Path
@@ -50,6 +52,9 @@ class ApiSettings:
     time_limit: float = 20.0
     most_body: int = 64 * 1024
     most_at_once: int = 256
+    most_at_once_a_key: int = 100
+    turns_a_key: int = 20
+    access_log_days: int = 90
     threads: int = 2
     memory_limit: str = "2GB"
     clock: Callable[[], datetime] = utc_now
@@ -110,7 +115,10 @@ class ApiState:
         self.pins = Pins()
         self.quota = RequestQuota(settings.requests_per_minute, clock=settings.clock)
         self.failures = FailedAttempts()
-        self.access_log = AccessLog(self.control)
+        self.refusals = RefusalPace()
+        self.access_log = AccessLog(
+            self.control, keep=timedelta(days=settings.access_log_days), clock=settings.clock
+        )
         self.watchdog = Watchdog(settings.time_limit)
 
     def close(self) -> None:

@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from connector.config import Config
     from connector.store.api_control import ControlFile
 
-GRACE_SECONDS = 20
-
 
 @click.command()
 @click.option("--host", metavar="HOST", help="Address to listen on; default api.host of the config.")
@@ -54,10 +52,10 @@ def serve(
     \b
     Exit codes: 0 stopped as asked, 2 the config is wrong, or the port is taken
     """
-    import uvicorn
-
     from connector.api.app import create_app
+    from connector.api.connections import Server, ServerConfig, room_for_connections
     from connector.api.state import ApiSettings
+    from connector.logs import bound_repeats
 
     config = invocation.config(secrets_may_be_missing=True)
     host = host or config.api.host
@@ -68,22 +66,23 @@ def serve(
     url = (public_url or f"http://{shown}:{server.getsockname()[1]}").rstrip("/")
     app = create_app(
         ApiSettings(
-            directory=store_directory(config), public_url=url, requests_per_minute=requests_per_minute
+            directory=store_directory(config),
+            public_url=url,
+            requests_per_minute=requests_per_minute,
+            access_log_days=config.api.access_log_days,
         ),
         dispatch=True,
     )
-    click.echo(f"Serving {url}/ - Ctrl-C stops. Keys: connector keys create", err=True)
-    settings = uvicorn.Config(
+    settings = ServerConfig(
         app,
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        timeout_graceful_shutdown=GRACE_SECONDS,
-        timeout_keep_alive=30,
+        trusted_proxies=tuple(config.api.trusted_proxies),
+        most_connections=room_for_connections(),
     )
+    bound_repeats()
+    click.echo(f"Serving {url}/ - Ctrl-C stops. Keys: connector keys create", err=True)
     # uvicorn ends in good order, and then sends itself the signal again that told it to.
     with server, suppress(KeyboardInterrupt):
-        uvicorn.Server(settings).run(sockets=[server])
+        Server(settings).run(sockets=[server])
     return 0
 
 
