@@ -56,14 +56,18 @@ class RequestQuota:
         """Count one request and say what is left."""
         now = self._clock().astimezone(UTC)
         window = now.replace(second=0, microsecond=0)
-        with self._lock:
-            if window != self._window:
-                self._window, self._counts = window, {}
-            used = self._counts[key_id] = self._counts.get(key_id, 0) + 1
+        used = self._used(window, key_id)
         limit = own_limit if own_limit is not None else self._per_minute
         resets = window + timedelta(seconds=WINDOW_SECONDS)
         wait = max(1, int((resets - now).total_seconds() + 0.999))
         return Quota(limit, max(0, limit - used), resets, wait, used > limit)
+
+    def _used(self, window: datetime, key_id: str) -> int:
+        with self._lock:
+            if window != self._window:
+                self._window, self._counts = window, {}
+            self._counts[key_id] = self._counts.get(key_id, 0) + 1
+            return self._counts[key_id]
 
 
 class FailedAttempts:

@@ -12,9 +12,11 @@ from pathlib import Path
 import duckdb
 from starlette.requests import Request
 
+from connector.api import shared
 from connector.api.errors import ApiError, forbidden, no_company, no_connection
 from connector.api.limits import FailedAttempts, RefusalPace, RequestQuota
 from connector.api.paging import Pins
+from connector.api.shared import SharedPins, SharedQuota
 from connector.store import api_access_log, api_companies, api_keys, api_refreshes, api_webhooks
 from connector.store.api_access_log import AccessLog
 from connector.store.api_companies import CompanyRow, ConnectionRow
@@ -43,7 +45,8 @@ class ApiSettings:
     time_limit: seconds one question to the store may take. most_body: bytes.
     most_at_once: requests with a good key in flight. most_at_once_a_key: of one key.
     turns_a_key: how many of those are worked on at a time, of the 40 threads there are. access_log_days: how long it
-    is kept who read what.
+    is kept who read what. shared: where the workers of one server keep what they have to know together; None for one
+    process alone.
     """
 
     directory: Path
@@ -55,6 +58,7 @@ class ApiSettings:
     most_at_once_a_key: int = 100
     turns_a_key: int = 20
     access_log_days: int = 90
+    shared: Path | None = None
     threads: int = 2
     memory_limit: str = "2GB"
     clock: Callable[[], datetime] = utc_now
@@ -112,8 +116,13 @@ class ApiState:
         self.published = Published(
             settings.directory, threads=settings.threads, memory_limit=settings.memory_limit
         )
-        self.pins = Pins()
-        self.quota = RequestQuota(settings.requests_per_minute, clock=settings.clock)
+        self.shared = None if settings.shared is None else ControlFile(settings.shared, *shared.TABLES)
+        if self.shared is None:
+            self.pins = Pins()
+            self.quota = RequestQuota(settings.requests_per_minute, clock=settings.clock)
+        else:
+            self.pins = SharedPins(self.shared)
+            self.quota = SharedQuota(self.shared, settings.requests_per_minute, clock=settings.clock)
         self.failures = FailedAttempts()
         self.refusals = RefusalPace()
         self.access_log = AccessLog(
@@ -126,6 +135,8 @@ class ApiState:
         self.watchdog.close()
         self.published.close()
         self.control.close()
+        if self.shared is not None:
+            self.shared.close()
 
 
 @dataclass(slots=True)
