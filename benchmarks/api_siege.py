@@ -32,7 +32,9 @@ class Client:
         for attempt in (1, 2):
             if self._connection is None:
                 address = urlsplit(self.url)
-                self._connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=timeout)
+                self._connection = http.client.HTTPConnection(
+                    address.hostname or "", address.port, timeout=timeout
+                )
             try:
                 self._connection.request("GET", path, headers=self.headers)
                 answer = self._connection.getresponse()
@@ -54,7 +56,14 @@ class Client:
             self._connection = None
 
 
-def asked(url: str, headers: dict[str, str], path: Callable[[int], str], *, clients: int, until: Callable[[int], bool]):
+def asked(
+    url: str,
+    headers: dict[str, str],
+    path: Callable[[int], str],
+    *,
+    clients: int,
+    until: Callable[[int], bool],
+) -> tuple[list[float], Counter]:
     """``clients`` connections ask side by side as long as ``until(number of the request)`` is false."""
     made = [Client(url, headers) for _ in range(clients)]
 
@@ -132,10 +141,13 @@ def _attack(url: str, keyless: int, half_sent: int, other_key: str, stop, counts
         answered: Counter = Counter()
         ask = "GET /companies?n={n} HTTP/1.1\r\nHost: x\r\n"
         heads = [
-            (ask.format(n=n) + ("" if n % 2 else f"Authorization: Bearer cck_{n}_wrong\r\n") + "\r\n").encode()
+            (
+                ask.format(n=n) + ("" if n % 2 else f"Authorization: Bearer cck_{n}_wrong\r\n") + "\r\n"
+            ).encode()
             for n in range(keyless)
         ]
-        body = f"POST /companies HTTP/1.1\r\nHost: x\r\nAuthorization: Basic {other_key}\r\nContent-Length: 10\r\n\r\n{{"
+        body = f"POST /companies HTTP/1.1\r\nHost: x\r\nAuthorization: Basic {other_key}\r\n"
+        body += "Content-Length: 10\r\n\r\n{"
         halves = [b"GET /companies HTTP/1.1\r\nHost: x\r\nX-Half: ", body.encode()]
         tasks = [asyncio.create_task(_keyless(host, port, head, answered)) for head in heads]
         tasks += [
@@ -192,7 +204,9 @@ def process_ids(pid: int) -> list[int]:
     return [pid, *(found for child in children for found in process_ids(int(child)))]
 
 
-def bursts(url: str, headers: dict[str, str], path: Callable[[int], str], pid: int, *, times: int) -> list[int]:
+def bursts(
+    url: str, headers: dict[str, str], path: Callable[[int], str], pid: int, *, times: int
+) -> list[int]:
     """Open descriptors after each burst of 64 connections, once its threads have ended."""
     found = [descriptors(process_ids(pid))]
     for _ in range(times):
@@ -205,7 +219,13 @@ def bursts(url: str, headers: dict[str, str], path: Callable[[int], str], pid: i
 
 
 def long_run(
-    url: str, headers: dict[str, str], path: Callable[[int], str], pid: int, *, requests: int, clients: int = 8
+    url: str,
+    headers: dict[str, str],
+    path: Callable[[int], str],
+    pid: int,
+    *,
+    requests: int,
+    clients: int = 8,
 ) -> list[dict[str, float]]:
     """Memory in twenty parts of a long run."""
     found = []
@@ -213,7 +233,11 @@ def long_run(
         began = time.perf_counter()
         base = part * (requests // 20)
         _took, statuses = asked(
-            url, headers, lambda n, base=base: path(base + n), clients=clients, until=lambda n: n >= requests // 20
+            url,
+            headers,
+            lambda n, base=base: path(base + n),
+            clients=clients,
+            until=lambda n: n >= requests // 20,
         )
         assert set(statuses) == {200}, statuses
         found.append(
