@@ -19,6 +19,7 @@ import structlog
 from prometheus_client import Counter, Histogram
 
 from connector.api.auth import secret_of
+from connector.api.connections import MOST_CONNECTIONS
 from connector.api.errors import ApiError, body, busy, unauthorized
 from connector.api.limits import AtOnce
 from connector.api.state import ApiState, Call
@@ -34,8 +35,7 @@ Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 OPEN_PATHS = frozenset({"/", "/health", "/health/live", "/health/ready", "/openapi.json", "/metrics"})
-LONGEST_LINE = 1000  # requests that wait for an open path
-OPEN_AT_ONCE = 4  # of the open paths; each gives way to requests with a key
+OPEN_AT_ONCE = 2  # requests of one address for open paths that are worked on at a time; the others wait
 READING_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 PARAMETERS = {
     name.lower(): name
@@ -69,7 +69,8 @@ class Front:
         self._state = state
         most = state.settings.most_at_once
         self._admitted = AtOnce(most, state.settings.most_at_once_a_key, state.settings.turns_a_key)
-        self._open = AtOnce(LONGEST_LINE, LONGEST_LINE, OPEN_AT_ONCE)
+        # As many as there are connections: one that is sent away would be back at once.
+        self._open = AtOnce(MOST_CONNECTIONS, MOST_CONNECTIONS, OPEN_AT_ONCE)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -80,11 +81,15 @@ class Front:
         scope["call"] = call
         _tidy(scope)
         answer = _Answer(call, send)
+        admitted = False
         structlog.contextvars.bind_contextvars(correlation_id=call.correlation_id)
         try:
             async with await self._admit(scope, call, answer):
+                admitted = True
                 await self._app(scope, _limited(receive, self._state.settings.most_body), answer.send)
         except ApiError as error:
+            if not admitted:
+                await self._state.settings.sleep(self._state.refusals.take())
             await answer.error(error)
         except Exception as exc:  # the last line of defence: a body without internals, the cause in the log
             log.exception("api.failed", route=scope["path"], error=type(exc).__name__)
@@ -102,11 +107,15 @@ class Front:
         if not length.isdigit() or int(length) > self._state.settings.most_body:
             raise ApiError(413, f"A body is at most {self._state.settings.most_body} bytes.")
         if scope["path"] in OPEN_PATHS:
-            return self._open.request("")
+            return self._open.request(_address(scope))
         secret = secret_of(headers.get(b"authorization", b"").decode("latin-1"))
         key = find_key(self._state.control, secret, now=call.now()) if secret else None
         if key is None:
-            raise await self._refusal(scope, has_secret=bool(secret))
+            wait = self._state.failures.add(_address(scope)) if secret else 0.0
+            if wait is None:
+                raise busy(60, "Too many wrong keys from this address")
+            await self._state.settings.sleep(wait)
+            raise unauthorized()
         call.key = key
         if (connection := scope.get("state", {}).get("connection")) is not None:
             connection.prove()
@@ -118,15 +127,6 @@ class Front:
         if scope["method"] not in READING_METHODS:
             call.require("write")
         return self._admitted.request(key.key_id)
-
-    async def _refusal(self, scope: Scope, *, has_secret: bool) -> ApiError:
-        """How a request without a good key is refused, after the time that takes."""
-        wait = self._state.failures.add(_address(scope)) if has_secret else 0.0
-        turn = self._state.refusals.take()
-        if turn is None:
-            return busy(5, "Too many requests without a good key")
-        await self._state.settings.sleep(max(turn, wait or 0.0))
-        return unauthorized() if wait is not None else busy(60, "Too many wrong keys from this address")
 
     def _note(self, scope: Scope, call: Call, answer: "_Answer", seconds: float) -> None:
         route = getattr(scope.get("route"), "path", None) or (

@@ -19,8 +19,7 @@ from connector.api.errors import busy
 WINDOW_SECONDS = 60
 MOST_FAILURES = 30  # within a minute from one address; more are refused unread
 LONGEST_WAIT = 2.0  # seconds; Codat's clients give a request up after five
-REFUSALS_A_SECOND = 500  # an eighth of what one process can say no to
-LONGEST_QUEUE = 4.0  # seconds a refusal waits for its turn at most
+REFUSALS_A_SECOND = 500  # about a tenth of a processor
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,18 +98,19 @@ class FailedAttempts:
 
 
 class RefusalPace:
-    """Spreads refusals over time: who has no key takes a bounded part of the server, however often he asks."""
+    """Spreads refusals over time: what is refused takes a bounded part of the server, however often it is asked.
+
+    A refusal that waits takes no place of a request with a good key. How many wait is bounded by the connections.
+    """
 
     def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._next = 0.0
 
-    def take(self) -> float | None:
-        """Seconds to wait before saying no; None when so many wait already that this one is sent away."""
+    def take(self) -> float:
+        """Seconds to wait before saying no; a second's worth may go at once."""
         now = self._clock()
-        turn = max(self._next, now - 1.0)  # a second's worth may go at once
-        if turn - now > LONGEST_QUEUE:
-            return None
+        turn = max(self._next, now - 1.0)
         self._next = turn + 1 / REFUSALS_A_SECOND
         return max(0.0, turn - now)
 
@@ -144,6 +144,9 @@ class AtOnce:
         self._requests += 1
         try:
             async with asking.turns:
+                # A turn of the loop for everybody else: some answers are made without waiting for anything, and many
+                # who ask for them would be served before anybody else is looked at.
+                await asyncio.sleep(0)
                 yield
         finally:
             self._requests -= 1
