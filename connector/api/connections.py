@@ -13,6 +13,7 @@ import uuid
 from typing import Any
 
 import uvicorn
+from prometheus_client import Counter
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from connector.api.errors import ApiError, body
@@ -26,6 +27,11 @@ ACCEPTED_AT_ONCE = 32  # connections taken from the queue before their number is
 RESERVED_DESCRIPTORS = 96  # for those, the control file and its log, published files, webhooks
 GRACE_SECONDS = 20
 _QUEUE = 2048  # connections the kernel holds until they are taken
+GIVEN_UP = Counter(
+    "connector_api_connections_given_up",
+    "Connections closed by the server: late (half-sent), header (too long), unread (answer), full (too many).",
+    ["reason"],
+)
 
 
 def room_for_connections(most: int = MOST_CONNECTIONS) -> int:
@@ -57,7 +63,7 @@ class OpenConnections:
             idle = (held for held in self._proven if held.idle)
             given_up = next(iter(self._unproven), None) or next(idle, None) or connection
             self.remove(given_up)
-            given_up.transport.abort()
+            given_up.give_up("full")
             if given_up is connection:
                 return
         self._unproven[connection] = None
@@ -152,7 +158,9 @@ class HttpConnection(HttpToolsProtocol):
         if self._header_bytes is not None:
             self._header_bytes += len(data)
             if self._header_bytes > MOST_HEADER:
-                self._refuse(ApiError(431, f"The header of a request is at most {MOST_HEADER} bytes."))
+                self._refuse(
+                    "header", ApiError(431, f"The header of a request is at most {MOST_HEADER} bytes.")
+                )
         if not self._arriving:
             self._stop_waiting()
         elif self._late is None:
@@ -182,7 +190,7 @@ class HttpConnection(HttpToolsProtocol):
 
     def timeout_keep_alive_handler(self) -> None:
         if self.transport.get_write_buffer_size():
-            self.transport.abort()  # closing would wait for a client that reads nothing
+            self.give_up("unread")  # closing would wait for a client that reads nothing
         else:
             super().timeout_keep_alive_handler()
 
@@ -191,22 +199,28 @@ class HttpConnection(HttpToolsProtocol):
         if self.pipeline:  # reading waits for answers of ours, not for the client
             self._late = self.loop.call_later(self.config.arrival_seconds, self._give_up_waiting)
         elif self._arriving:
-            self._refuse(ApiError(408, "The request did not arrive in time."))
+            self._refuse("late", ApiError(408, "The request did not arrive in time."))
         else:
-            self.transport.abort()
+            self.give_up("late")
 
     def _give_up_writing(self) -> None:
         unsent = self.transport.get_write_buffer_size()
         if self._unsent - unsent < LEAST_READ:
-            self.transport.abort()
+            self.give_up("unread")
             return
         self._unsent = unsent
         self._stalled = self.loop.call_later(STALLED_SECONDS, self._give_up_writing)
 
-    def _refuse(self, error: ApiError) -> None:
+    def give_up(self, reason: str) -> None:
+        """Close at once, whatever is still to be sent."""
+        GIVEN_UP.labels(reason).inc()
+        self.transport.abort()
+
+    def _refuse(self, reason: str, error: ApiError) -> None:
         """Say why where nothing was answered yet, and close."""
         if self.transport.is_closing():
             return
+        GIVEN_UP.labels(reason).inc()
         if self._header_bytes is not None or not self.cycle.response_started:
             content = body(error, uuid.uuid4().hex)
             self.transport.write(

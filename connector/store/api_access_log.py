@@ -66,6 +66,16 @@ class Access:
 
 
 @dataclass(frozen=True, slots=True)
+class Refused:
+    """``requests`` refused at the door on a UTC day. ``key_id``: empty where there was no good key."""
+
+    day: str
+    key_id: str
+    status: int
+    requests: int
+
+
+@dataclass(frozen=True, slots=True)
 class LogSize:
     """``rows``: since ``oldest``, an instant as text, None when there is none. ``size``: bytes of the whole file.
 
@@ -193,6 +203,19 @@ def read_access_log(
         (key_id, key_id, since, since, most),
     )
     return [Access(*tuple(row)) for row in rows]
+
+
+def read_refused(
+    control: ControlFile, *, key_id: str | None = None, since: str | None = None, most: int = 100
+) -> list[Refused]:
+    """The newest counts first."""
+    rows = control.rows(
+        "SELECT day, key_id, status, requests FROM access_refused"
+        " WHERE (? IS NULL OR key_id = ?) AND (? IS NULL OR day >= substr(?, 1, 10))"
+        " ORDER BY day DESC, requests DESC LIMIT ?",
+        (key_id, key_id, since, since, most),
+    )
+    return [Refused(*tuple(row)) for row in rows]
 
 
 def access_log_size(directory: Path, *, since: datetime) -> LogSize | None:

@@ -7,7 +7,7 @@ import socket
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -15,11 +15,12 @@ import httpx
 import pytest
 import structlog
 
+from connector.api import connections
 from connector.api.limits import REFUSALS_A_SECOND, RefusalPace
 from connector.cli.listening import listen
 from connector.logs import Repeats, configure_logging, get_logger
 from connector.store import api_access_log, api_companies, api_keys
-from connector.store.api_access_log import AccessLog, access_log_size, prune_access_log
+from connector.store.api_access_log import AccessLog, access_log_size, prune_access_log, read_refused
 from connector.store.api_control import MOST_IDLE, ControlFile, stamp
 
 JUNIPER, SHOP = "8a210b68-6988-11ed-a1eb-0242ac120002", "2e9d2c44-f675-40ba-8049-353bfcb5e171"
@@ -389,8 +390,7 @@ def test_a_forwarded_address_is_believed_only_from_proxies_that_are_named(
 
 
 def refused(control):
-    rows = control.rows("SELECT * FROM access_refused ORDER BY status, key_id")
-    return [(row["day"], row["key_id"] != "", row["status"], row["requests"]) for row in rows]
+    return [(one.day, one.key_id != "", one.status, one.requests) for one in read_refused(control)]
 
 
 def test_what_is_refused_at_the_door_is_counted_by_day_and_no_row_each(server):
@@ -515,3 +515,44 @@ def test_one_fault_said_again_and_again_is_said_some_times_and_then_counted():
     accepts = [line for line in lines if "out of system resource" in line["event"]]
     assert len(accepts) == 4
     assert "97 like it left out" in accepts[-1]["event"]
+
+
+@pytest.mark.parametrize("kind", ["one body", "stream"])
+def test_an_answer_that_nobody_reads_is_given_up(monkeypatch, kind):
+    monkeypatch.setattr(connections, "STALLED_SECONDS", 0.3)
+    piece = b"x" * (1 << 20)
+
+    async def app(scope, receive, send):
+        if scope["type"] != "http":
+            return
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        for _ in range(1 if kind == "one body" else 64):
+            body = piece * 64 if kind == "one body" else piece
+            await send({"type": "http.response.body", "body": body, "more_body": kind == "stream"})
+        await send({"type": "http.response.body", "body": b""}) if kind == "stream" else None
+
+    with connections_of(app) as (url, server):
+        deaf = opened(url, request("/"))
+        assert eventually(lambda: server.server_state.connections)
+        assert eventually(lambda: not server.server_state.connections)
+        deaf.close()
+        slow = opened(url, request("/"))
+        slow.settimeout(5)
+        read = 0
+        while read < 64 << 20:
+            got = len(slow.recv(1 << 20))
+            assert got, "a client that reads, slowly, is served to the end"
+            read += got
+            time.sleep(0.005)
+        slow.close()
+
+
+@contextmanager
+def connections_of(app):
+    server = connections.Server(connections.ServerConfig(app, port=0))
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    assert eventually(lambda: server.started)
+    yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}", server
+    server.should_exit = True
+    thread.join(20)
