@@ -15,8 +15,10 @@ import httpx
 import pytest
 import structlog
 
-from connector.api import connections
+from connector.api import connections, shared
 from connector.api.limits import REFUSALS_A_SECOND, RefusalPace
+from connector.api.paging import Pins
+from connector.api.shared import SharedPins, SharedQuota
 from connector.cli.listening import listen
 from connector.logs import Repeats, configure_logging, get_logger
 from connector.store import api_access_log, api_companies, api_keys
@@ -556,3 +558,42 @@ def connections_of(app):
     yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}", server
     server.should_exit = True
     thread.join(20)
+
+
+def shared_parts(directory):
+    control = ControlFile(directory, *shared.TABLES)
+    return control, SharedQuota(control, 2, clock=lambda: NOW), SharedPins(control)
+
+
+def test_workers_count_a_keys_requests_together_and_page_on_one_snapshot(tmp_path):
+    (first, quota, pins), (second, other_quota, other_pins) = shared_parts(tmp_path), shared_parts(tmp_path)
+    assert [quota.take("k").exceeded, other_quota.take("k").exceeded, quota.take("k").exceeded] == [
+        False,
+        False,
+        True,
+    ]
+    assert not other_quota.take("another").exceeded
+    reader = ("key", "/orders", "query=" + "x" * 60_000)
+    assert pins.snapshot(reader, 1, 5) == 5
+    assert other_pins.snapshot(reader, 2, 6) == 5
+    assert other_pins.snapshot(reader, 1, 6) == 6
+    assert pins.snapshot(reader, 2, 7) == 6
+    first.close()
+    second.close()
+
+
+def test_a_worker_that_cannot_use_the_shared_file_answers_by_itself(tmp_path):
+    control, quota, pins = shared_parts(tmp_path)
+    for table in ("quota", "pins"):
+        control.write(f"DROP TABLE {table}")
+    assert [quota.take("k").exceeded for _ in range(3)] == [False, False, True]
+    assert pins.snapshot(("k",), 1, 5) == 5
+    assert pins.snapshot(("k",), 2, 6) == 5
+    control.close()
+
+
+def test_what_is_kept_of_each_reader_does_not_grow_with_what_he_asks():
+    pins = Pins(most=100)
+    for n in range(1000):
+        pins.snapshot(("key", "/orders", f"query={n}" + "x" * 10_000), 1, 5)
+    assert sum(len(name) for name in pins._pins) == 100 * 16
