@@ -19,7 +19,7 @@ from connector.api.errors import busy
 WINDOW_SECONDS = 60
 MOST_FAILURES = 30  # within a minute from one address; more are refused unread
 LONGEST_WAIT = 2.0  # seconds; Codat's clients give a request up after five
-REFUSALS_A_SECOND = 500  # about a tenth of a processor
+REFUSALS_A_SECOND = 200  # a twentieth of a processor
 
 
 @dataclass(frozen=True, slots=True)
