@@ -181,18 +181,22 @@ class HttpConnection(HttpToolsProtocol):
 
     def pause_writing(self) -> None:
         super().pause_writing()
-        self._unsent = self.transport.get_write_buffer_size()
-        self._stalled = self.loop.call_later(STALLED_SECONDS, self._give_up_writing)
+        self._watch()
 
     def resume_writing(self) -> None:
         super().resume_writing()
         self._stop_watching()
 
     def timeout_keep_alive_handler(self) -> None:
-        if self.transport.get_write_buffer_size():
-            self.give_up("unread")  # closing would wait for a client that reads nothing
-        else:
+        if not self.transport.get_write_buffer_size():
             super().timeout_keep_alive_handler()
+            return
+        # The answer was handed over, not read. Closing would wait for the client, whether it reads or not.
+        if self._stalled is None:
+            self._watch()
+        self.timeout_keep_alive_task = self.loop.call_later(
+            self.timeout_keep_alive, self.timeout_keep_alive_handler
+        )
 
     def _give_up_waiting(self) -> None:
         self._late = None
@@ -203,13 +207,17 @@ class HttpConnection(HttpToolsProtocol):
         else:
             self.give_up("late")
 
-    def _give_up_writing(self) -> None:
-        unsent = self.transport.get_write_buffer_size()
-        if self._unsent - unsent < LEAST_READ:
-            self.give_up("unread")
-            return
-        self._unsent = unsent
+    def _watch(self) -> None:
+        self._unsent = self.transport.get_write_buffer_size()
         self._stalled = self.loop.call_later(STALLED_SECONDS, self._give_up_writing)
+
+    def _give_up_writing(self) -> None:
+        self._stalled = None
+        unsent = self.transport.get_write_buffer_size()
+        if unsent and self._unsent - unsent < min(LEAST_READ, self._unsent):
+            self.give_up("unread")
+        elif unsent:
+            self._watch()
 
     def give_up(self, reason: str) -> None:
         """Close at once, whatever is still to be sent."""

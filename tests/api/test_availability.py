@@ -533,7 +533,7 @@ def test_an_answer_that_nobody_reads_is_given_up(monkeypatch, kind):
             await send({"type": "http.response.body", "body": body, "more_body": kind == "stream"})
         await send({"type": "http.response.body", "body": b""}) if kind == "stream" else None
 
-    with connections_of(app) as (url, server):
+    with connections_of(app, keep_alive=0.3) as (url, server):
         deaf = opened(url, request("/"))
         assert eventually(lambda: server.server_state.connections)
         assert eventually(lambda: not server.server_state.connections)
@@ -545,13 +545,15 @@ def test_an_answer_that_nobody_reads_is_given_up(monkeypatch, kind):
             got = len(slow.recv(1 << 20))
             assert got, "a client that reads, slowly, is served to the end"
             read += got
-            time.sleep(0.005)
+            time.sleep(0.02)  # so that it takes longer than a connection may rest
         slow.close()
 
 
 @contextmanager
-def connections_of(app):
-    server = connections.Server(connections.ServerConfig(app, port=0))
+def connections_of(app, *, keep_alive):
+    config = connections.ServerConfig(app, port=0)
+    config.timeout_keep_alive = keep_alive
+    server = connections.Server(config)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     assert eventually(lambda: server.started)
