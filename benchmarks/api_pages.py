@@ -1,10 +1,14 @@
-"""How fast the API answers over 1,000,000 orders, beside a bare server that sends the very same bytes.
+"""How fast the API answers over 1,000,000 orders, beside a bare server that sends the very same bytes; and whether it
+goes on answering beside attackers, after bursts, and for long.
 
-    python benchmarks/api_pages.py [--orders 1000000] [--companies 20] [--requests 300]
+    python benchmarks/api_pages.py [--orders 1000000] [--companies 20] [--requests 300] [--workers 1]
+    python benchmarks/api_pages.py --siege 30        # beside 1,000 connections without a key and 300 half-sent requests
+    python benchmarks/api_pages.py --bursts 10       # open descriptors after each burst of 64 connections
+    python benchmarks/api_pages.py --long 200000     # memory in twenty parts of a long run
 
-Makes a published file, serves it with one uvicorn worker on a loopback port, and asks over HTTP with a kept-alive
-connection: first pages, later pages, filtered pages, a page of 5000, single orders. For each it prints the median
-and the 99th percentile in milliseconds, the bare server's median for the same bytes in the same run, and the
+Makes a published file, runs ``connector serve`` over it on a loopback port, and asks over HTTP with kept-alive
+connections: first pages, later pages, filtered pages, a page of 5000, single orders, small answers. For each it prints
+the median and the 99th percentile in milliseconds, the bare server's median for the same bytes in the same run, and the
 ratio of the two medians.
 """
 
@@ -18,9 +22,11 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+import api_siege
 import duckdb
 import httpx
 
@@ -83,8 +89,8 @@ def make_store(directory: Path, orders: int, companies: int) -> None:
     (directory / "commerce.duckdb").symlink_to(path.name)
 
 
-def make_key(directory: Path, companies: int) -> str:
-    """The companies in the control file, and the base64 of a key that may read them all."""
+def make_key(directory: Path, companies: int, *, only: str | None = None) -> str:
+    """The companies in the control file, and the base64 of a key that may read them all, or one."""
     sys.path.insert(0, str(ROOT))
     from connector.api.state import TABLES
     from connector.store import api_companies, api_keys
@@ -95,37 +101,52 @@ def make_key(directory: Path, companies: int) -> str:
     api_companies.take_from_config(
         control, [(f"C{n}", f"Company {n}", [f"N-C{n}"]) for n in range(companies)], now=now
     )
-    secret = api_keys.create_key(control, "benchmark", now=now, requests_per_minute=10**9)[1]
+    secret = api_keys.create_key(
+        control, "benchmark", now=now, requests_per_minute=10**9, companies=None if only is None else [only]
+    )[1]
     control.close()
     return base64.b64encode(secret.encode()).decode()
 
 
+def write_config(directory: Path, companies: int) -> Path:
+    """A configuration of the store that was made."""
+    lines = [f"store: {directory}", "companies:"]
+    for n in range(companies):
+        lines += [
+            f"  - id: C{n}",
+            f"    name: Company {n}",
+            f"    connections: [{{id: N-C{n}, merchant_id: M{n}, country: USA, timezone: UTC, start_date: 2024-01-01,",
+            '      token: "${NONE_IS_NEEDED:-none}"}]',
+        ]
+    path = directory / "config.yaml"
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
 @contextmanager
-def served(code: str, *arguments: str) -> Iterator[str]:
-    """A uvicorn of one worker in a process of its own."""
+def served(code: str, *arguments: str) -> Iterator[tuple[str, int]]:
+    """A server in a process of its own: its address and process id."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     process = subprocess.Popen([sys.executable, "-c", code, str(port), *arguments], cwd=ROOT)
     url = f"http://127.0.0.1:{port}"
     try:
-        for _ in range(200):
+        for _ in range(400):
             try:
                 httpx.get(f"{url}/health/live")
                 break
             except httpx.TransportError:
                 time.sleep(0.05)
-        yield url
+        yield url, process.pid
     finally:
         process.terminate()
-        process.wait(20)
+        process.wait(30)
 
 
 API = """
-import sys, uvicorn; from pathlib import Path
-from connector.api.app import create_app; from connector.api.state import ApiSettings
-from connector.logs import configure_logging; configure_logging("json")
-uvicorn.run(create_app(ApiSettings(Path(sys.argv[2]))), port=int(sys.argv[1]), log_level="warning", access_log=False)
+import sys; from connector.cli import main
+main(["--config", sys.argv[2], "--log-format", "json", "serve", "--port", sys.argv[1], "--workers", sys.argv[3]])
 """
 BARE = """
 import sys, uvicorn; from pathlib import Path
@@ -153,84 +174,171 @@ def timed(client: httpx.Client, path: Callable[[int], str], n: int) -> tuple[lis
     return sorted(took), body
 
 
+@dataclass(frozen=True)
+class Paths:
+    """What is asked for, by the number of the request."""
+
+    companies: int
+    orders: int
+    sample: list[tuple[str, str]]
+
+    def of(self, n: int) -> str:
+        company = f"C{n % self.companies}"
+        return f"/companies/{company}/connections/N-{company}/data/commerce-orders"
+
+    def order(self, n: int) -> str:
+        company, order_id = self.sample[n % len(self.sample)]
+        return f"/companies/{company}/connections/N-{company}/data/commerce-orders/{order_id}"
+
+    def any_page(self, n: int) -> str:
+        return f"{self.of(n)}?page={1 + n * 7919 % max(1, self.orders // self.companies // 100)}"
+
+    def mixed(self, n: int) -> str:
+        """A page for nine single orders."""
+        return self.any_page(n) if n % 10 == 0 else self.order(n)
+
+
+def measure_pages(
+    url: str, headers: dict[str, str], paths: Paths, requests: int, scratch: Path
+) -> list[dict]:
+    """Each kind of question one by one on one connection, and the bare server with the same bytes."""
+    of, rows = paths.of, []
+    cases: list[tuple[str, Callable[[int], str], int]] = [
+        ("page of 100, first", of, requests),
+        ("page of 100, newest", lambda i: of(i) + "?orderBy=-modifiedDate", requests),
+        ("page of 100, any", paths.any_page, requests),
+        (
+            "page of 100, filtered",
+            lambda i: f"{of(i)}?query=totalAmount>{i % 400}%26%26customerRef.id~k1",
+            requests,
+        ),
+        ("page of 5000", lambda i: of(i) + "?pageSize=5000", max(5, requests // 20)),
+        ("single order", paths.order, requests),
+        ("one company", lambda i: f"/companies/C{i % paths.companies}", requests),
+        ("health", lambda _i: "/health/live", requests),
+    ]
+    scratch.mkdir()
+    with httpx.Client(base_url=url, headers=headers, timeout=60) as client:
+        timed(client, of, 10)
+        measured = [(name, *timed(client, path, n), n) for name, path, n in cases]
+    for index, (_name, _took, body, _n) in enumerate(measured):
+        (scratch / str(index)).write_bytes(body)
+    with served(BARE, str(scratch)) as (bare, _pid), httpx.Client(base_url=bare, headers=headers) as plain:
+        for index, (name, took, body, n) in enumerate(measured):
+            floor, _ = timed(plain, lambda _i, at=f"/{index}": at, n)
+            p50, p99 = took[n // 2], took[min(n - 1, int(n * 0.99))]
+            rows.append(
+                {
+                    "case": name,
+                    "requests": n,
+                    "bytes": len(body),
+                    "p50_ms": round(p50, 2),
+                    "p99_ms": round(p99, 2),
+                    "bare_p50_ms": round(floor[n // 2], 2),
+                    "ratio": round(p50 / floor[n // 2], 1),
+                }
+            )
+            print(
+                f"{name:24} {len(body):>9,} bytes  p50 {p50:>7.2f} ms  p99 {p99:>7.2f} ms"
+                f"  bare {floor[n // 2]:>6.2f} ms  x{rows[-1]['ratio']}"
+            )
+    return rows
+
+
+def measure_small(url: str, headers: dict[str, str], paths: Paths) -> dict[str, float]:
+    """Small answers on one kept-alive connection: together, and as many a second as there are."""
+    client = api_siege.Client(url, headers)
+    client.get("/health/live")
+
+    def together(path: Callable[[int], str], n: int) -> float:
+        began = time.perf_counter()
+        for i in range(n):
+            client.get(path(i))
+        return time.perf_counter() - began
+
+    found = {
+        "twenty_companies_ms": round(together(lambda i: f"/companies/C{i % paths.companies}", 20) * 1000, 1),
+        "hundred_orders_ms": round(together(paths.order, 100) * 1000, 1),
+        "health_a_second": round(2000 / together(lambda _i: "/health/live", 2000)),
+    }
+    assert set(client.statuses) == {200}, client.statuses
+    client.close()
+    print(found)
+    return found
+
+
+def measure_siege(
+    url: str, headers: dict[str, str], other: str, paths: Paths, store: Path, seconds: float
+) -> dict[str, object]:
+    """Four clients with a good key alone and beside attackers; then the attackers by themselves."""
+
+    def good() -> dict[str, float | int]:
+        end = time.monotonic() + seconds
+        took, statuses = api_siege.asked(
+            url, headers, paths.mixed, clients=4, until=lambda _n: time.monotonic() > end
+        )
+        return api_siege.figures(took, statuses)
+
+    def control_bytes() -> int:
+        return sum(path.stat().st_size for path in store.glob("control.sqlite*"))
+
+    found: dict[str, object] = {"alone": good()}
+    with api_siege.besieged(url, keyless=1000, half_sent=300, other_key=other) as answered:
+        found["besieged"] = good()
+        time.sleep(3)  # what was read is written by then
+        before = control_bytes()
+        time.sleep(seconds)
+        found["control_file_grew_bytes"] = control_bytes() - before
+    found["attackers"] = {str(what): times for what, times in answered.items()}
+    for name, value in found.items():
+        print(f"{name:24} {value}")
+    return found
+
+
 def main() -> None:
     """Make, serve, ask, print."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--orders", type=int, default=1_000_000)
     parser.add_argument("--companies", type=int, default=20)
     parser.add_argument("--requests", type=int, default=300)
+    parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--siege", type=float, default=0, metavar="SECONDS")
+    parser.add_argument("--bursts", type=int, default=0)
+    parser.add_argument("--long", type=int, default=0, metavar="REQUESTS")
     parser.add_argument("--json", action="store_true")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
-        store, bytes_of = Path(scratch, "store"), Path(scratch, "bytes")
+        store = Path(scratch, "store")
         store.mkdir()
-        bytes_of.mkdir()
         make_store(store, asked.orders, asked.companies)
         key = make_key(store, asked.companies)
+        other = make_key(store, asked.companies, only="C1")
         with duckdb.connect(str(store / "serve-000000001.duckdb"), read_only=True) as con:
             sample = con.execute(
                 "SELECT company_id, order_id FROM ledger.order_versions USING SAMPLE 500 ROWS (reservoir, 7)"
             ).fetchall()
         headers = {"Authorization": f"Basic {key}", "Accept-Encoding": "identity"}
-
-        def of(n: int) -> str:
-            company = f"C{n % asked.companies}"
-            return f"/companies/{company}/connections/N-{company}/data/commerce-orders"
-
-        def order(i: int) -> str:
-            company, order_id = sample[i % len(sample)]
-            return f"/companies/{company}/connections/N-{company}/data/commerce-orders/{order_id}"
-
-        per_company = asked.orders // asked.companies
-        cases: list[tuple[str, Callable[[int], str], int]] = [
-            ("page of 100, first", lambda i: of(i), asked.requests),
-            ("page of 100, newest", lambda i: of(i) + "?orderBy=-modifiedDate", asked.requests),
-            (
-                "page of 100, any",
-                lambda i: f"{of(i)}?page={1 + i * 7919 % max(1, per_company // 100)}",
-                asked.requests,
-            ),
-            (
-                "page of 100, filtered",
-                lambda i: f"{of(i)}?query=totalAmount>{i % 400}%26%26customerRef.id~k1",
-                asked.requests,
-            ),
-            ("page of 5000", lambda i: of(i) + "?pageSize=5000", max(5, asked.requests // 20)),
-            ("single order", order, asked.requests),
-        ]
-        rows = []
-        with (
-            served(API, str(store)) as url,
-            httpx.Client(base_url=url, headers=headers, timeout=60) as client,
-        ):
-            timed(client, of, 10)
-            measured = [(name, *timed(client, path, n), n) for name, path, n in cases]
-            for index, (_name, _took, body, _n) in enumerate(measured):
-                (bytes_of / str(index)).write_bytes(body)
-            with served(BARE, str(bytes_of)) as bare, httpx.Client(base_url=bare, headers=headers) as plain:
-                for index, (name, took, body, n) in enumerate(measured):
-                    floor, _ = timed(plain, lambda _i, at=f"/{index}": at, n)
-                    p50, p99 = took[n // 2], took[min(n - 1, int(n * 0.99))]
-                    rows.append(
-                        {
-                            "case": name,
-                            "requests": n,
-                            "kilobytes": len(body) // 1024,
-                            "p50_ms": round(p50, 2),
-                            "p99_ms": round(p99, 2),
-                            "bare_p50_ms": round(floor[n // 2], 2),
-                            "ratio": round(p50 / floor[n // 2], 1),
-                        }
-                    )
-    if asked.json:
-        print(json.dumps({"orders": asked.orders, "companies": asked.companies, "cases": rows}, indent=1))
-        return
-    print(f"{asked.orders:,} orders, {asked.companies} companies, one worker, duckdb {duckdb.__version__}")
-    for row in rows:
+        paths = Paths(asked.companies, asked.orders, sample)
         print(
-            f"{row['case']:24} {row['kilobytes']:>6} kB  p50 {row['p50_ms']:>8} ms  p99 {row['p99_ms']:>8} ms"
-            f"  bare {row['bare_p50_ms']:>7} ms  x{row['ratio']}"
+            f"{asked.orders:,} orders, {asked.companies} companies, {asked.workers} worker(s),"
+            f" duckdb {duckdb.__version__}"
         )
+        found: dict[str, object] = {}
+        with served(API, str(write_config(store, asked.companies)), str(asked.workers)) as (url, pid):
+            if not (asked.siege or asked.bursts or asked.long):
+                found["pages"] = measure_pages(url, headers, paths, asked.requests, Path(scratch, "bytes"))
+                found["small"] = measure_small(url, headers, paths)
+            if asked.siege:
+                found["siege"] = measure_siege(url, headers, other, paths, store, asked.siege)
+            if asked.bursts:
+                found["descriptors"] = api_siege.bursts(url, headers, paths.mixed, pid, times=asked.bursts)
+                print("descriptors", found["descriptors"])
+            if asked.long:
+                found["long"] = api_siege.long_run(url, headers, paths.mixed, pid, requests=asked.long)
+    if asked.json:
+        print(json.dumps(found, indent=1))
 
 
 if __name__ == "__main__":

@@ -7,8 +7,9 @@ connection a line belongs to is bound once with ``bound`` and follows every line
 import logging
 import sys
 import threading
+import time
 import warnings
-from collections.abc import Iterator, MutableMapping
+from collections.abc import Callable, Iterator, MutableMapping
 from contextlib import contextmanager
 from typing import Any, Literal, TextIO
 
@@ -75,6 +76,46 @@ def configure_logging(
     logging.captureWarnings(True)
     warnings.simplefilter("default" if verbose else "ignore", DeprecationWarning)
     threading.excepthook = _thread_failed
+
+
+class Repeats(logging.Filter):
+    """Lets some warnings and errors of one event through in a minute, then counts what it leaves out.
+
+    For a server: a fault that every request meets (a full disk, no descriptor left) must not fill the log's disk too.
+    """
+
+    def __init__(self, *, most: int = 5, seconds: float = 60.0, clock: Callable[[], float] = time.monotonic):
+        super().__init__()
+        self._most, self._seconds, self._clock = most, seconds, clock
+        self._seen: dict[tuple[str, str], tuple[float, int]] = {}
+        self._lock = threading.Lock()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if record.levelno < logging.WARNING:
+            return True
+        said = record.msg.get("event") if isinstance(record.msg, dict) else record.msg
+        # Only the first line: the others of asyncio's name objects by their address.
+        event = (record.name, str(said).partition("\n")[0][:100])
+        now = self._clock()
+        with self._lock:
+            since, times = self._seen.get(event, (now, 0))
+            left_out = 0
+            if now - since >= self._seconds:
+                since, times, left_out = now, 0, max(0, times - self._most)
+            if event not in self._seen and len(self._seen) >= 1000:
+                self._seen.clear()
+            self._seen[event] = (since, times + 1)
+        if left_out and isinstance(record.msg, dict):
+            record.msg = {**record.msg, "left_out": left_out}
+        elif left_out:
+            record.msg = f"{record.msg} ({left_out} like it left out)"
+        return times < self._most
+
+
+def bound_repeats() -> None:
+    """From now on what is said again and again is said some times a minute, with a count of what was left out."""
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(Repeats())
 
 
 def get_logger(name: str) -> structlog.stdlib.BoundLogger:

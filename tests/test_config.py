@@ -243,6 +243,14 @@ class TestSecrets:
             MINIMAL + "sync: {overlap: 3}\n",
             r"line 10: sync\.overlap is not a setting; did you mean overlap_hours",
         ),
+        (
+            MINIMAL + "api: {trusted_proxies: [proxy.local]}\n",
+            r"'proxy\.local' is not an IP address or network",
+        ),
+        (
+            MINIMAL + "api: {trusted_proxies: [10.0.0.1/8]}\n",
+            r"'10\.0\.0\.1/8' is not an IP address or network",
+        ),
         (MINIMAL + "stor: x\n", r"stor is not a setting; did you mean store"),
         (MINIMAL + "timezone: UTC\n", r"it belongs at companies\[\]\.connections\[\]\.timezone"),
         (MINIMAL + "limits: {zzz: 1}\n", r"the nearest is \w+ \(known here: requests_per_second"),

@@ -2,7 +2,9 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import cache
 
+import orjson
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
@@ -55,6 +57,7 @@ def create_app(settings: ApiSettings, *, dispatch: bool = False) -> FastAPI:
         version=VERSION,
         description=ABOUT,
         lifespan=lifespan,
+        openapi_url=None,  # served below: written out once, not for each who asks
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
@@ -82,6 +85,8 @@ def create_app(settings: ApiSettings, *, dispatch: bool = False) -> FastAPI:
     ):
         app.include_router(router)
     describe(app)
+    written = cache(lambda: orjson.dumps(app.openapi()))
+    app.add_api_route("/openapi.json", lambda: Response(written(), media_type=JSON), include_in_schema=False)
     return app
 
 

@@ -1,4 +1,7 @@
-"""The door every request passes: correlation id, key, quota, size, error body, safe headers, access log.
+"""The door every request passes: correlation id, key, scope, quota, size, error body, safe headers, access log.
+
+Who has no key is refused here at a bounded rate, before anything is read, and counted rather than logged; a key that
+may not write is refused before its body is waited for.
 
 Plain ASGI, because it stands before routing: an unknown path without a key is a 401 and tells nothing about
 what exists. Paths with doubled slashes are read as one (Codat's clients do not strip a trailing slash from
@@ -8,6 +11,7 @@ the server URL), and parameter names are read in any case, as Codat reads them.
 import time
 import uuid
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlencode
 
@@ -15,7 +19,9 @@ import structlog
 from prometheus_client import Counter, Histogram
 
 from connector.api.auth import secret_of
+from connector.api.connections import MOST_CONNECTIONS
 from connector.api.errors import ApiError, body, busy, unauthorized
+from connector.api.limits import AtOnce
 from connector.api.state import ApiState, Call
 from connector.logs import get_logger
 from connector.store.api_access_log import Access
@@ -29,6 +35,8 @@ Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 OPEN_PATHS = frozenset({"/", "/health", "/health/live", "/health/ready", "/openapi.json", "/metrics"})
+OPEN_AT_ONCE = 2  # requests of one address for open paths that are worked on at a time; the others wait
+READING_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 PARAMETERS = {
     name.lower(): name
     for name in (
@@ -60,7 +68,10 @@ class Front:
     def __init__(self, app: App, *, state: ApiState) -> None:
         self._app = app
         self._state = state
-        self._in_flight = 0
+        most = state.settings.most_at_once
+        self._admitted = AtOnce(most, state.settings.most_at_once_a_key, state.settings.turns_a_key)
+        # As many as there are connections: one that is sent away would be back at once.
+        self._open = AtOnce(MOST_CONNECTIONS, MOST_CONNECTIONS, OPEN_AT_ONCE)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -71,22 +82,25 @@ class Front:
         scope["call"] = call
         _tidy(scope)
         answer = _Answer(call, send)
-        self._in_flight += 1
+        admitted = False
         structlog.contextvars.bind_contextvars(correlation_id=call.correlation_id)
         try:
-            await self._admit(scope, call, answer)
-            await self._app(scope, _limited(receive, self._state.settings.most_body), answer.send)
+            async with await self._admit(scope, call, answer):
+                admitted = True
+                await self._app(scope, _limited(receive, self._state.settings.most_body), answer.send)
         except ApiError as error:
+            if not admitted:
+                await self._state.settings.sleep(self._state.refusals.take())
             await answer.error(error)
         except Exception as exc:  # the last line of defence: a body without internals, the cause in the log
             log.exception("api.failed", route=scope["path"], error=type(exc).__name__)
             await answer.error(ApiError(500, "Something went wrong here; quote the correlation id."))
         finally:
-            self._in_flight -= 1
             self._note(scope, call, answer, time.perf_counter() - started)
             structlog.contextvars.unbind_contextvars("correlation_id")
 
-    async def _admit(self, scope: Scope, call: Call, answer: "_Answer") -> None:
+    async def _admit(self, scope: Scope, call: Call, answer: "_Answer") -> AbstractAsyncContextManager[None]:
+        """What the request holds while it is answered. Raises ApiError where it is not."""
         headers = {
             name: value for name, value in scope["headers"] if name in (b"authorization", b"content-length")
         }
@@ -94,7 +108,7 @@ class Front:
         if not length.isdigit() or int(length) > self._state.settings.most_body:
             raise ApiError(413, f"A body is at most {self._state.settings.most_body} bytes.")
         if scope["path"] in OPEN_PATHS:
-            return
+            return self._open.request(_address(scope))
         secret = secret_of(headers.get(b"authorization", b"").decode("latin-1"))
         key = find_key(self._state.control, secret, now=call.now()) if secret else None
         if key is None:
@@ -104,12 +118,16 @@ class Front:
             await self._state.settings.sleep(wait)
             raise unauthorized()
         call.key = key
+        if (connection := scope.get("state", {}).get("connection")) is not None:
+            connection.prove()
         quota = self._state.quota.take(key.key_id, key.requests_per_minute)
         answer.extra = quota.headers()
         if quota.exceeded:
             raise busy(quota.wait)
-        if self._in_flight > self._state.settings.most_at_once:
-            raise busy(1, "Too many requests at once")
+        # Every route that changes something needs the scope write; asked here, before a body is waited for.
+        if scope["method"] not in READING_METHODS:
+            call.require("write")
+        return self._admitted.request(key.key_id)
 
     def _note(self, scope: Scope, call: Call, answer: "_Answer", seconds: float) -> None:
         route = getattr(scope.get("route"), "path", None) or (
@@ -120,12 +138,15 @@ class Front:
         SECONDS.labels(route).observe(seconds)
         if scope["path"] in OPEN_PATHS:
             return
+        if call.key is None or status == 429:
+            self._state.access_log.refused(call.now(), None if call.key is None else call.key.key_id, status)
+            return
         query = scope["query_string"].decode("latin-1")[:2048] or None
         self._state.access_log.add(
             Access(
                 at=stamp(call.now()),
                 correlation_id=call.correlation_id,
-                key_id=None if call.key is None else call.key.key_id,
+                key_id=call.key.key_id,
                 method=scope["method"],
                 route=route,
                 company_id=call.company_id,

@@ -4,12 +4,14 @@ None of it needs a key, and none of it names a company.
 """
 
 import html
+import os
 from typing import Any
 
 import duckdb
 import orjson
 from fastapi import APIRouter, Request, Response
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
 
 from connector.api.answers import JSON, VERSION
 from connector.api.state import call_of
@@ -26,8 +28,8 @@ _NOT_YET: dict[int | str, dict[str, Any]] = {503: {"description": "Not yet; wait
 @router.get(
     "/health/live", summary="Is the process alive?", description="Yes, if it answers.", responses={**_OK}
 )
-def live() -> Response:
-    """For a supervisor that restarts."""
+async def live() -> Response:
+    """For a supervisor that restarts: answers also while every thread is busy."""
     return Response(b'{"status":"ok"}', media_type=JSON)
 
 
@@ -68,8 +70,12 @@ def ready(request: Request) -> Response:
     responses={200: {"description": "Text in Prometheus' format.", "content": {"text/plain": {}}}},
 )
 def metrics() -> Response:
-    """For Prometheus."""
-    return Response(generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})
+    """For Prometheus; of all workers, where there are several."""
+    registry = REGISTRY
+    if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
+        registry = CollectorRegistry()
+        MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+    return Response(generate_latest(registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
 
 @router.get(

@@ -9,6 +9,7 @@ remembered here too: page 1 begins at the newest snapshot, the next pages of the
 on it. ``asOf`` names one outright.
 """
 
+import hashlib
 import threading
 import time
 from collections import OrderedDict
@@ -98,16 +99,25 @@ class Pins:
         self._clock = clock
         self._most = most
         self._lock = threading.Lock()
-        self._pins: OrderedDict[tuple[str, ...], tuple[int, float]] = OrderedDict()
+        self._pins: OrderedDict[bytes, tuple[int, float]] = OrderedDict()
 
     def snapshot(self, reader: tuple[str, ...], page: int, newest: int) -> int:
         """The snapshot for this page: the newest for page 1, the remembered one after it."""
         now = self._clock()
+        # Sixteen bytes whatever was asked: a question may be as long as a header.
+        name = hashlib.blake2b("\x1f".join(reader).encode(), digest_size=16).digest()
         with self._lock:
-            held = self._pins.pop(reader, None)
+            held = self._held(name)
             fresh = page == 1 or held is None or now - held[1] > PIN_SECONDS
             snapshot = newest if fresh or held is None else min(held[0], newest)
-            self._pins[reader] = (snapshot, now)
-            while len(self._pins) > self._most:
-                self._pins.popitem(last=False)
+            self._keep(name, snapshot, now)
             return snapshot
+
+    def _held(self, reader: bytes) -> tuple[int, float] | None:
+        return self._pins.get(reader)
+
+    def _keep(self, reader: bytes, snapshot: int, now: float) -> None:
+        self._pins[reader] = (snapshot, now)
+        self._pins.move_to_end(reader)
+        while len(self._pins) > self._most:
+            self._pins.popitem(last=False)

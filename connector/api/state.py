@@ -6,15 +6,17 @@ import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import duckdb
 from starlette.requests import Request
 
+from connector.api import shared
 from connector.api.errors import ApiError, forbidden, no_company, no_connection
-from connector.api.limits import FailedAttempts, RequestQuota
+from connector.api.limits import FailedAttempts, RefusalPace, RequestQuota
 from connector.api.paging import Pins
+from connector.api.shared import SharedPins, SharedQuota
 from connector.store import api_access_log, api_companies, api_keys, api_refreshes, api_webhooks
 from connector.store.api_access_log import AccessLog
 from connector.store.api_companies import CompanyRow, ConnectionRow
@@ -41,7 +43,10 @@ class ApiSettings:
     """``directory``: the store. ``public_url``: how clients reach this server, for the links of companies.
 
     time_limit: seconds one question to the store may take. most_body: bytes.
-    most_at_once: requests in flight.
+    most_at_once: requests with a good key in flight. most_at_once_a_key: of one key.
+    turns_a_key: how many of those are worked on at a time, of the 40 threads there are. access_log_days: how long it
+    is kept who read what. shared: where the workers of one server keep what they have to know together; None for one
+    process alone.
     """
 
     directory: Path
@@ -50,6 +55,10 @@ class ApiSettings:
     time_limit: float = 20.0
     most_body: int = 64 * 1024
     most_at_once: int = 256
+    most_at_once_a_key: int = 100
+    turns_a_key: int = 20
+    access_log_days: int = 90
+    shared: Path | None = None
     threads: int = 2
     memory_limit: str = "2GB"
     clock: Callable[[], datetime] = utc_now
@@ -107,10 +116,18 @@ class ApiState:
         self.published = Published(
             settings.directory, threads=settings.threads, memory_limit=settings.memory_limit
         )
-        self.pins = Pins()
-        self.quota = RequestQuota(settings.requests_per_minute, clock=settings.clock)
+        self.shared = None if settings.shared is None else ControlFile(settings.shared, *shared.TABLES)
+        if self.shared is None:
+            self.pins = Pins()
+            self.quota = RequestQuota(settings.requests_per_minute, clock=settings.clock)
+        else:
+            self.pins = SharedPins(self.shared)
+            self.quota = SharedQuota(self.shared, settings.requests_per_minute, clock=settings.clock)
         self.failures = FailedAttempts()
-        self.access_log = AccessLog(self.control)
+        self.refusals = RefusalPace()
+        self.access_log = AccessLog(
+            self.control, keep=timedelta(days=settings.access_log_days), clock=settings.clock
+        )
         self.watchdog = Watchdog(settings.time_limit)
 
     def close(self) -> None:
@@ -118,6 +135,8 @@ class ApiState:
         self.watchdog.close()
         self.published.close()
         self.control.close()
+        if self.shared is not None:
+            self.shared.close()
 
 
 @dataclass(slots=True)

@@ -24,6 +24,9 @@ LONG_HELD = timedelta(hours=6)
 LITTLE_TIME = timedelta(days=30)
 """Until the disk is full, as the store grew lately."""
 
+LARGE_LOG = 1 << 30
+"""Bytes of the file that holds keys and the access log; every request writes into it."""
+
 _WEEK = timedelta(days=7)
 
 
@@ -36,6 +39,7 @@ def examine_operations(config: Config, *, now: datetime) -> Iterator[Finding]:
     yield from examine_locks(directory, now=now)
     yield examine_room(directory)
     yield examine_growth(directory, now=now)
+    yield from examine_access_log(directory, keep_days=config.api.access_log_days, now=now)
     try:
         with open_published(config.store) as published:
             yield examine_version(published)
@@ -114,6 +118,35 @@ def examine_growth(directory: Path, *, now: datetime) -> Finding:
             "Set raw_retention_days, or move the store to a larger disk.",
         )
     return Finding("growth", "ok", text)
+
+
+def examine_access_log(directory: Path, *, keep_days: int, now: datetime) -> Iterator[Finding]:
+    """How large the log of who read what has grown; nothing where the API was never served."""
+    from connector.store.api_access_log import access_log_size
+
+    try:
+        log = access_log_size(directory, since=now - _WEEK)
+    except StoreError as error:
+        yield Finding(
+            "access log", "warning", str(error), "See who owns the file, and that it is not damaged."
+        )
+        return
+    if log is None:
+        return
+    since = f" since {log.oldest}" if log.oldest else ""
+    text = (
+        f"{log.rows:,} requests{since} (kept {keep_days} days), {log.refused:,} refused at the door in a week;"
+        f" control.sqlite {_size(log.size)}"
+    )
+    if log.size > LARGE_LOG:
+        yield Finding(
+            "access log",
+            "warning",
+            text,
+            "Set api.access_log_days lower; connector serve deletes what is older.",
+        )
+    else:
+        yield Finding("access log", "ok", text)
 
 
 def examine_age(

@@ -146,10 +146,13 @@ def revoke(invocation: Invocation, key_id: str) -> int:
 def audit(
     invocation: Invocation, key_id: str | None, since: datetime | None, limit: int, as_json: bool
 ) -> int:
-    """Show who read what: each answered request with key, company, route, query, rows, snapshot and status."""
+    """Show who read what: each request that was let in, with key, company, route, query, rows, snapshot and status.
+
+    What was refused at the door (no good key, too many requests) is counted by day below it.
+    """
     from dataclasses import asdict
 
-    from connector.store.api_access_log import read_access_log
+    from connector.store.api_access_log import read_access_log, read_refused
     from connector.store.api_control import stamp
 
     control = open_control(invocation.config(secrets_may_be_missing=True))
@@ -173,6 +176,13 @@ def audit(
     ]
     names = ("At", "Key", "Status", "Method", "Route", "Company", "Query", "Rows", "Snapshot")
     console().print(table(None, names, rows, numbers=frozenset({"Rows", "Snapshot"})))
+    refused = [
+        (one.day, one.key_id or "-", str(one.status), f"{one.requests:,}")
+        for one in read_refused(control, key_id=key_id, since=None if since is None else stamp(since))
+    ]
+    if refused:
+        columns = ("Day", "Key", "Status", "Refused")
+        console().print(table(None, columns, refused, numbers=frozenset({"Refused"})))
     return 0
 
 

@@ -1,21 +1,23 @@
-"""``connector serve``: the read API and the portal page, one process, stopped by Ctrl-C or SIGTERM."""
+"""``connector serve``: the read API and the portal page, in one or more processes, stopped by Ctrl-C or SIGTERM."""
 
-from contextlib import suppress
+import os
+import socket
+import tempfile
+from contextlib import ExitStack, suppress
 from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from connector.cli.invocation import Invocation, pass_invocation
 from connector.cli.listening import listen
+from connector.cli.workers import run_workers
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from connector.config import Config
     from connector.store.api_control import ControlFile
-
-GRACE_SECONDS = 20
 
 
 @click.command()
@@ -33,6 +35,13 @@ GRACE_SECONDS = 20
     show_default=True,
     help="Quota of each key.",
 )
+@click.option(
+    "--workers",
+    type=click.IntRange(1, 64),
+    default=1,
+    show_default=True,
+    help="Processes that answer; each may take some 300 MB, and two cores.",
+)
 @pass_invocation
 def serve(
     invocation: Invocation,
@@ -40,6 +49,7 @@ def serve(
     port: int | None,
     public_url: str | None,
     requests_per_minute: int,
+    workers: int,
 ) -> int:
     """Serve the published data as Codat's API does, to holders of an API key.
 
@@ -50,41 +60,64 @@ def serve(
     Examples:
       connector serve
       connector serve --host 0.0.0.0 --port 8080 --public-url https://data.example.com
+      connector serve --workers 4
 
     \b
     Exit codes: 0 stopped as asked, 2 the config is wrong, or the port is taken
     """
-    import uvicorn
-
-    from connector.api.app import create_app
-    from connector.api.state import ApiSettings
-
     config = invocation.config(secrets_may_be_missing=True)
     host = host or config.api.host
     port = config.api.port if port is None else port
+    with ExitStack() as held:
+        shared = None
+        if workers > 1:
+            shared = held.enter_context(tempfile.TemporaryDirectory(prefix="connector-serve-"))
+            # Read when prometheus_client is imported, which is below: then each worker's figures are added up.
+            os.environ["PROMETHEUS_MULTIPROC_DIR"] = shared
+        server = _listening(config, host, port)
+        held.enter_context(server)
+        shown = f"[{host}]" if ":" in host else host
+        url = (public_url or f"http://{shown}:{server.getsockname()[1]}").rstrip("/")
+        work = partial(_answer, config, server, url, requests_per_minute, shared)
+        click.echo(f"Serving {url}/ - Ctrl-C stops. Keys: connector keys create", err=True)
+        if workers == 1:
+            work()
+        else:
+            run_workers(workers, work)
+    return 0
+
+
+def _listening(config: "Config", host: str, port: int) -> socket.socket:
     open_control(config).close()
-    server = listen(host, port, hint="Another program may use it: connector serve --port 8081")
-    shown = f"[{host}]" if ":" in host else host
-    url = (public_url or f"http://{shown}:{server.getsockname()[1]}").rstrip("/")
+    return listen(host, port, hint="Another program may use it: connector serve --port 8081")
+
+
+def _answer(
+    config: "Config", server: socket.socket, url: str, requests_per_minute: int, shared: str | None
+) -> None:
+    """Answer what comes in on ``server`` until told to stop. shared: a directory of all workers."""
+    from connector.api.app import create_app
+    from connector.api.connections import Server, ServerConfig, room_for_connections
+    from connector.api.state import ApiSettings
+    from connector.logs import bound_repeats
+
     app = create_app(
         ApiSettings(
-            directory=store_directory(config), public_url=url, requests_per_minute=requests_per_minute
+            directory=store_directory(config),
+            public_url=url,
+            requests_per_minute=requests_per_minute,
+            access_log_days=config.api.access_log_days,
+            shared=None if shared is None else Path(shared),
         ),
         dispatch=True,
     )
-    click.echo(f"Serving {url}/ - Ctrl-C stops. Keys: connector keys create", err=True)
-    settings = uvicorn.Config(
-        app,
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        timeout_graceful_shutdown=GRACE_SECONDS,
-        timeout_keep_alive=30,
+    settings = ServerConfig(
+        app, trusted_proxies=tuple(config.api.trusted_proxies), most_connections=room_for_connections()
     )
+    bound_repeats()
     # uvicorn ends in good order, and then sends itself the signal again that told it to.
-    with server, suppress(KeyboardInterrupt):
-        uvicorn.Server(settings).run(sockets=[server])
-    return 0
+    with suppress(KeyboardInterrupt):
+        Server(settings).run(sockets=[server])
 
 
 def open_control(config: "Config") -> "ControlFile":
@@ -102,7 +135,7 @@ def open_control(config: "Config") -> "ControlFile":
     return control
 
 
-def store_directory(config: "Config") -> "Path":
+def store_directory(config: "Config") -> Path:
     """Where the store keeps its files."""
     from connector.store import open_store
 

@@ -5,6 +5,7 @@ How the file is read and how mistakes are explained is in ``connector.config.loa
 
 from collections.abc import Iterator
 from datetime import date, datetime, timedelta
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
@@ -80,6 +81,15 @@ def _filled(value: SecretStr) -> SecretStr:
     if text.lower().startswith("bearer"):
         raise ValueError("must be the token alone, without the word Bearer")
     return value
+
+
+def _network(value: str) -> str:
+    try:
+        return str(ip_network(value.strip()))
+    except ValueError:
+        raise ValueError(
+            f"'{value}' is not an IP address or network; write one such as 10.0.0.7 or 10.0.0.0/24"
+        ) from None
 
 
 def _none_as_empty(value: object) -> object:
@@ -201,10 +211,16 @@ class Limits(Section):
 
 
 class Api(Section):
-    """Where the read API listens."""
+    """Where the read API listens, and what it keeps.
+
+    trusted_proxies: networks of the proxies before it, whose X-Forwarded-For is believed; nobody else's is.
+    access_log_days: how long it is kept who read what.
+    """
 
     host: Name = "127.0.0.1"
     port: Port = 8080
+    trusted_proxies: list[Annotated[str, AfterValidator(_network)]] = []
+    access_log_days: Annotated[int, Field(ge=1, le=36_500)] = 90
 
 
 class Alerts(Section):

@@ -5,6 +5,7 @@ joined into one text by DuckDB itself. Conditions and orders come in as SQL writ
 with bound values; the row alias is ``v``. Payments and transactions are the orders' payments, unnested.
 """
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -68,7 +69,7 @@ def count(publication: Publication, source: Source, scope: Scope, selection: Sel
     rows, values = _rows(source, scope)
     sql = f"SELECT count(*) FROM {rows} WHERE {selection.where}"  # noqa: S608
     parameters = [*values, *selection.parameters]
-    key = f"{sql}|{parameters!r}"
+    key = hashlib.blake2b(f"{sql}|{parameters!r}".encode(), digest_size=16).hexdigest()
     known = publication.cache.get(key)
     if not isinstance(known, int):
         if len(publication.cache) > 10_000:

@@ -15,9 +15,9 @@ from typing import Any
 
 import duckdb
 import pytest
-import uvicorn
 from starlette.testclient import TestClient
 
+from connector.api import connections
 from connector.api.app import create_app
 from connector.api.state import ApiSettings, ApiState
 from connector.store import api_companies, api_keys
@@ -530,10 +530,12 @@ def builders() -> Any:
 
 
 @contextmanager
-def listening(directory: Path, **more: Any) -> Iterator[tuple[str, ApiState]]:
-    """The application behind uvicorn on a loopback port, in a thread."""
+def listening(
+    directory: Path, *, serving: dict[str, Any] | None = None, **more: Any
+) -> Iterator[tuple[str, ApiState]]:
+    """The application on a loopback port, in a thread, over the connections it is served with."""
     app = create_app(ApiSettings(directory=directory, threads=1, **more))
-    server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None, access_log=False))
+    server = connections.Server(connections.ServerConfig(app, port=0, **(serving or {})))
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     while not server.started:

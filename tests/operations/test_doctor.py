@@ -10,6 +10,7 @@ import pytest
 
 from connector.cli import doctor
 from connector.cli.doctor import (
+    examine_access_log,
     examine_growth,
     examine_locks,
     examine_operations,
@@ -18,7 +19,8 @@ from connector.cli.doctor import (
     examine_version,
 )
 from connector.config import Config
-from connector.store import locks
+from connector.store import api_access_log, locks
+from connector.store.api_control import ControlFile
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 Usage = namedtuple("Usage", "total used free")
@@ -125,3 +127,30 @@ def test_old_rules_of_time_zones_are_told(town):
     assert (
         examine_time_zones(here, now=datetime(2035, 1, 1, tzinfo=UTC)).todo == "pip install --upgrade tzdata"
     )
+
+
+def test_the_size_of_the_access_log_is_said_and_what_to_do_when_it_is_large(tmp_path, monkeypatch):
+    assert list(examine_access_log(tmp_path, keep_days=90, now=NOW)) == []
+    control = ControlFile(tmp_path, api_access_log.TABLES)
+    log = api_access_log.AccessLog(control, clock=lambda: NOW)
+    log.add(
+        api_access_log.Access(
+            "2026-11-19T04:00:00Z", "c", "k", "GET", "/companies", None, None, None, 1, 1, 200, 1.0, "a"
+        )
+    )
+    for _ in range(1234):
+        log.refused(NOW, None, 401)
+    log.close()
+    [fine] = examine_access_log(tmp_path, keep_days=90, now=NOW)
+    assert fine.verdict == "ok"
+    assert fine.text.startswith(
+        "1 requests since 2026-11-19T04:00:00Z (kept 90 days), 1,234 refused at the door"
+    )
+    monkeypatch.setattr(doctor, "LARGE_LOG", 1000)
+    [large] = examine_access_log(tmp_path, keep_days=90, now=NOW)
+    assert large.verdict == "warning"
+    assert "api.access_log_days" in (large.todo or "")
+    control.close()
+    (tmp_path / "control.sqlite").write_bytes(b"no database at all" * 100)
+    [broken] = examine_access_log(tmp_path, keep_days=90, now=NOW)
+    assert (broken.verdict, bool(broken.todo)) == ("warning", True)

@@ -29,7 +29,7 @@ def shop(town, hook):
     assert hook.events == ["connection.failed"]
     here.company = here.config.companies[0].id
     control = ControlFile(here.store.directory, TABLES)
-    log = AccessLog(control)
+    log = AccessLog(control, clock=here.clock.now)
     for n in range(3):
         log.add(
             Access(
