@@ -31,7 +31,7 @@ import duckdb
 import httpx
 
 ROOT = Path(__file__).parents[1]
-MIGRATION = ROOT / "connector/store/migrations/0001_ledger.sql"
+MIGRATION = ROOT / "connector/ledger/migrations/0001_ledger.sql"
 LINE = (
     '{"id":"L1","quantity":2,"taxPercentage":20,"totalAmount":54,"totalTaxAmount":9,"unitPrice":25,"taxes":'
     '[{"taxComponentRef":{"id":"T20","name":"Sales tax 20%"},"rate":9,"taxAmount":9}],"productRef":{"id":"P1",'
@@ -93,8 +93,9 @@ def make_key(directory: Path, companies: int, *, only: str | None = None) -> str
     """The companies in the control file, and the base64 of a key that may read them all, or one."""
     sys.path.insert(0, str(ROOT))
     from connector.api.state import TABLES
-    from connector.store import api_companies, api_keys
-    from connector.store.api_control import ControlFile
+    from connector.control import companies as api_companies
+    from connector.control import keys as api_keys
+    from connector.control.file import ControlFile
 
     control = ControlFile(directory, *TABLES)
     now = datetime.now(UTC)

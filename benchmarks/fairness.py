@@ -22,7 +22,7 @@ from connector.logs import configure_logging
 from connector.progress import Silent
 from connector.sandbox import Merchant, RateLimits
 from connector.sandbox.shop import generate_shop
-from connector.sync.connecting import Pace
+from connector.sync.connect.connecting import Pace
 from connector.sync.modes import SyncMode
 from connector.sync.run import Runtime, run_connection
 from tests.operations.town import Clock, make_town, sandbox_of

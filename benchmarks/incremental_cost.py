@@ -30,8 +30,8 @@ import structlog
 from datetime import datetime
 from pathlib import Path
 from connector.config import load_config
-from connector.store import open_store
-from connector.sync.runner import sync_all
+from connector.ledger import open_store
+from connector.sync.many import sync_all
 structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
 config = load_config(Path(sys.argv[1]))
 store = open_store(config.store)

@@ -18,11 +18,11 @@ import duckdb
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from connector.store.database import work_database
-from connector.store.duck_store import DuckStore
-from connector.store.interface import now_utc
-from connector.store.migrate import migrate
-from connector.store.views import definitions
+from connector.ledger.database import work_database
+from connector.ledger.interface import now_utc
+from connector.ledger.migrate import migrate
+from connector.ledger.store import DuckStore
+from connector.ledger.views import definitions
 
 COMPANIES = 20
 DAYS = 730

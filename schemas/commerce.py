@@ -3,7 +3,7 @@
 Names and types follow Codat's commerce data model (docs.codat.io, Commerce API reference). Members that are None
 are left out on the wire and empty lists are written; dates are written by ``schemas.times``. Read back, a date
 without a zone is UTC, and the unset date ``0001-01-01T00:00:00`` is None. The sums that must hold between the
-members are in ``transforms.invariants``.
+members are in ``transforms.check.invariants``.
 """
 
 from datetime import UTC, datetime

@@ -7,8 +7,8 @@ from pathlib import Path
 import click
 import pytest
 
-from connector.cli.commands import COMMANDS
 from connector.cli.entry import EXIT_CODES, root
+from connector.cli.registry import COMMANDS
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text()

@@ -123,7 +123,7 @@ class MappedOrder:
     order: the Codat order without ``modifiedDate`` (set when it is loaded); None when held back.
     content_hash: over the canonical order without modifiedDate; "" when held back.
     source_modified_date: aware UTC, to the millisecond. observed: no date of Clover explains the change.
-    held_back: None when published, else one of the codes in ``transforms.publication``.
+    held_back: None when published, else one of the codes in ``transforms.check.publication``.
     open_reason: why the order must be polled again, None when it is settled.
     created_local_date: the merchant's day of the sale. refund_local_dates: refund id -> merchant's day.
     line_refunds: id of a refund line -> id of the refund it was made for.

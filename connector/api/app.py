@@ -9,23 +9,13 @@ from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
-from connector.api import (
-    beyond,
-    change_feed,
-    companies,
-    data,
-    evidence,
-    files,
-    health,
-    metrics,
-    platform,
-    status,
-    webhooks,
-)
-from connector.api.answers import JSON, VERSION
-from connector.api.errors import ApiError, body
-from connector.api.front import Front
-from connector.api.openapi import describe
+from connector.api.answer.body import JSON, VERSION
+from connector.api.answer.errors import ApiError, body
+from connector.api.answer.openapi import describe
+from connector.api.door.middleware import Front
+from connector.api.routes import changes as change_feed
+from connector.api.routes import companies, data, evidence, files, health, metrics, platform, status, webhooks
+from connector.api.routes import history as beyond
 from connector.api.state import ApiSettings, ApiState, call_of
 from connector.api.webhook_delivery import Dispatcher
 

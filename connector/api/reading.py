@@ -8,14 +8,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 
-from connector.api import query_values
-from connector.api.errors import ApiError, never_synced
-from connector.api.quality import Quality, quality_of
+from connector.api.answer.errors import ApiError, never_synced
+from connector.api.answer.quality import Quality, quality_of
+from connector.api.query import values as query_values
+from connector.api.reads.published import NothingPublishedError, Publication
+from connector.api.reads.records import Scope
+from connector.api.reads.runs import read_up_to, snapshot_at, snapshot_up_to, states_of
 from connector.api.state import Call
-from connector.store.api_published import NothingPublishedError, Publication
-from connector.store.api_reads import Scope
-from connector.store.api_runs import read_up_to, snapshot_at, snapshot_up_to, states_of
-from connector.store.connection_state import UNKNOWN, ConnectionState
+from connector.ledger.connection_state import UNKNOWN, ConnectionState
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,17 +12,21 @@ from pathlib import Path
 import duckdb
 from starlette.requests import Request
 
-from connector.api import shared
-from connector.api.errors import ApiError, forbidden, no_company, no_connection
-from connector.api.limits import FailedAttempts, RefusalPace, RequestQuota
-from connector.api.paging import Pins
-from connector.api.shared import SharedPins, SharedQuota
-from connector.store import api_access_log, api_companies, api_keys, api_refreshes, api_webhooks
-from connector.store.api_access_log import AccessLog
-from connector.store.api_companies import CompanyRow, ConnectionRow
-from connector.store.api_control import ControlFile
-from connector.store.api_keys import ApiKey
-from connector.store.api_published import Publication, Published
+from connector.api.answer.errors import ApiError, forbidden, no_company, no_connection
+from connector.api.answer.paging import Pins
+from connector.api.door import shared
+from connector.api.door.limits import FailedAttempts, RefusalPace, RequestQuota
+from connector.api.door.shared import SharedPins, SharedQuota
+from connector.api.reads.published import Publication, Published
+from connector.control import access_log as api_access_log
+from connector.control import companies as api_companies
+from connector.control import keys as api_keys
+from connector.control import refreshes as api_refreshes
+from connector.control import webhooks as api_webhooks
+from connector.control.access_log import AccessLog
+from connector.control.companies import CompanyRow, ConnectionRow
+from connector.control.file import ControlFile
+from connector.control.keys import ApiKey
 
 TABLES = (
     api_companies.TABLES,

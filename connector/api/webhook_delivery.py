@@ -12,18 +12,19 @@ from urllib.parse import urlsplit
 import httpx
 from standardwebhooks.webhooks import Webhook as Signer
 
-from connector.api.companies import reference
-from connector.api.companies_view import company_view, status_of
+from connector.api.answer.companies import company_view, status_of
+from connector.api.reads.published import NothingPublishedError
+from connector.api.reads.runs import Run, orders_deleted, reads_of, states_of
+from connector.api.routes.companies import reference
+from connector.api.routes.status import READ_TYPES
+from connector.api.routes.webhooks import is_here, is_private
 from connector.api.state import ApiState, Call
-from connector.api.status import READ_TYPES
-from connector.api.webhooks import is_here, is_private
+from connector.control import companies as api_companies
+from connector.control import webhooks as api_webhooks
+from connector.control.keys import ApiKey
+from connector.control.webhooks import Delivery, Webhook, event_id, note_event
 from connector.errors import ConnectorError
 from connector.logs import get_logger
-from connector.store import api_companies, api_webhooks
-from connector.store.api_keys import ApiKey
-from connector.store.api_published import NothingPublishedError
-from connector.store.api_runs import Run, orders_deleted, reads_of, states_of
-from connector.store.api_webhooks import Delivery, Webhook, event_id, note_event
 from schemas.platform import Company, Connection, ConnectionStatus, DataType
 
 ANSWER_WITHIN = 15.0  # seconds, docs.codat.io "Webhooks"

@@ -9,9 +9,9 @@ from typing import NoReturn
 
 import click
 
-from connector.cli.commands import COMMANDS
 from connector.cli.invocation import Invocation, global_options
-from connector.cli.stopping import Interruption
+from connector.cli.registry import COMMANDS
+from connector.cli.terminal.stopping import Interruption
 from connector.errors import ConnectorError
 
 EXIT_CODES = """\b
@@ -168,6 +168,6 @@ def _report(invocation: Invocation, kind: str, message: str, hint: str | None, *
     if hint:
         click.echo(f"Next:  {hint}", err=True)
     if invocation.json:
-        from connector.cli.output import json_text
+        from connector.cli.terminal.output import json_text
 
         click.echo(json_text({"error": {"kind": kind, "message": message, "hint": hint}}))

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from connector.cli.stopping import Interruption
+from connector.cli.terminal.stopping import Interruption
 
 if TYPE_CHECKING:
     from connector.config import Config
+    from connector.ledger import Store
     from connector.logs import LogFormat
-    from connector.store import Store
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -38,7 +38,7 @@ class Invocation:
 
     def store(self, config: "Config") -> "Store":
         """The store the configuration names."""
-        from connector.store import open_store
+        from connector.ledger import open_store
 
         return open_store(config.store)
 

@@ -1,17 +1,17 @@
 """Talks HTTP to Clover: listing, reading by id, retries, pacing, tokens, the raw archive."""
 
 from connector.clover.archive import ArchivedPage, RawArchive, read_archive
-from connector.clover.client import CloverClient, Limits, RequestMeter
-from connector.clover.credentials import EncryptedCredentials, ensure_key_file, load_keys
+from connector.clover.auth.credentials import EncryptedCredentials, ensure_key_file, load_keys
+from connector.clover.auth.oauth import OAuthToken
+from connector.clover.auth.tokens import StaticToken, TokenSource
 from connector.clover.hosts import Hosts, hosts_for
-from connector.clover.hydrate import Read, read_many, read_one, refunds_of_charge
-from connector.clover.oauth import OAuthToken
-from connector.clover.pacing import AppPacer, Pacer
-from connector.clover.pages import Page, walk
-from connector.clover.retry import RetryPolicy
-from connector.clover.streams import CHARGES, ORDERS, REFUNDS, STREAMS, Stream, is_sparse
-from connector.clover.tokens import StaticToken, TokenSource
-from connector.clover.window import Window
+from connector.clover.http.client import CloverClient, Limits, RequestMeter
+from connector.clover.http.pacing import AppPacer, Pacer
+from connector.clover.http.retry import RetryPolicy
+from connector.clover.lists.by_id import Read, read_many, read_one, refunds_of_charge
+from connector.clover.lists.pages import Page, walk
+from connector.clover.lists.streams import CHARGES, ORDERS, REFUNDS, STREAMS, Stream, is_sparse
+from connector.clover.lists.window import Window
 
 __all__ = [
     "CHARGES",

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from typing import Literal
 from urllib.parse import quote
 
-from connector.clover.client import CloverClient
-from connector.clover.envelope import unwrap
-from connector.clover.responses import BadRequest, NotFound
-from connector.clover.window import Window
+from connector.clover.http.client import CloverClient
+from connector.clover.http.envelope import unwrap
+from connector.clover.http.responses import BadRequest, NotFound
+from connector.clover.lists.window import Window
 from connector.errors import CloverError, Deauthorized, PagingStuck, PermissionMissing
 
 _PAGE = 1_000  # the largest v3 allows: docs.clover.com, Add pagination

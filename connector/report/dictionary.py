@@ -10,8 +10,8 @@ from datetime import UTC, datetime
 import duckdb
 import yaml
 
-from connector.store.migrate import migrate
-from connector.store.views import definitions
+from connector.ledger.migrate import migrate
+from connector.ledger.views import definitions
 
 
 @dataclass(frozen=True, slots=True)

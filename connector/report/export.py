@@ -15,8 +15,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from connector.errors import ConfigError
-from connector.store import Reader
-from connector.store.view_files import (
+from connector.ledger import Reader
+from connector.ledger.view_files import (
     Exported,
     Format,
     Wanted,

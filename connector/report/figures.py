@@ -11,7 +11,7 @@ from typing import Any
 
 import duckdb
 
-from connector.store.connection_state import connection_states
+from connector.ledger.connection_state import connection_states
 from schemas.money import exponent
 
 MONTHS = 24

@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from connector.control.file import ControlFile, stamp
 from connector.errors import StoreError
 from connector.logs import get_logger
 from connector.schedule.alerts import Alert, Episode, Known, body, decide
-from connector.store.api_control import ControlFile, stamp
 
 TABLES = """
 CREATE TABLE IF NOT EXISTS alert_episodes (

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from connector.errors import StoreError
+from connector.ledger.connection_state import connection_states
+from connector.ledger.interface import Store
 from connector.schedule.planner import LastRun, is_past
-from connector.store.connection_state import connection_states
-from connector.store.interface import Store
 
 if TYPE_CHECKING:
     import duckdb

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from connector.control.file import FILE, ControlFile
+from connector.control.refreshes import TABLES, waiting_refreshes
 from connector.errors import StoreError
 from connector.logs import get_logger
-from connector.store.api_control import FILE, ControlFile
-from connector.store.api_refreshes import TABLES, waiting_refreshes
 
 log = get_logger(__name__)
 

@@ -17,19 +17,19 @@ import httpx
 
 from connector.config import Company, Config, Connection
 from connector.errors import ConnectorError, StoreBusy, StoreError
+from connector.ledger.bursts import LATEST, Gathering
+from connector.ledger.interface import Store
 from connector.logs import get_logger
 from connector.progress import Silent
-from connector.schedule.aftermath import after_runs
+from connector.schedule.after_runs import after_runs
 from connector.schedule.alert_book import AlertBook
 from connector.schedule.delivery import Post, deliver, post
 from connector.schedule.history import PastReader, newest
 from connector.schedule.planner import Due, Job, LastRun, due, in_order, next_due, places
 from connector.schedule.requests import RefreshRequests
-from connector.store.gathering import LATEST, Gathering
-from connector.store.interface import Store
-from connector.sync.connecting import Pace
+from connector.sync.connect.connecting import Pace
+from connector.sync.failure import note_failure
 from connector.sync.modes import SyncMode
-from connector.sync.outcome import note_failure
 from connector.sync.report import RunReport
 from connector.sync.run import Runtime, run_connection
 

@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any, Literal
 
 from schemas.money import exponent, to_decimal
-from transforms.withheld import Withheld
+from transforms.check.withheld import Withheld
 
 Status = Literal["succeeded", "partly_done", "failed"]
 

@@ -14,31 +14,31 @@ from threading import Event
 import httpx
 import structlog
 
-from connector.clover.client import CloverClient
+from connector.clover.http.client import CloverClient
 from connector.clover.platform import MerchantProfile
 from connector.config import Company, Config, Connection
 from connector.errors import Deauthorized, StoreError
+from connector.ledger.interface import Store
 from connector.progress import Progress, Silent
-from connector.store.interface import Store
-from connector.sync.access import CloverAccess
-from connector.sync.batch_files import BatchFiles
-from connector.sync.connecting import Pace, connected, merchant_of, witnessed
-from connector.sync.intake import Intake
-from connector.sync.known import Known, known_of
-from connector.sync.loading import Loading
-from connector.sync.mapping import MappedBatch
+from connector.sync.commit import Mapped, Plan, complete, drop_known, list_pieces, map_piece
+from connector.sync.connect.connecting import Pace, connected, merchant_of, witnessed
+from connector.sync.failure import changes_of, count_requests, explained, log_line, note_failure
+from connector.sync.link.notebook import Staging
+from connector.sync.link.stored import Known, known_of
+from connector.sync.load import Loading
+from connector.sync.map.batch import MappedBatch
+from connector.sync.map.files import BatchFiles
+from connector.sync.map.processes import MappingProcesses
+from connector.sync.map.side_records import SideRecords
 from connector.sync.modes import SyncMode
-from connector.sync.outcome import changes_of, count_requests, explained, log_line, note_failure
-from connector.sync.parallel import MappingProcesses
-from connector.sync.pipeline import Mapped, Plan, complete, drop_known, list_pieces, map_piece
-from connector.sync.planning import plan_of, position_of, span_of
-from connector.sync.platform_customers import CUSTOMERS, fill_in_customers
-from connector.sync.replay import stage_archive
+from connector.sync.plan import plan_of, position_of, span_of
+from connector.sync.read.archive import stage_archive
+from connector.sync.read.clover import CloverAccess
+from connector.sync.read.intake import Intake
+from connector.sync.read.platform import Witness
+from connector.sync.read.platform_customers import CUSTOMERS, fill_in_customers
 from connector.sync.report import RunReport, summed
-from connector.sync.side_records import SideRecords
 from connector.sync.spans import ClockCheck, Span, check_clock, pieces
-from connector.sync.staging import Staging
-from connector.sync.witness import Witness
 from transforms.model import Merchant
 
 

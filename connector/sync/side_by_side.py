@@ -12,11 +12,11 @@ from datetime import datetime, timedelta
 
 from connector.config import Company, Connection
 from connector.errors import ConnectorError, StoreError
+from connector.ledger.bursts import LATEST
+from connector.ledger.connection_state import connection_states
+from connector.ledger.interface import Store
 from connector.logs import get_logger
-from connector.store.connection_state import connection_states
-from connector.store.gathering import LATEST
-from connector.store.interface import Store
-from connector.sync.outcome import note_failure
+from connector.sync.failure import note_failure
 from connector.sync.report import RunReport
 
 Pair = tuple[Company, Connection]

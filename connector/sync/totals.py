@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from connector.errors import StoreError
-from connector.store.interface import Store
+from connector.ledger.interface import Store
 from connector.sync.report import Totals
 
 _SQL = """

@@ -10,17 +10,17 @@ import pytest
 import yaml
 
 from connector.cli.entry import run
-from connector.store import ConnectionRow, RunRow, open_store
-from connector.store.batch import Batch, NdjsonWriter
-from connector.sync.rows import order_row, timestamp
-from connector.sync.side_records import SideRecords
-from transforms.canonical import document
-from transforms.customers import customers_of
-from transforms.locations import location_of
+from connector.ledger import ConnectionRow, RunRow, open_store
+from connector.ledger.load.batch import Batch, NdjsonWriter
+from connector.sync.map.order_rows import order_row, timestamp
+from connector.sync.map.side_records import SideRecords
+from transforms.beside.customers import customers_of
+from transforms.beside.locations import location_of
+from transforms.beside.products import products_of
+from transforms.document import document
 from transforms.model import Merchant, PreviousVersion
-from transforms.orders import map_order
-from transforms.parsing import parse_group
-from transforms.products import products_of
+from transforms.order.order import map_order
+from transforms.read.group import parse_group
 
 LEDGERS = Path(__file__).parent / "ledger"
 NAMES = ("juniper", "kite", "lark")

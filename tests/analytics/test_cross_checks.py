@@ -9,7 +9,7 @@ from decimal import Decimal
 
 import pytest
 
-from connector.store.views import definitions, grains
+from connector.ledger.views import definitions, grains
 
 FIGURES = (
     "orders", "gross_sales", "discounts", "discounts_as_sold", "refunds", "net_sales", "tax", "tax_as_sold", "gratuity",

@@ -17,15 +17,16 @@ import duckdb
 import pytest
 from starlette.testclient import TestClient
 
-from connector.api import connections
 from connector.api.app import create_app
+from connector.api.door import connections
 from connector.api.state import ApiSettings, ApiState
-from connector.store import api_companies, api_keys
+from connector.control import companies as api_companies
+from connector.control import keys as api_keys
 
 JUNIPER, RIVAL = "8a210b68-6988-11ed-a1eb-0242ac120002", "11111111-aaaa-4bbb-8ccc-0242ac120009"
 JUNIPER_SHOP, JUNIPER_NEW, RIVAL_SHOP = "2e9d2c44-f675-40ba-8049-353bfcb5e171", "n-new", "n-rival"
 NOW = datetime(2026, 11, 20, 4, 30, tzinfo=UTC)
-MIGRATION = Path(__file__).parents[2] / "connector/store/migrations/0001_ledger.sql"
+MIGRATION = Path(__file__).parents[2] / "connector/ledger/migrations/0001_ledger.sql"
 
 
 def wire(moment: datetime) -> str:

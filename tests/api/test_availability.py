@@ -15,15 +15,17 @@ import httpx
 import pytest
 import structlog
 
-from connector.api import connections, shared
-from connector.api.limits import REFUSALS_A_SECOND, RefusalPace
-from connector.api.paging import Pins
-from connector.api.shared import SharedPins, SharedQuota
-from connector.cli.listening import listen
+from connector.api.answer.paging import Pins
+from connector.api.door import connections, shared
+from connector.api.door.limits import REFUSALS_A_SECOND, RefusalPace
+from connector.api.door.shared import SharedPins, SharedQuota
+from connector.cli.processes.listening import listen
+from connector.control import access_log as api_access_log
+from connector.control import companies as api_companies
+from connector.control import keys as api_keys
+from connector.control.access_log import AccessLog, access_log_size, prune_access_log, read_refused
+from connector.control.file import MOST_IDLE, ControlFile, stamp
 from connector.logs import Repeats, configure_logging, get_logger
-from connector.store import api_access_log, api_companies, api_keys
-from connector.store.api_access_log import AccessLog, access_log_size, prune_access_log, read_refused
-from connector.store.api_control import MOST_IDLE, ControlFile, stamp
 
 JUNIPER, SHOP = "8a210b68-6988-11ed-a1eb-0242ac120002", "2e9d2c44-f675-40ba-8049-353bfcb5e171"
 ORDERS = f"/companies/{JUNIPER}/connections/{SHOP}/data/commerce-orders"

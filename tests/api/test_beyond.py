@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connector.api.changes import changes, rules
+from connector.api.answer.differences import changes, rules
 
 JUNIPER, SHOP = "8a210b68-6988-11ed-a1eb-0242ac120002", "2e9d2c44-f675-40ba-8049-353bfcb5e171"
 CONNECTION = f"/companies/{JUNIPER}/connections/{SHOP}"

@@ -13,14 +13,16 @@ from pathlib import Path
 import httpx
 import pytest
 
+from connector.api.evidence.check import check_evidence
 from connector.api.webhook_delivery import notice
 from connector.config import Company, Config, Connection
+from connector.control import companies as api_companies
+from connector.control import keys as api_keys
+from connector.ledger import open_store
 from connector.sandbox.sandbox import Sandbox
 from connector.sandbox.world import World
-from connector.store import api_companies, api_keys, open_store
-from connector.store.evidence_check import check_evidence
-from connector.sync.reconcile import reconcile_all
-from connector.sync.runner import sync_all
+from connector.sync.many import sync_all
+from connector.sync.reconcile.run import reconcile_all
 
 JUNIPER, SHOP = "8a210b68-6988-11ed-a1eb-0242ac120002", "2e9d2c44-f675-40ba-8049-353bfcb5e171"
 CONNECTION = f"/companies/{JUNIPER}/connections/{SHOP}"

@@ -15,8 +15,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from connector.cli import workers
 from connector.cli.entry import run
+from connector.cli.processes import workers
 
 JUNIPER, SHOP = "8a210b68-6988-11ed-a1eb-0242ac120002", "2e9d2c44-f675-40ba-8049-353bfcb5e171"
 CONFIG = f"""\

@@ -2,7 +2,7 @@
 
 import pytest
 
-from connector.store import api_webhooks
+from connector.control import webhooks as api_webhooks
 
 JUNIPER, RIVAL = "8a210b68-6988-11ed-a1eb-0242ac120002", "11111111-aaaa-4bbb-8ccc-0242ac120009"
 SHOP, NEW, RIVAL_SHOP = "2e9d2c44-f675-40ba-8049-353bfcb5e171", "n-new", "n-rival"
@@ -132,7 +132,7 @@ def test_a_key_for_some_companies_cannot_make_new_ones(server):
 
 
 def test_a_deleted_company_stays_deleted_though_the_configuration_still_names_it(server, owner):
-    from connector.store.api_companies import take_from_config
+    from connector.control.companies import take_from_config
 
     server.client.delete(f"/companies/{RIVAL}", headers=owner)
     take_from_config(

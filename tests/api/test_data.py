@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 import pytest
 
-from connector.api.resources import RESOURCES
+from connector.api.answer.resources import RESOURCES
 
 JUNIPER, SHOP, NEW = "8a210b68-6988-11ed-a1eb-0242ac120002", "2e9d2c44-f675-40ba-8049-353bfcb5e171", "n-new"
 DATA = f"/companies/{JUNIPER}/connections/{SHOP}/data"
@@ -323,7 +323,7 @@ def test_lines_take_query_order_and_as_of_and_refuse_like_a_page(get):
 
 
 def test_a_stream_longer_than_a_chunk_loses_nothing(get, monkeypatch):
-    from connector.store import api_reads
+    from connector.api.reads import records as api_reads
 
     whole = get(ORDERS, Accept="application/x-ndjson").text
     monkeypatch.setitem(api_reads.stream.__kwdefaults__, "chunk", 7)

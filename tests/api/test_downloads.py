@@ -21,7 +21,7 @@ EXPORT = f"/companies/{JUNIPER}/export"
 @pytest.fixture(scope="module")
 def exporting(tmp_path_factory, builders, published_file):
     """The fixture's rows in a file that has the analysts' views too, as every published one has."""
-    from connector.store.views import define_views
+    from connector.ledger.views import define_views
 
     books = builders.published_copy(tmp_path_factory.mktemp("views"), published_file)
     path = books.directory / published_file.name
@@ -49,8 +49,8 @@ def digest_of(answer):
 
 
 def test_every_view_comes_as_the_file_that_export_writes(get, exporting, tmp_path):
+    from connector.ledger.reader import open_published
     from connector.report.export import Wanted, export
-    from connector.store.reader import open_published
 
     with open_published(exporting.books.directory) as reader:
         for kind in ("csv", "parquet"):
@@ -171,7 +171,7 @@ def test_pages_stay_on_the_first_ones_snapshot_through_their_links(books, server
 
 
 def test_a_stream_cut_short_has_no_closing_line(exporting, monkeypatch):
-    from connector.store import api_reads
+    from connector.api.reads import records as api_reads
 
     real = api_reads.stream
 

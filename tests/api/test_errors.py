@@ -8,9 +8,10 @@ import duckdb
 import pytest
 import structlog
 
-from connector.api import beyond, data
+from connector.api.routes import data
+from connector.api.routes import history as beyond
+from connector.control.access_log import read_access_log
 from connector.logs import configure_logging
-from connector.store.api_access_log import read_access_log
 
 JUNIPER, SHOP = "8a210b68-6988-11ed-a1eb-0242ac120002", "2e9d2c44-f675-40ba-8049-353bfcb5e171"
 ORDERS = f"/companies/{JUNIPER}/connections/{SHOP}/data/commerce-orders"

@@ -11,10 +11,10 @@ import pytest
 from click.testing import CliRunner
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from connector.cli.evidence import evidence
+from connector.api.evidence.check import check_evidence
+from connector.api.evidence.key import FILE, fingerprint, public_half, signing_key
+from connector.cli.commands.evidence import evidence
 from connector.errors import ConfigError
-from connector.store.evidence_check import check_evidence
-from connector.store.evidence_key import FILE, fingerprint, public_half, signing_key
 
 JUNIPER, SHOP = "8a210b68-6988-11ed-a1eb-0242ac120002", "2e9d2c44-f675-40ba-8049-353bfcb5e171"
 CONNECTION = f"/companies/{JUNIPER}/connections/{SHOP}"

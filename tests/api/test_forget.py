@@ -1,7 +1,7 @@
 """Forgetting a company leaves nothing of it in the control file, not even in its free pages."""
 
-from connector.store import api_keys
-from connector.store.api_forget import forget_in_control
+from connector.control import keys as api_keys
+from connector.control.forget import forget_in_control
 
 JUNIPER, SHOP = "8a210b68-6988-11ed-a1eb-0242ac120002", "2e9d2c44-f675-40ba-8049-353bfcb5e171"
 

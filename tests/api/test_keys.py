@@ -6,9 +6,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from connector.api.auth import secret_of
-from connector.api.limits import MOST_FAILURES, FailedAttempts, RequestQuota
-from connector.store import api_keys
+from connector.api.door.auth import secret_of
+from connector.api.door.limits import MOST_FAILURES, FailedAttempts, RequestQuota
+from connector.control import keys as api_keys
 
 JUNIPER, SHOP = "8a210b68-6988-11ed-a1eb-0242ac120002", "2e9d2c44-f675-40ba-8049-353bfcb5e171"
 ORDERS = f"/companies/{JUNIPER}/connections/{SHOP}/data/commerce-orders"

@@ -15,11 +15,13 @@ from codat_lending import CodatLending
 from codat_lending.models import shared
 
 from connector.config import Company, Config, Connection
+from connector.control import companies as api_companies
+from connector.control import keys as api_keys
+from connector.ledger import open_store
 from connector.sandbox.sandbox import Sandbox
 from connector.sandbox.shop import generate_shop
-from connector.store import api_companies, api_keys, open_store
-from connector.sync.reconcile import reconcile_all
-from connector.sync.runner import sync_all
+from connector.sync.many import sync_all
+from connector.sync.reconcile.run import reconcile_all
 
 NOW = datetime(2026, 11, 22, 6, tzinfo=UTC)
 CENT = Decimal("0.01")

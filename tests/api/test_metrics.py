@@ -15,7 +15,7 @@ from itertools import pairwise
 
 import pytest
 
-from connector.api.periods import periods, read_report_date
+from connector.api.answer.periods import periods, read_report_date
 
 JUNIPER, SHOP = "8a210b68-6988-11ed-a1eb-0242ac120002", "2e9d2c44-f675-40ba-8049-353bfcb5e171"
 METRICS = f"/data/companies/{JUNIPER}/connections/{SHOP}/assess/commerceMetrics"

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 import httpx
 import pytest
 
-from connector.store.api_published import NothingPublishedError, Published
+from connector.api.reads.published import NothingPublishedError, Published
 
 JUNIPER, SHOP = "8a210b68-6988-11ed-a1eb-0242ac120002", "2e9d2c44-f675-40ba-8049-353bfcb5e171"
 ORDERS = f"/companies/{JUNIPER}/connections/{SHOP}/data/commerce-orders"
@@ -40,7 +40,8 @@ def test_four_clients_read_while_a_new_state_is_published_again_and_again(tmp_pa
 
     publish(1)
     with builders.listening(tmp_path) as (url, state):
-        from connector.store import api_companies, api_keys
+        from connector.control import companies as api_companies
+        from connector.control import keys as api_keys
 
         now = state.settings.clock()
         api_companies.take_from_config(state.control, [(JUNIPER, "Juniper", [SHOP])], now=now)

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from connector.api.fields import COMPANIES, ORDERS, Fields, date, number, text
-from connector.api.ordering import read_order
-from connector.api.query import MAX_LENGTH, And, Clause, QuerySyntaxError, parse
-from connector.api.query_rows import matching, ordered
-from connector.api.query_sql import QueryError, compile_query
+from connector.api.query.fields import COMPANIES, ORDERS, Fields, date, number, text
+from connector.api.query.grammar import MAX_LENGTH, And, Clause, QuerySyntaxError, parse
+from connector.api.query.ordering import read_order
+from connector.api.query.rows import matching, ordered
+from connector.api.query.sql import QueryError, compile_query
 
 SMALL: Fields = {
     "id": text("v.id"),

@@ -12,7 +12,8 @@ from codat_platform import CodatPlatform
 from codat_platform.models import errors as platform_errors
 from codat_platform.models import shared as platform_shared
 
-from connector.store import api_companies, api_keys
+from connector.control import companies as api_companies
+from connector.control import keys as api_keys
 
 JUNIPER, RIVAL = "8a210b68-6988-11ed-a1eb-0242ac120002", "11111111-aaaa-4bbb-8ccc-0242ac120009"
 SHOP, NEW, RIVAL_SHOP = "2e9d2c44-f675-40ba-8049-353bfcb5e171", "n-new", "n-rival"

@@ -4,8 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from connector.store import api_companies
-from connector.store.api_refreshes import waiting_refreshes
+from connector.control import companies as api_companies
+from connector.control.refreshes import waiting_refreshes
 
 JUNIPER, SHOP, NEW = "8a210b68-6988-11ed-a1eb-0242ac120002", "2e9d2c44-f675-40ba-8049-353bfcb5e171", "n-new"
 STATUS, HISTORY = f"/companies/{JUNIPER}/dataStatus", f"/companies/{JUNIPER}/data/history"

@@ -8,7 +8,7 @@ import pytest
 from standardwebhooks.webhooks import Webhook as Verifier
 
 from connector.api.webhook_delivery import Dispatcher, deliver, notice, send, signed_headers
-from connector.store import api_webhooks
+from connector.control import webhooks as api_webhooks
 
 JUNIPER, RIVAL = "8a210b68-6988-11ed-a1eb-0242ac120002", "11111111-aaaa-4bbb-8ccc-0242ac120009"
 SHOP, RIVAL_SHOP = "2e9d2c44-f675-40ba-8049-353bfcb5e171", "n-rival"

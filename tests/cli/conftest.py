@@ -6,7 +6,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-import connector.store
+import connector.ledger
 from connector.cli.entry import run
 
 COMPANY = "8a210b68-6988-11ed-a1eb-0242ac120002"
@@ -29,7 +29,7 @@ companies:
          token: other-token-value, start_date: 2024-01-01}}
 """
 
-MIGRATION = Path(connector.store.__file__).parent / "migrations" / "0001_ledger.sql"
+MIGRATION = Path(connector.ledger.__file__).parent / "migrations" / "0001_ledger.sql"
 
 WHOSE = f"'{COMPANY}' AS company_id, '{CONNECTION}' AS connection_id"
 

@@ -6,13 +6,13 @@ from email.utils import format_datetime
 
 import pytest
 
-from connector.cli import reaching
-from connector.cli.examination import (
+from connector.cli.check.clover import (
     examine_clock,
     examine_connection,
     examine_ids,
     examine_store,
 )
+from connector.cli.processes import reaching
 from connector.config import load_config
 from connector.errors import CloverUnavailable, Deauthorized, PermissionMissing
 

@@ -2,10 +2,10 @@
 
 import pytest
 
-from connector.cli.examination_platform import examine_platform
-from connector.clover.client import CloverClient
-from connector.clover.pacing import Pacer
-from connector.clover.tokens import StaticToken
+from connector.cli.check.platform import examine_platform
+from connector.clover.auth.tokens import StaticToken
+from connector.clover.http.client import CloverClient
+from connector.clover.http.pacing import Pacer
 from connector.config import Config
 from connector.sandbox import faults
 from connector.sandbox.sandbox import Sandbox

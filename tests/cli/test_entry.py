@@ -6,7 +6,7 @@ import json
 import click
 import pytest
 
-from connector.cli import commands
+from connector.cli import registry as commands
 from connector.cli.invocation import Invocation, json_option, pass_invocation
 from connector.errors import (
     CloverUnavailable,

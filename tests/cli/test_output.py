@@ -6,8 +6,8 @@ from decimal import Decimal
 
 import pytest
 
-from connector.cli.output import json_text, money, plain
-from connector.cli.times import ago, parse_duration, parse_time
+from connector.cli.terminal.output import json_text, money, plain
+from connector.cli.terminal.times import ago, parse_duration, parse_time
 
 NOW = datetime(2026, 11, 20, 4, tzinfo=UTC)
 

@@ -6,7 +6,7 @@ import json
 from rich.console import Console
 from rich.progress import Progress as RichProgress
 
-from connector.cli.progress import Bar, Lines, watching
+from connector.cli.terminal.progress import Bar, Lines, watching
 from connector.logs import configure_logging
 
 

@@ -5,8 +5,8 @@ from decimal import Decimal
 
 import pytest
 
-from connector.cli.reconciliation import print_reconciliation
-from connector.sync.reconcile_report import (
+from connector.cli.terminal.reconciliation import print_reconciliation
+from connector.sync.reconcile.report import (
     ConnectionReconciliation,
     ReconciledLine,
     ReconciledRecord,

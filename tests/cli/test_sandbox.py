@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 import httpx
 import yaml
 
-from connector.cli.demo import demo_config
-from connector.cli.stand_in import NEWEST_SALE, stand_in
+from connector.cli.commands.demo import demo_config
+from connector.cli.processes.stand_in import NEWEST_SALE, stand_in
 from connector.config import load_config
 
 

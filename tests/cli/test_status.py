@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 import duckdb
 import pytest
 
-from connector.cli.doctor import examine_age
-from connector.cli.freshness import freshness
+from connector.cli.check.freshness import freshness
+from connector.cli.check.store import examine_age
 from connector.config import load_config
 
 NOW = datetime(2026, 11, 20, 6, 10, tzinfo=UTC)

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
-from connector.cli.summary import print_changes, print_summary
+from connector.cli.terminal.summary import print_changes, print_summary
 from connector.sync.report import Change, Report, RunReport, Totals
 
 START = datetime(2026, 11, 20, 4, tzinfo=UTC)

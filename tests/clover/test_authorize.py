@@ -10,7 +10,7 @@ import httpx
 import orjson
 import pytest
 
-from connector.clover.authorize import authorize
+from connector.clover.auth.authorize import authorize
 from connector.errors import CloverError, ConfigError, Deauthorized
 
 PAIR = {

@@ -7,9 +7,9 @@ import httpx
 import pytest
 
 from connector.clover import CHARGES, CloverClient, Limits, Pacer, RetryPolicy, StaticToken, read_one
-from connector.clover.pacing import AppPacer
-from connector.clover.responses import BadRequest, BodyTooLarge, NotFound, retry_after
-from connector.clover.retry import wait_seconds
+from connector.clover.http.pacing import AppPacer
+from connector.clover.http.responses import BadRequest, BodyTooLarge, NotFound, retry_after
+from connector.clover.http.retry import wait_seconds
 from connector.errors import (
     CloverError,
     CloverUnavailable,

@@ -10,8 +10,8 @@ import orjson
 import pytest
 from cryptography.fernet import Fernet
 
-from connector.clover.credentials import EncryptedCredentials, ensure_key_file, load_keys
-from connector.clover.oauth import OAuthToken, TokenPair, save_pair
+from connector.clover.auth.credentials import EncryptedCredentials, ensure_key_file, load_keys
+from connector.clover.auth.oauth import OAuthToken, TokenPair, save_pair
 from connector.errors import CloverError, CloverUnavailable, ConfigError, Deauthorized, StoreError
 
 NOW = 1795305600.0

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from connector.clover import AppPacer, Pacer
-from connector.clover.pacing import Budget, Ticket, Turns
+from connector.clover.http.pacing import Budget, Ticket, Turns
 from connector.errors import ConfigError, Throttled
 
 

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, assume, given, note, settings
 from hypothesis import strategies as st
 
 from connector.clover import CHARGES, ORDERS, Window, walk
-from connector.clover.responses import BadRequest
+from connector.clover.http.responses import BadRequest
 from connector.errors import CloverError, PagingStuck
 
 START_MS = 1791158400000

@@ -10,8 +10,8 @@ import tempfile
 from datetime import timedelta
 from pathlib import Path
 
-from connector.store.backup import make_backup
-from connector.store.migrate import migrations
+from connector.ledger.keep.backup import make_backup
+from connector.ledger.migrate import migrations
 from tests.operations.town import Clock, make_town, sandbox_of, worlds_of
 
 DIRECTORY = Path(__file__).resolve().parents[1] / "fixtures" / "stores"

@@ -7,7 +7,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from structlog.testing import capture_logs
 
 from connector.sandbox import faults
-from connector.schedule.aftermath import after_runs
+from connector.schedule.after_runs import after_runs
 from connector.schedule.tracing import trace_runs
 
 HOOK = {"webhook_url": "https://hooks.example.com/x"}

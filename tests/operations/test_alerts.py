@@ -178,7 +178,7 @@ def test_the_address_of_the_endpoint_is_not_logged(book, hook):
 
 def test_a_file_that_cannot_be_written_does_not_silence_the_alert(book, hook, monkeypatch):
     """The disk is full: the failure it causes is told all the same, once; later episodes are kept again."""
-    from connector.store.api_control import ControlFile
+    from connector.control.file import ControlFile
 
     whole = ControlFile.transaction
 

@@ -7,12 +7,12 @@ import tarfile
 
 import pytest
 
+from connector.control.file import ControlFile
+from connector.control.keys import TABLES
 from connector.errors import StoreError, StoreTooNew
-from connector.store import open_store
-from connector.store.api_control import ControlFile
-from connector.store.api_keys import TABLES
-from connector.store.backup import make_backup, verify_backup
-from connector.store.restore import restore_backup
+from connector.ledger import open_store
+from connector.ledger.keep.backup import make_backup, verify_backup
+from connector.ledger.keep.restore import restore_backup
 
 
 @pytest.fixture

@@ -166,7 +166,7 @@ def test_services_are_stopped_gently_and_run_without_rights(unit):
 
 
 def test_every_command_the_files_call_exists():
-    from connector.cli.commands import COMMANDS
+    from connector.cli.registry import COMMANDS
 
     texts = [path.read_text() for path in DEPLOY.rglob("*") if path.is_file() and path.suffix != ".pyc"]
     called = {word for text in texts for word in re.findall(r"bin/connector ([a-z]+)", text)}

@@ -13,7 +13,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from connector.store import open_store
+from connector.ledger import open_store
 from tests.operations.processes import ended
 
 pytestmark = pytest.mark.slow

@@ -8,8 +8,8 @@ from datetime import UTC, datetime, timedelta
 import duckdb
 import pytest
 
-from connector.cli import doctor
-from connector.cli.doctor import (
+from connector.cli.check import store as doctor
+from connector.cli.check.store import (
     examine_access_log,
     examine_growth,
     examine_locks,
@@ -19,8 +19,9 @@ from connector.cli.doctor import (
     examine_version,
 )
 from connector.config import Config
-from connector.store import api_access_log, locks
-from connector.store.api_control import ControlFile
+from connector.control import access_log as api_access_log
+from connector.control.file import ControlFile
+from connector.ledger import locks
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 Usage = namedtuple("Usage", "total used free")

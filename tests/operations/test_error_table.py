@@ -9,10 +9,10 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from connector import errors
 from connector.cli.entry import run
-from connector.clover.pacing import AppPacer
+from connector.clover.http.pacing import AppPacer
 from connector.errors import ConnectorError, Stopped, StoreError
+from connector.ledger.store import DuckStore
 from connector.sandbox import faults
-from connector.store.duck_store import DuckStore
 from tests.operations.town import write_config
 
 
@@ -215,7 +215,7 @@ def test_runs_that_are_committed_and_cannot_be_published_have_failed(town, tmp_p
         raise StoreError("Could not copy work.duckdb for publishing: no space left.", hint="Free disk space.")
 
     with monkeypatch.context() as patch:
-        patch.setattr("connector.store.duck_store.publish_copy", is_full)
+        patch.setattr("connector.ledger.store.publish_copy", is_full)
         code = run(["--config", str(config), "--log-format", "json", "sync", "--json"])
     out, err = capsys.readouterr()
     assert code == 1

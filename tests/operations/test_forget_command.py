@@ -7,12 +7,12 @@ import sqlite3
 import pytest
 
 from connector.cli.entry import run
+from connector.control.access_log import TABLES, Access, AccessLog
+from connector.control.file import ControlFile
 from connector.errors import ConfigError, StoreBusy
-from connector.schedule.aftermath import after_runs
-from connector.schedule.removal import forget_company
-from connector.store.api_access_log import TABLES, Access, AccessLog
-from connector.store.api_control import ControlFile
-from connector.store.forget_proof import search
+from connector.ledger.keep.forget_proof import search
+from connector.schedule.after_runs import after_runs
+from connector.schedule.forget_company import forget_company
 
 
 @pytest.fixture

@@ -4,8 +4,8 @@ import lzma
 
 import pytest
 
-from connector.store.migrate import migrations
-from connector.store.restore import restore_backup
+from connector.ledger.keep.restore import restore_backup
+from connector.ledger.migrate import migrations
 from tests.operations.old_stores import DIRECTORY, history
 from tests.operations.town import worlds_of
 

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from connector.cli.commands import COMMANDS
+from connector.cli.registry import COMMANDS
 from connector.config import setting_paths
 
 ROOT = Path(__file__).resolve().parents[2]

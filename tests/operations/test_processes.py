@@ -308,9 +308,9 @@ def test_kill_minus_9_before_a_burst_of_runs_is_published_loses_none_of_them(tod
 def test_every_step_that_has_a_name_is_among_them():
     from pathlib import Path
 
-    import connector.store
+    import connector.ledger
 
-    source = Path(connector.store.__file__).parent
+    source = Path(connector.ledger.__file__).parent
     named = {
         text.split('"')[1]
         for file in source.glob("*.py")

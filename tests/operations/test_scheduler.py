@@ -6,13 +6,14 @@ from datetime import timedelta
 import pytest
 from structlog.testing import capture_logs
 
+from connector.control.file import ControlFile
+from connector.control.refreshes import TABLES, Refresh, ask_for_refresh
 from connector.errors import ConfigError, StoreError
+from connector.ledger import locks
+from connector.ledger import store as duck_store
 from connector.sandbox import faults
 from connector.schedule.loop import Asked, run_until_stopped
 from connector.schedule.scheduler import Scheduler
-from connector.store import duck_store, locks
-from connector.store.api_control import ControlFile
-from connector.store.api_refreshes import TABLES, Refresh, ask_for_refresh
 from tests.operations.soak import OnTheSpot
 
 ALERTS = {"webhook_url": "https://hooks.example.com/x"}

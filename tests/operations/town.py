@@ -8,11 +8,11 @@ import yaml
 
 from connector.clover import AppPacer
 from connector.config import Company, Config, Connection
+from connector.ledger import open_store
 from connector.sandbox import Merchant, Sandbox, World
-from connector.store import open_store
-from connector.sync.connecting import Pace
+from connector.sync.connect.connecting import Pace
+from connector.sync.many import sync_all
 from connector.sync.modes import SyncMode
-from connector.sync.runner import sync_all
 from schemas.money import exponent, to_decimal
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)

@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 
 from schemas.commerce import Order, PaymentStatus
 from schemas.money import exponent
-from transforms.canonical import canonical_json, content_hash, document
-from transforms.invariants import check_order
-from transforms.line_items import ADJUSTMENT
+from transforms.check.invariants import check_order
+from transforms.document import canonical_json, content_hash, document
 from transforms.model import MappedOrder, Merchant, Severity
-from transforms.orders import map_order
-from transforms.parsing import parse_group
+from transforms.order.lines import ADJUSTMENT
+from transforms.order.order import map_order
+from transforms.read.group import parse_group
 
 MERCHANT = Merchant("MERCHANT00001", "Juniper Goods", "USA", "USD", "America/New_York")
 RUN_START = datetime(2027, 1, 1, tzinfo=UTC)

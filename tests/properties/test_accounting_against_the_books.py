@@ -13,8 +13,8 @@ from connector.sandbox.wire_orders import order_json
 from connector.sandbox.world import World
 from schemas.money import exponent, to_minor
 from transforms.model import MappedOrder, Merchant
-from transforms.orders import map_order
-from transforms.parsing import parse_group
+from transforms.order.order import map_order
+from transforms.read.group import parse_group
 
 MERCHANT = Merchant("MHT4QK2Z9WX61", "Quay Street Goods", "USA", "USD")
 RUN_START = datetime(2027, 6, 1, tzinfo=UTC)

@@ -9,15 +9,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas.clover import Charge, Order, OrderItem, Refund
-from transforms.canonical import document
-from transforms.customers import customers_of
-from transforms.invariants import check_order
+from transforms.beside.customers import customers_of
+from transforms.beside.products import products_of
+from transforms.beside.tax_components import tax_components_of
+from transforms.check.invariants import check_order
+from transforms.document import document
 from transforms.model import Merchant, Severity
-from transforms.orders import map_order
-from transforms.parsing import parse_group
-from transforms.platform import needs_platform, platform_line, with_platform
-from transforms.products import products_of
-from transforms.tax_components import tax_components_of
+from transforms.order.order import map_order
+from transforms.read.group import parse_group
+from transforms.read.platform import needs_platform, platform_line, with_platform
 
 MERCHANT = Merchant("MERCHANT00001", None, "XXX", None, "Mars/Olympus")
 RUN_START = datetime(2027, 1, 1, tzinfo=UTC)

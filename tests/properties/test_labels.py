@@ -10,13 +10,13 @@ from hypothesis import strategies as st
 
 from schemas.clover import AdditionalCharge, Charge, Customer, Order, OrderItem, Refund, TaxRate
 from schemas.loose import LooseModel
-from transforms.canonical import document
-from transforms.customers import customers_of
-from transforms.labels import label_issues
+from transforms.beside.customers import customers_of
+from transforms.beside.products import products_of
+from transforms.check.labels import label_issues
+from transforms.document import document
 from transforms.model import MappedOrder, Merchant, Severity
-from transforms.orders import map_order
-from transforms.parsing import parse_group
-from transforms.products import products_of
+from transforms.order.order import map_order
+from transforms.read.group import parse_group
 
 MERCHANT = Merchant("MERCHANT00001", "Juniper Goods", "USA", "USD", "America/New_York")
 RUN_START = datetime(2027, 1, 1, tzinfo=UTC)

@@ -39,7 +39,7 @@ class MovingLinks(RuleBasedStateMachine):
         self.clover = SparseClover()
         self.bench = told_bench(Path(self.folder.name), self.clover)
         self.patch = pytest.MonkeyPatch()
-        self.patch.setattr("connector.sync.pipeline._ROWS_A_COMMIT", rows_a_commit)
+        self.patch.setattr("connector.sync.commit._ROWS_A_COMMIT", rows_a_commit)
         self.patch.setattr("connector.sync.spans.PIECE", timedelta(days=7))
         self.made = 0
         self.deleted = set()

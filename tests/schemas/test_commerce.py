@@ -8,8 +8,8 @@ import pytest
 from pydantic import ValidationError
 
 from schemas.commerce import Order, Payment, PaymentStatus, PaymentType, Ref, ServiceCharge
-from transforms.canonical import wire
-from transforms.invariants import check_order
+from transforms.check.invariants import check_order
+from transforms.document import wire
 
 EXAMPLE = Path(__file__).parents[1] / "fixtures" / "codat-order-example.json"
 

@@ -3,16 +3,16 @@
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 
-from connector.clover.pacing import AppPacer
+from connector.clover.http.pacing import AppPacer
 from connector.config import Company, Config, Connection
+from connector.ledger import open_store
 from connector.sandbox.sandbox import Sandbox
 from connector.sandbox.shapes import Shapes
 from connector.sandbox.world import World
-from connector.store import open_store
-from connector.sync.connecting import Pace
+from connector.sync.connect.connecting import Pace
+from connector.sync.many import sync_all
 from connector.sync.modes import SyncMode
-from connector.sync.reconcile import reconcile_all
-from connector.sync.runner import sync_all
+from connector.sync.reconcile.run import reconcile_all
 from schemas.money import exponent, to_decimal
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)

@@ -6,12 +6,12 @@ from datetime import date, timedelta
 import httpx
 import pytest
 
-from connector.clover.credentials import ensure_key_file
+from connector.clover.auth.credentials import ensure_key_file
 from connector.config import Company, Config, Connection, OAuth
+from connector.ledger import open_store
 from connector.sandbox import World
-from connector.store import open_store
-from connector.sync.authorizing import authorize_connection
-from connector.sync.runner import sync_all
+from connector.sync.connect.authorizing import authorize_connection
+from connector.sync.many import sync_all
 
 
 @pytest.fixture

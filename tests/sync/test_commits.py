@@ -7,7 +7,8 @@ import pytest
 from connector.sandbox import faults
 from connector.sandbox.shapes import PLAIN, Shapes
 from connector.sandbox.shop import generate_shop
-from connector.sync import pipeline, run
+from connector.sync import commit as pipeline
+from connector.sync import run
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 

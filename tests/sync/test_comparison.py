@@ -1,6 +1,6 @@
 from datetime import UTC, date, datetime
 
-from connector.sync.comparison import Reason, SourceRecord, compare
+from connector.sync.reconcile.comparison import Reason, SourceRecord, compare
 
 DAY = date(2026, 11, 19)
 OLD = datetime(2026, 11, 19, 12, tzinfo=UTC)

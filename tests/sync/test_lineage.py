@@ -1,6 +1,6 @@
 import orjson
 
-from connector.sync.lineage import digest, without_personal_data
+from connector.sync.map.source_rows import digest, without_personal_data
 
 CHARGE = {
     "id": "4F5V37E3S3E28",

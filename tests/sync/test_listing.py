@@ -2,11 +2,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from connector.clover.pages import Page
-from connector.clover.streams import CHARGES, ORDERS
-from connector.clover.window import Window
+from connector.clover.lists.pages import Page
+from connector.clover.lists.streams import CHARGES, ORDERS
+from connector.clover.lists.window import Window
 from connector.errors import CloverUnavailable
-from connector.sync.listing import ListJob, read_jobs
+from connector.sync.read.listing import ListJob, read_jobs
 
 DAY = datetime(2026, 11, 1, tzinfo=UTC)
 JOBS = [

@@ -1,6 +1,6 @@
 from datetime import UTC, datetime, timedelta
 
-from connector.sync.polling import next_poll
+from connector.sync.read.polling import next_poll
 
 SEEN = datetime(2026, 11, 1, tzinfo=UTC)
 

@@ -19,7 +19,7 @@ from fastapi.testclient import TestClient
 from connector.api.app import create_app
 from connector.api.state import ApiSettings
 from connector.cli.entry import run
-from connector.clover import pacing
+from connector.clover.http import pacing
 from connector.sandbox import faults
 from connector.sandbox.answers import Answer
 from connector.sandbox.sandbox import Sandbox
@@ -164,7 +164,7 @@ def break_the_mapping(monkeypatch):
         except KeyError as cause:
             raise ValueError(f"{ECHO} {group!r}") from cause
 
-    monkeypatch.setattr("connector.sync.mapping.map_order", broken)
+    monkeypatch.setattr("connector.sync.map.batch.map_order", broken)
 
 
 @pytest.mark.slow

@@ -10,7 +10,8 @@ import pytest
 from connector.errors import StoreError
 from connector.sandbox.shapes import PLAIN
 from connector.sandbox.shop import generate_shop
-from connector.sync import pipeline, run, side_by_side
+from connector.sync import commit as pipeline
+from connector.sync import run, side_by_side
 from connector.sync.report import RunReport
 from connector.sync.side_by_side import free_places, run_side_by_side, smallest_first, stored_orders
 

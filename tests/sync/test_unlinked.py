@@ -3,9 +3,9 @@
 from datetime import UTC, datetime, timedelta
 
 from connector.api.state import TABLES
+from connector.control.companies import set_connection_status, take_from_config
+from connector.control.file import ControlFile
 from connector.sandbox import World
-from connector.store.api_companies import set_connection_status, take_from_config
-from connector.store.api_control import ControlFile
 
 
 def test_an_unlinked_connection_is_left_alone_and_read_again_once_linked(bench):

@@ -7,9 +7,9 @@ from sync_bench import NOON
 from told_clover import ToldClover, told_bench
 
 from schemas.clover import Charge, Order, Refund
+from transforms.check.publication import HeldBack
+from transforms.check.withheld import UNPAID, is_withheld, money_withheld
 from transforms.model import OrderGroup
-from transforms.publication import HeldBack
-from transforms.withheld import UNPAID, is_withheld, money_withheld
 
 
 def withheld(report):

@@ -15,11 +15,11 @@ import orjson
 import pytest
 import yaml
 
-from transforms.canonical import document
+from transforms.document import document
 from transforms.model import MappedOrder, Merchant, OrderGroup, Severity
-from transforms.orders import map_order
-from transforms.parsing import parse_group
-from transforms.platform import with_platform
+from transforms.order.order import map_order
+from transforms.read.group import parse_group
+from transforms.read.platform import with_platform
 
 FIXTURES = Path(__file__).parents[1] / "fixtures" / "orders"
 MERCHANT = Merchant("MHT4QK2Z9WX61", "Quay Street Goods", "USA", "USD", "America/New_York")

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transforms.allocation import shares
+from transforms.order.allocation import shares
 
 
 @given(st.integers(-(10**12), 10**12), st.lists(st.integers(-5, 10**9), min_size=1, max_size=30))

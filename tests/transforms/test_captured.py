@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from transforms.money_moved import charges_taken
-from transforms.parsing import parse_group
+from transforms.order.money import charges_taken
+from transforms.read.group import parse_group
 
 START = 1_791_208_800_000
 VOID = {"metadata": {"refundType": "VOID"}}

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from schemas.commerce import Order
-from transforms.invariants import check_order
+from transforms.check.invariants import check_order
 from transforms.model import Merchant
-from transforms.orders import map_order
-from transforms.parsing import parse_group
+from transforms.order.order import map_order
+from transforms.read.group import parse_group
 
 RUN = datetime(2026, 12, 1, tzinfo=UTC)
 ORDER: dict[str, Any] = {

@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from transforms.model import MappedOrder, Merchant, Severity
-from transforms.money_moved import counted_refund
-from transforms.orders import map_order
-from transforms.parsing import parse_group
+from transforms.order.money import counted_refund
+from transforms.order.order import map_order
+from transforms.read.group import parse_group
 
 MERCHANT = Merchant("MERCHANT00001", "Juniper Goods", "USA", "USD", "America/New_York")
 RUN_START = datetime(2027, 1, 1, tzinfo=UTC)

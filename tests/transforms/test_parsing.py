@@ -2,8 +2,8 @@ import random
 from typing import Any
 
 from transforms.model import Severity
-from transforms.parsing import parse_group
-from transforms.platform import platform_line
+from transforms.read.group import parse_group
+from transforms.read.platform import platform_line
 
 ORDER: dict[str, Any] = {"id": "O1", "amount": 1000, "items": [{"amount": 1000}]}
 CHARGE: dict[str, Any] = {"id": "C1", "amount": 1000, "order": "O1"}

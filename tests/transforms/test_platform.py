@@ -9,11 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas.money import divide_half_up
-from transforms.line_items import UNRECONCILED
 from transforms.model import MappedOrder, Merchant, Severity
-from transforms.orders import map_order
-from transforms.parsing import parse_group
-from transforms.platform import needs_platform, with_platform
+from transforms.order.lines import UNRECONCILED
+from transforms.order.order import map_order
+from transforms.read.group import parse_group
+from transforms.read.platform import needs_platform, with_platform
 
 MERCHANT = Merchant("MERCHANT00001", "Juniper Goods", "USA", "USD", "America/New_York")
 RUN_START = datetime(2027, 1, 1, tzinfo=UTC)

@@ -7,16 +7,16 @@ from typing import Any
 import pytest
 
 from schemas.commerce import Order
-from transforms.company_info import company_info_of
-from transforms.customers import customers_of, words
-from transforms.locations import location_of
+from transforms.beside.company_info import company_info_of
+from transforms.beside.customers import customers_of, words
+from transforms.beside.locations import location_of
+from transforms.beside.payment_methods import payment_methods_of
+from transforms.beside.products import products_of
+from transforms.beside.tax_components import tax_components_of
 from transforms.model import MappedOrder, Merchant, OrderGroup
-from transforms.orders import map_order
-from transforms.parsing import parse_group
-from transforms.payment_methods import payment_methods_of
-from transforms.products import products_of
+from transforms.order.order import map_order
+from transforms.read.group import parse_group
 from transforms.rules import RULES, rule_of
-from transforms.tax_components import tax_components_of
 from transforms.transactions import transactions_of
 
 MERCHANT = Merchant("MHT4QK2Z9WX61", "Quay Street Goods", "USA", "USD")

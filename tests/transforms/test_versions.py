@@ -8,11 +8,11 @@ import orjson
 import pytest
 
 from schemas.times import from_ms
-from transforms.canonical import canonical_json, content_hash, document, payment_dates, payment_fingerprint
 from transforms.dates import local_day, newest
+from transforms.document import canonical_json, content_hash, document, payment_dates, payment_fingerprint
 from transforms.model import MappedOrder, Merchant, PreviousVersion
-from transforms.orders import map_order
-from transforms.parsing import parse_group
+from transforms.order.order import map_order
+from transforms.read.group import parse_group
 
 MERCHANT = Merchant("M", "Shop", "USA", "USD", "America/New_York")
 RUN = datetime(2026, 12, 1, 4, 0, 5, tzinfo=UTC)

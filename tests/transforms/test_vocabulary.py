@@ -1,5 +1,5 @@
-from transforms.parsing import parse_group
-from transforms.vocabulary import unknown_fields, unknown_words
+from transforms.read.group import parse_group
+from transforms.read.vocabulary import unknown_fields, unknown_words
 
 
 def test_new_words_and_fields_are_told_and_known_ones_are_not() -> None:

@@ -1,0 +1,1 @@
+"""What answers are made of: bodies, errors, pages, headers, examples."""

@@ -1,0 +1,1 @@
+"""Who is let in: keys, limits, connections, and what every answer passes through."""

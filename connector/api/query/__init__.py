@@ -1,0 +1,1 @@
+"""Codat's query language: its grammar, its fields, and the SQL it becomes."""

@@ -1,0 +1,1 @@
+"""The read API's questions to the published file."""

@@ -1,0 +1,1 @@
+"""What `connector check` and `connector status` look at."""

@@ -1,0 +1,213 @@
+"""What ``connector check`` looks at in a store that has been running: version, locks, room, growth, age, time zones."""
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from connector.cli.check.clover import Finding
+from connector.cli.published import open_published
+from connector.cli.terminal.times import ago
+from connector.config import Config
+from connector.errors import StoreError
+
+if TYPE_CHECKING:
+    import duckdb
+
+LONG_HELD = timedelta(hours=6)
+"""A run this long is a large first sync, or hangs."""
+
+LITTLE_TIME = timedelta(days=30)
+"""Until the disk is full, as the store grew lately."""
+
+LARGE_LOG = 1 << 30
+"""Bytes of the file that holds keys and the access log; every request writes into it."""
+
+_WEEK = timedelta(days=7)
+
+
+def examine_operations(config: Config, *, now: datetime) -> Iterator[Finding]:
+    """Everything below, for a store that is a directory."""
+    directory = Path(config.store)
+    yield examine_time_zones(config, now=now)
+    if not directory.is_dir():
+        return
+    yield from examine_locks(directory, now=now)
+    yield examine_room(directory)
+    yield examine_growth(directory, now=now)
+    yield from examine_access_log(directory, keep_days=config.api.access_log_days, now=now)
+    try:
+        with open_published(config.store) as published:
+            yield examine_version(published)
+            yield from examine_age(config, published, now=now)
+    except StoreError:
+        return  # nothing published yet, which the store's own line says
+
+
+def examine_version(published: "duckdb.DuckDBPyConnection") -> Finding:
+    """The schema of the store against the one this version of the connector writes."""
+    from connector.ledger.migrate import migrations
+
+    row = published.execute("SELECT coalesce(max(version), 0) FROM ledger.migrations").fetchone()
+    found, known = int(row[0]) if row else 0, max(number for number, _, _ in migrations())
+    if found > known:
+        return Finding(
+            "version",
+            "failed",
+            f"the store has schema {found}, this version knows {known}",
+            "Upgrade the connector: pip install --upgrade clover-codat-connector",
+        )
+    if found < known:
+        return Finding("version", "ok", f"schema {found}; the next sync brings it to {known}")
+    return Finding("version", "ok", f"schema {found}")
+
+
+def examine_locks(directory: Path, *, now: datetime) -> Iterator[Finding]:
+    """Who holds what, by the notes beside the locks: taking a lock to look at it could make a sync give up."""
+    for note in sorted((directory / "locks").glob("*.holder")):
+        try:
+            held = json.loads(note.read_text())
+            pid, since = int(held["pid"]), datetime.fromisoformat(held["since"])
+        except (OSError, ValueError, KeyError, TypeError):
+            continue  # being written, or just released
+        if not _is_alive(pid):
+            continue  # left by a killed process, which holds nothing any more
+        age = now - since.astimezone(UTC)
+        text = f"{note.stem} is held by process {pid} for {ago(since, now)}"
+        if age > LONG_HELD and note.stem != "schedule":
+            yield Finding(
+                "lock", "warning", text, f"See what it does (ps -p {pid}); ending it is safe: kill {pid}"
+            )
+        else:
+            yield Finding("lock", "ok", text)
+
+
+def examine_room(directory: Path) -> Finding:
+    """Free disk against what a publish needs: a second copy of the writer's file."""
+    work = directory / "work.duckdb"
+    needed = work.stat().st_size if work.exists() else 0
+    free = shutil.disk_usage(directory).free
+    text = f"{_size(free)} free, a publish needs {_size(needed)}"
+    if free < needed:
+        return Finding(
+            "room",
+            "failed",
+            text,
+            f"Free {_size(needed - free)} or more, or move the store to a larger disk.",
+        )
+    return Finding("room", "ok", text)
+
+
+def examine_growth(directory: Path, *, now: datetime) -> Finding:
+    """What the raw payloads have grown by in the last week, and how long the disk lasts at that pace."""
+    sizes = [found for path in (directory / "raw").rglob("*.gz") if (found := _stat(path)) is not None]
+    total = sum(size for size, _ in sizes)
+    lately = sum(size for size, changed in sizes if now - changed < _WEEK)
+    a_day = lately / 7
+    text = f"raw payloads {_size(total)}, {_size(a_day)} a day lately"
+    free = shutil.disk_usage(directory).free
+    if a_day and timedelta(days=min(free / a_day, 10**6)) < LITTLE_TIME:
+        return Finding(
+            "growth",
+            "warning",
+            f"{text}; the disk is full in {free / a_day:.0f} days",
+            "Set raw_retention_days, or move the store to a larger disk.",
+        )
+    return Finding("growth", "ok", text)
+
+
+def examine_access_log(directory: Path, *, keep_days: int, now: datetime) -> Iterator[Finding]:
+    """How large the log of who read what has grown; nothing where the API was never served."""
+    from connector.control.access_log import access_log_size
+
+    try:
+        log = access_log_size(directory, since=now - _WEEK)
+    except StoreError as error:
+        yield Finding(
+            "access log", "warning", str(error), "See who owns the file, and that it is not damaged."
+        )
+        return
+    if log is None:
+        return
+    since = f" since {log.oldest}" if log.oldest else ""
+    text = (
+        f"{log.rows:,} requests{since} (kept {keep_days} days), {log.refused:,} refused at the door in a week;"
+        f" control.sqlite {_size(log.size)}"
+    )
+    if log.size > LARGE_LOG:
+        yield Finding(
+            "access log",
+            "warning",
+            text,
+            "Set api.access_log_days lower; connector serve deletes what is older.",
+        )
+    else:
+        yield Finding("access log", "ok", text)
+
+
+def examine_age(
+    config: Config, published: "duckdb.DuckDBPyConnection", *, now: datetime
+) -> Iterator[Finding]:
+    """The age of each connection's last success against its schedule."""
+    from connector.cli.check.freshness import freshness
+    from connector.schedule.alerts import stale_after
+
+    for one in freshness(config, published, now=now):
+        subject = f"{one.company.name} {one.connection.merchant_id}"
+        limit = stale_after(one.connection.schedule, config.alerts.stale_after_hours)
+        todo = one.next_command or f"connector sync --company {one.company.id}"
+        if warning := one.wrong_clock(now):
+            yield Finding(subject, "warning", warning, f"Set the clock (NTP), then: {todo}")
+        if one.last_success is None:
+            yield Finding(subject, "warning", "no sync has succeeded yet", todo)
+        elif limit is not None and now - one.last_success > limit:
+            yield Finding(
+                subject, "warning", f"last success {ago(one.last_success, now)} ago, which is too long", todo
+            )
+        else:
+            yield Finding(subject, "ok", f"last success {ago(one.last_success, now)} ago")
+
+
+def examine_time_zones(config: Config, *, now: datetime) -> Finding:
+    """Each merchant's day, and how old the rules are that it is told by."""
+    zones = sorted({connection.timezone for _, connection in config.pairs()})
+    try:
+        rules = version("tzdata")
+    except PackageNotFoundError:
+        return Finding(
+            "time zones", "warning", "the package tzdata is not installed", "pip install --upgrade tzdata"
+        )
+    year = int(rules.split(".")[0])
+    if now.year - year > 1:
+        return Finding("time zones", "warning", f"rules of {rules}", "pip install --upgrade tzdata")
+    return Finding("time zones", "ok", f"{', '.join(zones)}; rules of {rules}")
+
+
+def _stat(path: Path) -> tuple[int, datetime] | None:
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None  # deleted by retention meanwhile
+    return found.st_size, datetime.fromtimestamp(found.st_mtime, UTC)
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _size(size: float) -> str:
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if abs(size) < 1024 or unit == "GiB":
+            return f"{size:,.0f} {unit}" if unit == "B" else f"{size:,.1f} {unit}"
+        size /= 1024
+    raise AssertionError("unreachable")

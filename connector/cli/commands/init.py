@@ -1,0 +1,67 @@
+"""``connector init``: a config.yaml to start from."""
+
+import os
+from pathlib import Path
+
+import click
+
+from connector.cli.terminal.output import program
+from connector.errors import ConfigError
+
+EXAMPLE = "config.example.yaml"
+
+
+@click.command()
+@click.option(
+    "--dir",
+    "directory",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path(),
+    help="Where to write it; default here.",
+)
+@click.option("--force", is_flag=True, help="Overwrite a config.yaml that is there.")
+def init(directory: Path, force: bool) -> None:
+    """Write a commented config.yaml to start from. An existing one is never overwritten without --force.
+
+    \b
+    Examples:
+      connector init
+      connector init --dir /etc/connector
+    """
+    text = example_config()
+    target = directory / "config.yaml"
+    directory.mkdir(parents=True, exist_ok=True)
+    if target.exists() and not force:
+        raise ConfigError(
+            f"{target} exists; nothing was written.",
+            hint="Overwrite it with --force, or choose another --dir.",
+        )
+    write_private(target, text)
+    elsewhere = "" if directory.resolve() == Path.cwd() else f" --config {target}"
+    click.echo(f"Wrote {target}.")
+    click.echo("Next:")
+    click.echo("  1. Fill in merchant_id, name, country, timezone and start_date.")
+    click.echo("  2. export CLOVER_TOKEN=…   the merchant's Ecommerce private key")
+    click.echo(f"  3. {program()}{elsewhere} check")
+
+
+def example_config() -> str:
+    """The text of config.example.yaml: beside the package in a checkout, inside it when installed."""
+    package = Path(__file__).resolve().parents[2]
+    for place in (package / "config" / EXAMPLE, package.parent / EXAMPLE):
+        if place.is_file():
+            return place.read_text(encoding="utf-8")
+    raise ConfigError(f"{EXAMPLE} is missing from this installation.", hint="Install the connector again.")
+
+
+def write_private(path: Path, text: str) -> None:
+    """Write a file only its owner can read, whole or not at all."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with os.fdopen(
+            os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8"
+        ) as out:
+            out.write(text)
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)

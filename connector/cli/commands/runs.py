@@ -1,0 +1,154 @@
+"""``connector runs``: what each run did and how it ended."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import click
+
+from connector.cli.invocation import Invocation, json_option, pass_invocation
+from connector.cli.published import open_published
+from connector.cli.selection import selected, selection_options
+from connector.cli.terminal.output import console, json_text, plain, table
+from connector.cli.terminal.times import ago
+from connector.errors import ConfigError
+from connector.redaction import redact
+
+_COLUMNS = (
+    "run_id", "company_id", "connection_id", "kind", "started_at", "finished_at", "status", "requests", "retries",
+    "throttled", "waited_seconds", "charges_read", "orders_read", "refunds_read", "orders_inserted",
+    "orders_updated", "orders_unchanged", "orders_held_back", "error_kind", "error", "snapshot_id",
+)  # fmt: skip
+Row = dict[str, Any]
+
+
+@click.group(invoke_without_command=True)
+@selection_options
+@click.option("--failed", is_flag=True, help="Only runs that failed or were partly done.")
+@click.option("--last", type=click.IntRange(1), default=20, show_default=True, help="How many, newest first.")
+@json_option
+@click.pass_context
+def runs(
+    context: click.Context,
+    company: str | None,
+    connection: str | None,
+    failed: bool,
+    last: int,
+    as_json: bool,
+) -> int:
+    """List runs, newest first; `connector runs show ID` explains one.
+
+    \b
+    Examples:
+      connector runs
+      connector runs --failed --company "Juniper Goods"
+      connector runs show 20261120T040000-1f2e3d4c
+    """
+    if context.invoked_subcommand is not None:
+        return 0
+    invocation = context.ensure_object(Invocation)
+    config = invocation.config(secrets_may_be_missing=True)
+    company_id, connection_id = selected(config, company, connection)
+    wanted = "TRUE" if not failed else "status IN ('failed', 'partly_done')"
+    found = _rows(
+        config.store,
+        f"{wanted} AND (? IS NULL OR company_id = ?) AND (? IS NULL OR connection_id = ?)",
+        [company_id, company_id, connection_id, connection_id],
+        most=last,
+    )
+    if as_json:
+        click.echo(json_text({"runs": [_document(row) for row in found]}))
+        return 0
+    now = datetime.now(UTC)
+    names = {one.id: company.name for company, one in config.pairs()}
+    lines: list[tuple[str, ...]] = [
+        (
+            row["run_id"],
+            names.get(row["connection_id"]) or str(row["company_id"]),
+            row["kind"],
+            f"{ago(_utc(row['started_at']), now)} ago",
+            _seconds(row),
+            row["status"].replace("_", " "),
+            f"{row['requests'] or 0:,}",
+            f"{row['orders_inserted'] or 0:,}",
+            f"{row['orders_updated'] or 0:,}",
+            row["error_kind"] or "",
+        )
+        for row in found
+    ]
+    columns = ("run", "company", "kind", "began", "took", "status", "requests", "new", "changed", "error")
+    numbers = frozenset({"took", "requests", "new", "changed"})
+    console().print(table(None, columns, lines, numbers=numbers))
+    return 0
+
+
+@runs.command("show")
+@click.argument("run_id")
+@json_option
+@pass_invocation
+def show(invocation: Invocation, run_id: str, as_json: bool) -> int:
+    """Everything known of one run, and what to type next if it failed. The beginning of the id is enough.
+
+    \b
+    Example:
+      connector runs show 20261120T040000
+    """
+    config = invocation.config(secrets_may_be_missing=True)
+    found = _rows(config.store, "starts_with(run_id, ?)", [run_id], most=3)
+    if not found:
+        raise ConfigError(f"There is no run {run_id}.", hint="connector runs")
+    if len(found) > 1 and found[0]["run_id"] != run_id:
+        raise ConfigError(
+            f"Several runs begin with {run_id}.", hint="One of: " + ", ".join(row["run_id"] for row in found)
+        )
+    document = _document(found[0])
+    if as_json:
+        click.echo(json_text(document))
+        return 0
+    for name, value in document.items():
+        if isinstance(value, dict):
+            value = ", ".join(f"{one} {plain(count) or '-'}" for one, count in value.items())
+        click.echo(f"{name:14} {plain(value) or '-'}")
+    return 0
+
+
+def _rows(store: str, condition: str, values: list[Any], *, most: int) -> list[Row]:
+    with open_published(store) as published:
+        rows = published.execute(
+            f"SELECT {', '.join(_COLUMNS)} FROM ledger.sync_runs WHERE {condition}"  # noqa: S608
+            " ORDER BY started_at DESC, run_id DESC LIMIT ?",
+            [*values, most],
+        ).fetchall()
+    return [dict(zip(_COLUMNS, row, strict=True)) for row in rows]
+
+
+def _document(row: Row) -> dict[str, Any]:
+    from connector.schedule.advice import next_command
+
+    failed = row["status"] == "failed"
+    return {
+        "runId": row["run_id"],
+        "companyId": row["company_id"],
+        "connectionId": row["connection_id"],
+        "kind": row["kind"],
+        "status": row["status"],
+        "startedAt": _utc(row["started_at"]),
+        "finishedAt": None if row["finished_at"] is None else _utc(row["finished_at"]),
+        "requests": {name: row[name] for name in ("requests", "retries", "throttled")},
+        "waitedSeconds": row["waited_seconds"],
+        "rowsRead": {kind: row[f"{kind}_read"] for kind in ("charges", "orders", "refunds")},
+        "orders": {name: row[f"orders_{name}"] for name in ("inserted", "updated", "unchanged", "held_back")},
+        "snapshotId": row["snapshot_id"],
+        "errorKind": row["error_kind"],
+        "error": None if row["error"] is None else redact(row["error"]),
+        "next": next_command(row["error_kind"], company_id=row["company_id"]) if failed else None,
+    }
+
+
+def _seconds(row: Row) -> str:
+    if row["finished_at"] is None:
+        return ""
+    return f"{(row['finished_at'] - row['started_at']).total_seconds():.0f} s"
+
+
+def _utc(moment: datetime) -> datetime:
+    return moment.replace(tzinfo=UTC)

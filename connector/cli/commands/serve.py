@@ -1,0 +1,142 @@
+"""``connector serve``: the read API and the portal page, in one or more processes, stopped by Ctrl-C or SIGTERM."""
+
+import os
+import socket
+import tempfile
+from contextlib import ExitStack, suppress
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from connector.cli.invocation import Invocation, pass_invocation
+from connector.cli.processes.listening import listen
+from connector.cli.processes.workers import run_workers
+
+if TYPE_CHECKING:
+    from connector.config import Config
+    from connector.control.file import ControlFile
+
+
+@click.command()
+@click.option("--host", metavar="HOST", help="Address to listen on; default api.host of the config.")
+@click.option(
+    "--port", type=click.IntRange(0, 65535), help="Port; default api.port of the config. 0 takes a free one."
+)
+@click.option(
+    "--public-url", metavar="URL", help="How clients reach this server, for links; default host and port."
+)
+@click.option(
+    "--requests-per-minute",
+    type=click.IntRange(1),
+    default=60_000,
+    show_default=True,
+    help="Quota of each key.",
+)
+@click.option(
+    "--workers",
+    type=click.IntRange(1, 64),
+    default=1,
+    show_default=True,
+    help="Processes that answer; each may take some 300 MB, and two cores.",
+)
+@pass_invocation
+def serve(
+    invocation: Invocation,
+    host: str | None,
+    port: int | None,
+    public_url: str | None,
+    requests_per_minute: int,
+    workers: int,
+) -> int:
+    """Serve the published data as Codat's API does, to holders of an API key.
+
+    Reads the published file and never disturbs a sync; a new publication is served from the next request on.
+    Webhooks are sent from here. Put a proxy with TLS before it when it listens on more than this machine.
+
+    \b
+    Examples:
+      connector serve
+      connector serve --host 0.0.0.0 --port 8080 --public-url https://data.example.com
+      connector serve --workers 4
+
+    \b
+    Exit codes: 0 stopped as asked, 2 the config is wrong, or the port is taken
+    """
+    config = invocation.config(secrets_may_be_missing=True)
+    host = host or config.api.host
+    port = config.api.port if port is None else port
+    with ExitStack() as held:
+        shared = None
+        if workers > 1:
+            shared = held.enter_context(tempfile.TemporaryDirectory(prefix="connector-serve-"))
+            # Read when prometheus_client is imported, which is below: then each worker's figures are added up.
+            os.environ["PROMETHEUS_MULTIPROC_DIR"] = shared
+        server = _listening(config, host, port)
+        held.enter_context(server)
+        shown = f"[{host}]" if ":" in host else host
+        url = (public_url or f"http://{shown}:{server.getsockname()[1]}").rstrip("/")
+        work = partial(_answer, config, server, url, requests_per_minute, shared)
+        click.echo(f"Serving {url}/ - Ctrl-C stops. Keys: connector keys create", err=True)
+        if workers == 1:
+            work()
+        else:
+            run_workers(workers, work)
+    return 0
+
+
+def _listening(config: "Config", host: str, port: int) -> socket.socket:
+    open_control(config).close()
+    return listen(host, port, hint="Another program may use it: connector serve --port 8081")
+
+
+def _answer(
+    config: "Config", server: socket.socket, url: str, requests_per_minute: int, shared: str | None
+) -> None:
+    """Answer what comes in on ``server`` until told to stop. shared: a directory of all workers."""
+    from connector.api.app import create_app
+    from connector.api.door.connections import Server, ServerConfig, room_for_connections
+    from connector.api.state import ApiSettings
+    from connector.logs import bound_repeats
+
+    app = create_app(
+        ApiSettings(
+            directory=store_directory(config),
+            public_url=url,
+            requests_per_minute=requests_per_minute,
+            access_log_days=config.api.access_log_days,
+            shared=None if shared is None else Path(shared),
+        ),
+        dispatch=True,
+    )
+    settings = ServerConfig(
+        app, trusted_proxies=tuple(config.api.trusted_proxies), most_connections=room_for_connections()
+    )
+    bound_repeats()
+    # uvicorn ends in good order, and then sends itself the signal again that told it to.
+    with suppress(KeyboardInterrupt):
+        Server(settings).run(sockets=[server])
+
+
+def open_control(config: "Config") -> "ControlFile":
+    """The control file of the store, with the config's companies and connections in it."""
+    from connector.api.state import TABLES
+    from connector.control.companies import take_from_config
+    from connector.control.file import ControlFile
+
+    control = ControlFile(store_directory(config), *TABLES)
+    take_from_config(
+        control,
+        [(c.id, c.name, [connection.id for connection in c.connections]) for c in config.companies],
+        now=datetime.now(UTC),
+    )
+    return control
+
+
+def store_directory(config: "Config") -> Path:
+    """Where the store keeps its files."""
+    from connector.ledger import open_store
+
+    return open_store(config.store).directory

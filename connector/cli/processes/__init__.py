@@ -1,0 +1,1 @@
+"""Starting, serving and ending processes from the command line."""

@@ -1,0 +1,1 @@
+"""One request to Clover: pace, retries, deadline, and what an answer may be."""

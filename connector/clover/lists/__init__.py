@@ -1,0 +1,1 @@
+"""Clover's lists: windows, pages, rows, and records by id."""

@@ -1,0 +1,1 @@
+"""Control data that two processes write, in SQLite: keys, companies, access log, refresh requests, webhooks."""

@@ -1,0 +1,123 @@
+"""The door to the store: what sync, API and command line may ask of it, whatever keeps the data behind it."""
+
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Protocol, Self
+
+from connector.errors import ConfigError
+from connector.ledger.load.batch import Applied, Batch
+
+if TYPE_CHECKING:
+    import duckdb
+
+
+class Reader(Protocol):
+    """A published state, unchanged for as long as it is held open. Used as a context manager."""
+
+    @property
+    def path(self) -> Path:
+        """The immutable file that is read."""
+
+    @property
+    def connection(self) -> "duckdb.DuckDBPyConnection":
+        """Read-only, session in UTC."""
+
+    @property
+    def snapshot_id(self) -> int:
+        """The newest snapshot in it; 0 when nothing was ever loaded."""
+
+    def as_of(self, moment: "int | datetime | None") -> int:
+        """The snapshot that was newest at a time, or a snapshot id checked. ConfigError when there is none."""
+
+    def close(self) -> None: ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+
+class Store(Protocol):
+    """Writes go through ``apply``; readers see them after ``publish``.
+
+    Raises StoreError, StoreBusy, StoreTooNew.
+    """
+
+    @property
+    def directory(self) -> Path:
+        """Where everything is kept: also raw payloads (``raw``), staging files and ``control.sqlite``."""
+
+    def is_there(self) -> bool:
+        """Whether anything was ever stored. Looks, and makes nothing."""
+
+    def run_lock(self, connection_id: str) -> AbstractContextManager[None]:
+        """Held for a whole run of one connection. StoreBusy at once when another run holds it."""
+
+    def begin_run(self, run_id: str) -> Path:
+        """An empty directory for the files of this run. What dead runs left behind is removed."""
+
+    def end_run(self, run_id: str) -> None:
+        """Remove the directory of a run."""
+
+    def apply(self, batch: Batch) -> Applied:
+        """One transaction: all of the batch, its cursors and the run's row, or nothing."""
+
+    def publish(self, *, wait: float | None = None) -> Path:
+        """Make everything committed so far visible to readers; the newest immutable file.
+
+        wait: seconds for another process that loads or publishes, then StoreBusy; by default minutes.
+        """
+
+    def publish_soon(self, connection_id: str) -> None:
+        """At the end of a run: make it visible at once, or with other runs that end now. See ``gathering``."""
+
+    def repair(self, connection_id: str | None = None) -> None:
+        """Finish what a killed process left: make the store if it is missing, publish if something waits.
+
+        connection_id: a run of this connection is about to begin, and has to see what its last one stored.
+        """
+
+    def repair_after_others(self) -> None:
+        """``repair``, unless all that waits to be published was committed by this process."""
+
+    def forget(self, company_id: str) -> Mapping[str, int]:
+        """Remove a company from the ledger and every published file; table -> rows removed.
+
+        Raw payloads, ``control.sqlite`` and the configuration are the caller's. Hold the company's run locks.
+        """
+
+    def open_reader(self) -> Reader:
+        """The newest published state. StoreError when nothing was published yet."""
+
+
+def now_utc() -> datetime:
+    """Aware UTC."""
+    return datetime.now(UTC)
+
+
+def open_store(url: str | Path, *, clock: Callable[[], datetime] = now_utc) -> Store:
+    """The store behind a directory or ``duckdb:///path``, else ConfigError. Touches nothing yet."""
+    text = str(url)
+    if text.startswith("ducklake:"):
+        raise ConfigError(
+            "store: ducklake: is not supported yet; this version keeps the store in a directory.",
+            hint="Set `store` to a directory on a local disk, e.g. store: ./data",
+        )
+    path = text
+    if text.startswith("duckdb:"):
+        path = text.removeprefix("duckdb:")
+        path = path.removeprefix("//") if path.startswith("//") else path
+    elif "://" in text:
+        raise ConfigError(
+            f"store: {text.split('://')[0]}:// is not a kind of store.",
+            hint="Set `store` to a directory, e.g. store: ./data",
+        )
+    if not path:
+        raise ConfigError("store: the directory is missing.", hint="Write e.g. store: ./data")
+    from connector.ledger.store import DuckStore
+
+    return DuckStore(Path(path), clock=clock)

@@ -1,0 +1,273 @@
+"""Writes a store into one file that can be checked, and makes a store from it again.
+
+A backup is a tar archive: the newest published file, ``control.sqlite``, the raw payloads, the encrypted OAuth pairs,
+and last ``manifest.json`` with the hash of every member and the counts and sums of the orders. The published file is
+immutable, so a backup disturbs no sync. The key that opens the OAuth pairs is not in it.
+"""
+
+import hashlib
+import io
+import json
+import os
+import sqlite3
+import tarfile
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import closing
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import IO, Any
+
+import duckdb
+
+from connector.control.file import FILE as CONTROL
+from connector.errors import StoreError
+from connector.ledger.database import private_directory, quoted, store_errors
+from connector.ledger.publish import LINK
+
+MANIFEST = "manifest.json"
+FORMAT = 1
+# Also kept: what runs have read, and the encrypted OAuth pairs. Locks and half-made files are not.
+_DIRECTORIES = ("raw", "credentials")
+_CHUNK = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """What a store's published file adds up to. sums: currency -> [orders, totalAmount, totalRefund] as text."""
+
+    schema: int
+    commit: int
+    tables: Mapping[str, int]
+    sums: Mapping[str, list[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What is in a backup. made_at: UTC, ISO 8601. files: member -> [bytes, SHA-256 in hexadecimal]."""
+
+    format: int
+    made_at: str
+    published: str
+    figures: Figures
+    files: Mapping[str, list[Any]]
+
+    @property
+    def size(self) -> int:
+        """Bytes of all members together."""
+        return sum(int(size) for size, _ in self.files.values())
+
+
+def make_backup(directory: Path, target: Path, *, at: datetime) -> Manifest:
+    """Write the store into a new file, read it back, and compare. Raises StoreError; an existing file is kept.
+
+    at: aware UTC.
+    """
+    try:
+        published = (directory / LINK).resolve(strict=True)
+    except (OSError, RuntimeError):
+        raise StoreError(
+            f"Nothing has been published in {directory} yet, so there is nothing to keep.",
+            hint="connector sync",
+        ) from None
+    if target.exists():
+        raise StoreError(f"{target} is there already. Nothing was written.", hint="Choose another name.")
+    draft = target.with_name(f".{target.name}.part")
+    with store_errors(target, "write the backup"):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            # Opened first: should three publications remove the file meanwhile, its contents stay with us.
+            with published.open("rb") as file, draft.open("xb") as out:
+                draft.chmod(0o600)
+                manifest = _write(directory, file, published, out, at)
+                out.flush()
+                os.fsync(out.fileno())
+            verify_backup(draft)
+            draft.rename(target)
+        finally:
+            draft.unlink(missing_ok=True)
+    return manifest
+
+
+def verify_backup(path: Path) -> Manifest:
+    """Read every byte of a backup and compare with its manifest. Raises StoreError at the first difference."""
+    seen: dict[str, list[Any]] = {}
+    manifest = None
+    try:
+        with tarfile.open(path) as archive:
+            for member in archive:
+                file = archive.extractfile(member)
+                if file is None:
+                    raise _damaged(path, f"{member.name} is no file")
+                if member.name == MANIFEST:
+                    manifest = _parse(file.read(), path)
+                else:
+                    seen[member.name] = [member.size, _digest(file)]
+    except (tarfile.TarError, EOFError, OSError) as error:
+        raise _damaged(path, f"it cannot be read ({error})") from None
+    if manifest is None:
+        raise _damaged(path, "it has no manifest; it was cut short, or is no backup")
+    for name in sorted(seen.keys() | manifest.files.keys()):
+        if seen.get(name) != manifest.files.get(name):
+            raise _damaged(path, f"{name} is not as it was written")
+    return manifest
+
+
+def figures(path: Path) -> Figures:
+    """Schema version, counts of every table, and sums of the current orders, of a published file."""
+    connection = duckdb.connect(
+        ":memory:", config={"autoinstall_known_extensions": False, "autoload_known_extensions": False}
+    )
+    with closing(connection), store_errors(path, "read"):
+        connection.execute(f"ATTACH {quoted(path)} AS commerce (READ_ONLY)")
+        connection.execute("USE commerce")
+        names = [
+            str(name)
+            for (name,) in connection.execute(
+                "SELECT table_name FROM duckdb_tables() WHERE schema_name = 'ledger'"
+                " AND database_name = 'commerce' ORDER BY 1"
+            ).fetchall()
+        ]
+        tables = {
+            name: _number(connection, f"SELECT count(*) FROM ledger.{name}")  # noqa: S608 - names of its own
+            for name in names
+        }
+        sums = connection.execute(
+            "SELECT currency, count(*), CAST(sum(total_amount) AS VARCHAR), CAST(sum(total_refund) AS VARCHAR)"
+            " FROM ledger.order_versions WHERE replaced_by IS NULL AND NOT is_deleted GROUP BY 1 ORDER BY 1"
+        ).fetchall()
+        return Figures(
+            schema=_number(connection, "SELECT coalesce(max(version), 0) FROM ledger.migrations"),
+            commit=_number(connection, "SELECT commit_id FROM ledger.publication"),
+            tables=tables,
+            sums={str(currency): [str(value) for value in rest] for currency, *rest in sums},
+        )
+
+
+def unpack(path: Path, directory: Path) -> None:
+    """Write the members of a verified backup into an empty directory, readable by their owner only."""
+    with store_errors(directory, "restore"), tarfile.open(path) as archive:
+        for member in archive:
+            file = archive.extractfile(member)
+            if file is None or member.name == MANIFEST:
+                continue
+            target = directory / member.name
+            if not target.resolve().is_relative_to(directory.resolve()):
+                raise _damaged(path, f"{member.name} leads out of the store")
+            private_directory(target.parent)
+            with target.open("xb") as out:
+                target.chmod(0o600)
+                while chunk := file.read(_CHUNK):
+                    out.write(chunk)
+                out.flush()
+                os.fsync(out.fileno())
+
+
+def _write(directory: Path, published: IO[bytes], path: Path, out: IO[bytes], at: datetime) -> Manifest:
+    files: dict[str, list[Any]] = {}
+    with tarfile.open(fileobj=out, mode="w", format=tarfile.PAX_FORMAT) as archive:
+        files[path.name] = _add(archive, path.name, published, at)
+        if (directory / CONTROL).exists():
+            with _copy_of_control(directory) as file:
+                files[CONTROL] = _add(archive, CONTROL, file, at)
+        for name, found in _others(directory):
+            try:
+                with found.open("rb") as file:
+                    files[name] = _add(archive, name, file, at)
+            except FileNotFoundError:
+                continue  # deleted meanwhile by retention
+        manifest = Manifest(FORMAT, at.isoformat(), path.name, figures_of_open(published), files)
+        text = json.dumps(asdict(manifest), indent=1, sort_keys=True).encode()
+        _add(archive, MANIFEST, io.BytesIO(text), at)
+    return manifest
+
+
+def figures_of_open(published: IO[bytes]) -> Figures:
+    """The figures of a published file that may have lost its name meanwhile."""
+    path = Path(published.name)
+    if path.exists():
+        return figures(path)
+    with tempfile.TemporaryDirectory(prefix="connector-") as temporary:
+        copy = Path(temporary) / "published.duckdb"
+        published.seek(0)
+        with copy.open("wb") as out:
+            while chunk := published.read(_CHUNK):
+                out.write(chunk)
+        return figures(copy)
+
+
+def _others(directory: Path) -> Iterator[tuple[str, Path]]:
+    for name in _DIRECTORIES:
+        for path in sorted((directory / name).rglob("*")):
+            if path.is_file() and path.suffix not in (".lock", ".new"):
+                yield str(path.relative_to(directory)), path
+
+
+def _copy_of_control(directory: Path) -> IO[bytes]:
+    """A consistent copy of the control file while others write to it; an unnamed file."""
+    with tempfile.TemporaryDirectory(prefix="connector-") as temporary:
+        copy = Path(temporary) / CONTROL
+        with (
+            closing(sqlite3.connect(directory / CONTROL, timeout=30)) as source,
+            closing(sqlite3.connect(copy)) as target,
+        ):
+            source.backup(target)
+        return copy.open("rb")
+
+
+def _add(archive: tarfile.TarFile, name: str, file: IO[bytes], at: datetime) -> list[Any]:
+    """Add a file as long as it is now; [bytes, SHA-256]. A payload that still grows is kept up to here."""
+    member = tarfile.TarInfo(name)
+    file.seek(0, os.SEEK_END)
+    member.size = file.tell()
+    file.seek(0)
+    member.mtime, member.mode = int(at.timestamp()), 0o600
+    reading = _Hashing(file, member.size)
+    archive.addfile(member, reading)  # type: ignore[arg-type] # needs nothing but read()
+    return [member.size, reading.hash.hexdigest()]
+
+
+class _Hashing:
+    """Reads so many bytes of a file and hashes them on the way."""
+
+    def __init__(self, file: IO[bytes], size: int) -> None:
+        self._file, self._left, self.hash = file, size, hashlib.sha256()
+
+    def read(self, size: int) -> bytes:
+        chunk = self._file.read(min(size, self._left))
+        self._left -= len(chunk)
+        self.hash.update(chunk)
+        return chunk
+
+
+def _digest(file: IO[bytes]) -> str:
+    found = hashlib.sha256()
+    while chunk := file.read(_CHUNK):
+        found.update(chunk)
+    return found.hexdigest()
+
+
+def _parse(text: bytes, path: Path) -> Manifest:
+    try:
+        document = json.loads(text)
+        if int(document["format"]) > FORMAT:
+            raise StoreError(
+                f"{path} was written by a newer version of the connector.",
+                hint="Upgrade: pip install --upgrade clover-codat-connector",
+            )
+        return Manifest(**{**document, "figures": Figures(**document["figures"])})
+    except (ValueError, KeyError, TypeError):
+        raise _damaged(path, "its manifest cannot be read") from None
+
+
+def _number(connection: duckdb.DuckDBPyConnection, sql: str) -> int:
+    row = connection.execute(sql).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def _damaged(path: Path, why: str) -> StoreError:
+    return StoreError(
+        f"The backup {path} is not whole: {why}. Nothing was restored from it.", hint="Use another backup."
+    )

@@ -1,0 +1,95 @@
+"""Removes a company from the ledger for good: every version, every trace of its runs, and the bytes themselves.
+
+Deleting rows leaves their bytes in a DuckDB file, so the file is written anew without them. Readers that hold an
+older published copy keep it until they close it; on disk nothing of it is left.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+
+import duckdb
+
+from connector.errors import StoreError
+from connector.ledger.database import (
+    CATALOG,
+    WORK,
+    attach_new,
+    memory_database,
+    quoted,
+    store_errors,
+    unwritten_log,
+)
+from connector.ledger.failpoints import failpoint
+from connector.ledger.migrate import migrate
+
+_FRESH = "fresh"
+# These are made by the migrations of the new file itself.
+_MADE = ("migrations", "view_definitions", "view_grains", "publication")
+_BY_CONNECTION = ("open_orders", "deep_scans")
+_OF_THEIR_CONNECTIONS = (
+    f"connection_id IN (SELECT connection_id FROM {CATALOG}.ledger.connections"  # noqa: S608
+    " WHERE company_id = $company)"
+)
+
+
+def rewrite_without(directory: Path, company_id: str, *, at: datetime) -> Mapping[str, int]:
+    """Write the ledger anew without a company; table -> rows removed. Only under the store's lock.
+
+    The new file takes the old one's place at the very end: until then nothing has changed.
+    """
+    work, temporary = directory / WORK, directory / "making-forget.tmp"
+    with store_errors(work, "forget the company"):
+        temporary.unlink(missing_ok=True)
+        connection = memory_database(directory)
+        try:
+            connection.execute(f"ATTACH {quoted(work)} AS {CATALOG}")
+            attach_new(connection, temporary, _FRESH)
+            connection.execute(f"USE {_FRESH}")
+            migrate(connection, at=at)
+            removed = _copy_others(connection, company_id)
+            connection.execute(f"CHECKPOINT {_FRESH}")
+            connection.execute(f"CHECKPOINT {CATALOG}")
+        except BaseException:
+            connection.close()
+            temporary.unlink(missing_ok=True)
+            raise
+        connection.close()
+        if log := unwritten_log(work) or unwritten_log(temporary):
+            raise StoreError(
+                f"{log.name} was not written out. Nothing was removed.",
+                hint="Run it again when no sync runs.",
+            )
+        failpoint("forget.before_replace")
+        temporary.replace(work)
+    return removed
+
+
+def _copy_others(connection: duckdb.DuckDBPyConnection, company_id: str) -> Mapping[str, int]:
+    tables = connection.execute(
+        "SELECT table_name FROM duckdb_tables() WHERE database_name = current_database() AND schema_name = 'ledger'"
+        " ORDER BY table_name"
+    ).fetchall()
+    removed: dict[str, int] = {}
+    for (table,) in tables:
+        if table in _MADE:
+            continue
+        theirs = _OF_THEIR_CONNECTIONS if table in _BY_CONNECTION else "company_id = $company"
+        source = f"{CATALOG}.ledger.{table}"
+        gone = connection.execute(
+            f"SELECT count(*) FROM {source} WHERE {theirs}",  # noqa: S608
+            {"company": company_id},
+        ).fetchall()
+        connection.execute(
+            f"INSERT INTO ledger.{table} BY NAME SELECT * FROM {source}"  # noqa: S608
+            f" WHERE NOT ({theirs}) ORDER BY rowid",
+            {"company": company_id},
+        )
+        if gone[0][0]:
+            removed[table] = int(gone[0][0])
+    connection.execute("DELETE FROM ledger.publication")
+    connection.execute(
+        "INSERT INTO ledger.publication BY NAME"  # noqa: S608
+        f" SELECT * REPLACE (commit_id + 1 AS commit_id) FROM {CATALOG}.ledger.publication"
+    )
+    return removed

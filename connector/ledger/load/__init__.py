@@ -1,0 +1,1 @@
+"""One load: what a run brings becomes versions, source records and findings, in one transaction."""

@@ -1,0 +1,147 @@
+"""Makes what was committed visible: an immutable copy under a new name, and a link swapped to it.
+
+``commerce.duckdb`` always leads to a complete file. Readers that hold an older copy keep it as long as they
+like; the last three copies stay on disk. The writer's file is copied by a child process, because closing a
+descriptor of it in this process would free DuckDB's lock.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import duckdb
+
+from connector.errors import StoreError
+from connector.ledger.database import WORK, store_errors, unwritten_log
+from connector.ledger.failpoints import failpoint
+
+LINK = "commerce.duckdb"
+KEPT = 3
+_NAME = re.compile(r"^serve-(\d{9,})\.duckdb$")
+_LEFTOVERS = ("publishing-*.tmp", "link-*.tmp", "making-*.tmp*")
+
+
+def published_commit(directory: Path) -> int | None:
+    """The commit the link leads to; None when there is no link, or it leads to nothing."""
+    link = directory / LINK
+    try:
+        found = _NAME.match(link.resolve(strict=True).name)
+    except (OSError, RuntimeError):  # missing, dangling, or a loop
+        return None
+    return int(found[1]) if found else None
+
+
+def newest_copy(directory: Path) -> Path | None:
+    """The newest published file on disk, linked or not."""
+    return max(_copies(directory), default=(0, None), key=lambda copy: copy[0])[1]
+
+
+def committed(connection: duckdb.DuckDBPyConnection) -> int:
+    """How many commits the writer's file has."""
+    row = connection.execute("SELECT commit_id FROM ledger.publication").fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def publish_copy(directory: Path, commit: int) -> Path:
+    """Copy the writer's file, which must be checkpointed and closed, and lead readers to it. The new file.
+
+    Only under the store's lock. Raises StoreError; what was published before stays in place then.
+    """
+    work, target = directory / WORK, directory / f"serve-{commit:09d}.duckdb"
+    with store_errors(directory, "publish"):
+        if log := unwritten_log(work):
+            raise StoreError(
+                f"{work} was not written out completely ({log.name} is not empty). Nothing was published.",
+                hint="Run it again. If that does not help, keep both files and report it.",
+            )
+        remove_leftovers(directory)
+        temporary = directory / f"publishing-{commit:09d}.tmp"
+        try:
+            failpoint("publish.before_copy")
+            copy_in_child(work, temporary)
+            failpoint("publish.after_copy")
+            temporary.chmod(0o444)
+            _flush(temporary)
+            temporary.replace(target)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+        _flush(directory)
+        failpoint("publish.before_link")
+        _lead_to(directory, target)
+        failpoint("publish.after_link")
+        remove_old(directory, target)
+    return target
+
+
+def leftovers(directory: Path) -> list[Path]:
+    """Files that a process is making, or did not finish before it was killed."""
+    return [path for path in directory.iterdir() if any(path.match(pattern) for pattern in _LEFTOVERS)]
+
+
+def remove_leftovers(directory: Path) -> None:
+    """Remove half-made files of a killed process. Only under the store's lock."""
+    for path in leftovers(directory):
+        path.unlink(missing_ok=True)
+
+
+def copy_in_child(source: Path, target: Path) -> None:
+    """Copy a file in another process; shares blocks where the file system can. Raises OSError, StoreError."""
+    ways = [[sys.executable, "-c", "import shutil, sys; shutil.copyfile(sys.argv[1], sys.argv[2])"]]
+    if sys.platform == "linux" and (cp := shutil.which("cp")):
+        ways.insert(0, [cp, "--reflink=auto", "--"])
+    for way in ways:
+        done = subprocess.run(  # noqa: S603 - our own arguments, no shell
+            [*way, str(source), str(target)],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+            start_new_session=True,  # Ctrl-C is for this process, which finishes what it publishes
+        )
+        if done.returncode == 0:
+            return
+    is_full = "No space left" in done.stderr
+    said = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
+    reason = "no space left on the disk" if is_full else said[-1]
+    raise StoreError(
+        f"Could not copy {source.name} for publishing: {reason}. What was published before is unharmed.",
+        hint="Free disk space: publishing needs room for a second copy of the store."
+        if is_full
+        else "Run it again.",
+    )
+
+
+def _lead_to(directory: Path, target: Path) -> None:
+    temporary = directory / f"link-{os.getpid()}.tmp"
+    temporary.unlink(missing_ok=True)
+    # Relative, so that the directory can be moved or mounted elsewhere.
+    temporary.symlink_to(target.name)
+    temporary.replace(directory / LINK)
+    _flush(directory)
+
+
+def remove_old(directory: Path, newest: Path, *, keep: int = KEPT) -> None:
+    """Remove all published copies but the newest few. Who has one open keeps reading it."""
+    copies = sorted(_copies(directory), key=lambda copy: copy[0], reverse=True)
+    for _, path in copies[keep:]:
+        if path != newest:
+            path.unlink(missing_ok=True)
+
+
+def _copies(directory: Path) -> list[tuple[int, Path]]:
+    found = ((_NAME.match(path.name), path) for path in directory.glob("serve-*.duckdb"))
+    return [(int(name[1]), path) for name, path in found if name]
+
+
+def _flush(path: Path) -> None:
+    """Have the disk keep a file, or the names in a directory, before the next step relies on it."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

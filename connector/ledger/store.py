@@ -1,0 +1,229 @@
+"""The store as DuckDB files in one directory.
+
+    control.sqlite           what several processes write: API keys, requests, running runs
+    raw/                     what Clover sent
+    work.duckdb              the ledger; only the holder of the store's lock opens it
+    serve-000000042.duckdb   immutable published copies; the last three are kept
+    commerce.duckdb          link to the newest of them: the one door for analysts and the API
+    locks/ staging/          locks, and files of runs under way
+
+A run holds its connection's lock from start to end, and the store's lock only for the moments of loading and
+publishing. So companies are synced side by side, and nobody who reads waits for anybody.
+"""
+
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from datetime import datetime
+from pathlib import Path
+
+import duckdb
+
+from connector.errors import StoreError
+from connector.ledger import locks
+from connector.ledger.database import (
+    TEMPORARY,
+    WORK,
+    FileState,
+    WorkSession,
+    make_work_database,
+    private_directory,
+    store_errors,
+    unwritten_log,
+    written_state,
+)
+from connector.ledger.failpoints import failpoint
+from connector.ledger.interface import now_utc
+from connector.ledger.keep.forget import rewrite_without
+from connector.ledger.load.apply import apply_batch
+from connector.ledger.load.batch import Applied, Batch
+from connector.ledger.migrate import migrate
+from connector.ledger.publish import (
+    LINK,
+    committed,
+    copy_in_child,
+    leftovers,
+    newest_copy,
+    publish_copy,
+    published_commit,
+    remove_leftovers,
+    remove_old,
+)
+from connector.ledger.reader import DuckReader, PublishedSession, open_published
+
+# Seconds. A load and publication of another company takes moments, a first load of a large one maybe minutes.
+STORE_LOCK_WAIT = 600.0
+
+
+class DuckStore:
+    """See ``interface.Store``. ``clock``: aware UTC, for load times."""
+
+    def __init__(
+        self, directory: Path, *, clock: Callable[[], datetime] = now_utc, lock_wait: float = STORE_LOCK_WAIT
+    ) -> None:
+        self._directory = directory
+        self._clock = clock
+        self._lock_wait = lock_wait
+        self._runs: dict[str, ExitStack] = {}
+        self._session = WorkSession(directory)
+        # The writer's file as this process last left it, and how many commits it had then.
+        self._left: tuple[FileState | None, int] | None = None
+        self._published = PublishedSession()
+
+    @property
+    def directory(self) -> Path:
+        return self._directory
+
+    def is_there(self) -> bool:
+        return (self._directory / WORK).exists() or newest_copy(self._directory) is not None
+
+    def run_lock(self, connection_id: str) -> AbstractContextManager[None]:
+        private_directory(self._directory)
+        return locks.held(
+            self._directory,
+            f"connection-{connection_id}",
+            what=f"Connection {connection_id}",
+            since=self._clock(),
+            wait=0,
+        )
+
+    def begin_run(self, run_id: str) -> Path:
+        staging = private_directory(private_directory(self._directory) / "staging")
+        held = ExitStack()
+        held.enter_context(
+            locks.held(self._directory, f"run-{run_id}", what=f"Run {run_id}", since=self._clock(), wait=0)
+        )
+        self._runs[run_id] = held
+        path = staging / run_id
+        with store_errors(path, "make room for the run"):
+            self._remove_dead_runs(staging)
+            shutil.rmtree(path, ignore_errors=True)
+            path.mkdir(mode=0o700)
+        return path
+
+    def end_run(self, run_id: str) -> None:
+        shutil.rmtree(self._directory / "staging" / run_id, ignore_errors=True)
+        if held := self._runs.pop(run_id, None):
+            held.close()
+        locks.lock_file(self._directory, f"run-{run_id}").unlink(missing_ok=True)
+
+    def apply(self, batch: Batch) -> Applied:
+        with self._locked(), self._work() as connection, store_errors(self._directory / WORK, "load"):
+            return apply_batch(connection, batch, now=self._clock())
+
+    def publish(self, *, wait: float | None = None) -> Path:
+        with self._locked(wait):
+            return self._publish()
+
+    def publish_soon(self, connection_id: str) -> None:  # noqa: ARG002 - nothing is gathered here
+        self.publish()
+
+    def repair(self, connection_id: str | None = None) -> None:  # noqa: ARG002 - nor here
+        if self._is_in_order():
+            return
+        with self._locked():
+            remove_leftovers(self._directory)
+            self._publish()
+
+    def repair_after_others(self) -> None:
+        if self._as_left() is not None:
+            return
+        with self._locked():
+            # A run of this process may have been loading just now.
+            if self._as_left() is None:
+                remove_leftovers(self._directory)
+                self._publish()
+
+    def forget(self, company_id: str) -> Mapping[str, int]:
+        with self._locked():
+            with self._work():
+                pass  # brings the store up to date first
+            removed = rewrite_without(self._directory, company_id, at=self._clock())
+            published = self._publish()
+            remove_old(self._directory, published, keep=1)
+        return removed
+
+    def open_reader(self) -> DuckReader:
+        return open_published(self._directory, self._published)
+
+    def _publish(self) -> Path:
+        commit = self._committed()
+        shown = published_commit(self._directory)
+        if shown is not None and shown > commit:
+            raise StoreError(
+                f"{WORK} is older (commit {commit}) than what is published (commit {shown})."
+                " Nothing was changed.",
+                hint=f"Remove {WORK}: the next run makes it again from the published file.",
+            )
+        if shown == commit:
+            return (self._directory / LINK).resolve()
+        if unwritten_log(self._directory / WORK):
+            with self._work() as connection, store_errors(self._directory / WORK, "write out"):
+                connection.execute("CHECKPOINT")
+        # Closed now: nobody has the file open, and the lock keeps it so.
+        failpoint("publish.after_checkpoint")
+        return publish_copy(self._directory, commit)
+
+    def _is_in_order(self) -> bool:
+        """Whether nothing is left to repair, seen without a lock and without opening anything."""
+        left = self._as_left()
+        return (
+            left is not None and published_commit(self._directory) == left and not leftovers(self._directory)
+        )
+
+    def _committed(self) -> int:
+        """How many commits the writer's file has. Opens it only if another process has written since."""
+        if (left := self._as_left()) is not None:
+            return left
+        with self._work() as connection:
+            return committed(connection)
+
+    def _as_left(self) -> int | None:
+        """The commits of the writer's file, if nobody has written to it since this process did; else None."""
+        if self._left is None or self._left[0] is None:
+            return None
+        return self._left[1] if self._left[0] == written_state(self._directory / WORK) else None
+
+    @contextmanager
+    def _locked(self, wait: float | None = None) -> Iterator[None]:
+        private_directory(self._directory)
+        seconds = self._lock_wait if wait is None else wait
+        with locks.held(self._directory, "store", what="The store", since=self._clock(), wait=seconds):
+            yield
+
+    @contextmanager
+    def _work(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        private_directory(self._directory / "staging")
+        if not (self._directory / WORK).exists():
+            self._make_work()
+        is_known = self._as_left() is not None
+        with self._session.work() as connection:
+            if not is_known:
+                with store_errors(self._directory / WORK, "bring the store up to date"):
+                    if migrate(connection, at=self._clock()):
+                        # Other tables or views are a reason to publish, so they count as a commit.
+                        connection.execute("UPDATE ledger.publication SET commit_id = commit_id + 1")
+            yield connection
+            commit = committed(connection)
+        self._left = (written_state(self._directory / WORK), commit)
+
+    def _make_work(self) -> None:
+        """Make a lost writer's file from a published one, which holds the same; never an empty one then."""
+        published, work = newest_copy(self._directory), self._directory / WORK
+        # A log without its file is of no use to anybody, and must not be taken for that of the new file.
+        work.with_name(WORK + ".wal").unlink(missing_ok=True)
+        if published is None:
+            make_work_database(self._directory)
+            return
+        with store_errors(work, "restore"):
+            temporary = self._directory / "making-work.tmp"
+            copy_in_child(published, temporary)
+            temporary.chmod(0o600)
+            temporary.replace(work)
+
+    def _remove_dead_runs(self, staging: Path) -> None:
+        for path in staging.iterdir():
+            is_run = path.is_dir() and path.name != TEMPORARY.name
+            if is_run and not locks.is_held(self._directory, f"run-{path.name}"):
+                shutil.rmtree(path, ignore_errors=True)
+                locks.lock_file(self._directory, f"run-{path.name}").unlink(missing_ok=True)

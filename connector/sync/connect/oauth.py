@@ -1,0 +1,42 @@
+"""The OAuth token of a connection, renewed where needed, its newest pair kept encrypted beside the store."""
+
+from pathlib import Path
+
+from connector.clover.auth.credentials import EncryptedCredentials, ensure_key_file, load_keys
+from connector.clover.auth.oauth import OAuthToken
+from connector.clover.hosts import hosts_for
+from connector.config import Config, Connection
+
+
+def credentials_of(config: Config) -> EncryptedCredentials:
+    """Where OAuth pairs are kept. The key that encrypts them is made when the first pair comes.
+
+    Raises ConfigError when pairs are kept already and there is no key to open them with.
+    """
+    directory = config.store_directory / "credentials"
+    key_file = key_file_of(config)
+    keys = load_keys(key_file)
+    if not keys and not any(directory.glob("*.fernet")):
+        ensure_key_file(key_file)
+        keys = load_keys(key_file)
+    return EncryptedCredentials(directory, keys)
+
+
+def key_file_of(config: Config) -> Path:
+    """Where the key lies unless CONNECTOR_KEY holds it: beside the store, so that a copy of the store lacks it."""
+    store = config.store_directory
+    return config.key_file or store.with_name(f"{store.name}.key")
+
+
+def oauth_source(config: Config, connection: Connection) -> OAuthToken:
+    """A token that renews itself before it expires and after a 401."""
+    oauth = connection.oauth
+    assert oauth is not None, "only connections with an oauth section get here"
+    hosts = hosts_for(connection.environment, connection.base_url, region=connection.region)
+    return OAuthToken(
+        connection.id,
+        credentials_of(config),
+        client_id=oauth.client_id,
+        refresh_url=oauth.refresh_url or hosts.refresh_url,
+        seed=oauth.refresh_token.get_secret_value() if oauth.refresh_token else None,
+    )

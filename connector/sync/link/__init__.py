@@ -1,0 +1,1 @@
+"""Linking: the notebook of a run, and to which order each record belongs."""

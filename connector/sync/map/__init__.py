@@ -1,0 +1,1 @@
+"""Mapping: a batch of complete orders becomes rows for the ledger."""

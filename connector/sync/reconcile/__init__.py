@@ -1,0 +1,1 @@
+"""Comparing what is stored with what Clover says, record by record and to the minor unit."""

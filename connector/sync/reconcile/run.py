@@ -1,0 +1,332 @@
+"""Reads Clover's lists again and proves, to the minor unit, that the store says the same. Changes no order.
+
+How records are compared, and what counts as an explanation, is in ``comparison``. A record that Clover no longer has
+becomes an open issue of its order, and the order is due to be read by the next sync, which deletes or corrects it and
+closes the issue.
+"""
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import httpx
+import orjson
+
+from connector.clover.lists.streams import STREAMS, is_sparse
+from connector.clover.lists.window import Window
+from connector.config import Company, Config, Connection
+from connector.errors import ConfigError, ConnectorError
+from connector.ledger import reconcile_reads
+from connector.ledger.interface import Reader, Store
+from connector.ledger.load.batch import Batch, NdjsonWriter, RunRow
+from connector.ledger.reconcile_reads import DELETED_AT_CLOVER
+from connector.progress import Progress, Silent
+from connector.sync.connect.connecting import Pace, connected, selected_connections
+from connector.sync.link.stored import known_of
+from connector.sync.many import utc_now
+from connector.sync.plan import start_of
+from connector.sync.read.clover import CloverAccess
+from connector.sync.read.listing import ListJob, read_jobs
+from connector.sync.read.rows import whole_number
+from connector.sync.reconcile.comparison import (
+    DayLine,
+    Difference,
+    Line,
+    Published,
+    Reason,
+    SourceRecord,
+    compare,
+    compare_money,
+)
+from connector.sync.reconcile.report import (
+    ConnectionReconciliation,
+    ReconciledLine,
+    ReconciledRecord,
+    ReconcileReport,
+)
+from connector.sync.run import new_run_id
+from schemas.money import exponent, to_decimal, to_minor
+
+
+def reconcile_all(
+    config: Config,
+    store: Store,
+    *,
+    company: str | None = None,
+    connection: str | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    progress: Progress | None = None,
+    now: Callable[[], datetime] = utc_now,
+    pace: Pace | None = None,
+    transport: httpx.BaseTransport | None = None,
+) -> ReconcileReport:
+    """Reconcile every selected connection, one after the other, and keep the results where analysts see them.
+
+    since: default start_date. until: default now. Raises ConfigError when nothing is selected.
+    """
+    pace = pace or Pace(config)
+    found = []
+    for owner, candidate in selected_connections(config, company, connection):
+        started = now()
+        result = ConnectionReconciliation(
+            new_run_id(started),
+            owner.id,
+            owner.name,
+            candidate.id,
+            since or start_of(candidate),
+            until or started,
+        )
+        try:
+            with store.run_lock(candidate.id):
+                store.repair()
+                _reconcile(
+                    config, store, candidate, result, pace, (progress or Silent()).of(owner.name), transport
+                )
+                result.seconds = (now() - started).total_seconds()
+                _keep(store, result, owner, started, now())
+        except ConnectorError as error:
+            result.error, result.hint, result.exit_code = error.message, error.hint, error.exit_code
+        result.seconds = (now() - started).total_seconds()
+        found.append(result)
+    return ReconcileReport(found)
+
+
+def _reconcile(
+    config: Config,
+    store: Store,
+    connection: Connection,
+    result: ConnectionReconciliation,
+    pace: Pace,
+    progress: Progress,
+    transport: httpx.BaseTransport | None,
+) -> None:
+    if result.since >= result.until:
+        raise ConfigError("The span to reconcile is empty: --since is not before --until.")
+    with (
+        store.open_reader() as reader,
+        connected(
+            config, connection, pace, run_id=result.run_id, raw_directory=None, transport=transport
+        ) as access,
+    ):
+        stored = _stored(reader, connection, result)
+        listed = _listed(access, connection, result, stored, progress)
+        known = known_of(reader, connection.id)
+        cursor = known.cursor()
+        unshown = reconcile_reads.unshown_records(reader.connection, connection.id)
+        held_back = {(kind, record_id): reason for (kind, record_id), reason in unshown.items() if reason}
+        unusable = {(kind, record_id) for kind, record_id, _ in known.unusable_records()}
+        reasons = {(kind, record_id): reason for kind, record_id, _, reason, _, _ in known.held_back()}
+        held_back |= {key: reasons[key] for key in unusable}
+        published = _published(reader, connection, result)
+        # Within the overlap a record may have become visible late; the next sync reads that span again.
+        seen_until = None if cursor is None else cursor - config.sync.overlap
+        lines, differences = compare(listed, stored, seen_until=seen_until, held_back=held_back, uncounted={})
+        why = {(found.stream, found.record_id): found.reason for found in differences}
+        money, unequal = compare_money(listed, stored, published, why=why, held_back=held_back)
+        result.requests = access.client.meter.requests
+    records = {(day, f"{stream}s", currency): line for (day, stream, currency), line in lines.items()}
+    result.lines = [_line(key, line) for key, line in sorted((records | money).items())]
+    result.differences = [_record(found, f"{found.stream}s") for found in differences]
+    result.differences += [_record(found, found.stream) for found in unequal]
+    result.deleted = [difference for difference in differences if difference.reason is Reason.DELETED]
+
+
+def _published(
+    reader: Reader, connection: Connection, result: ConnectionReconciliation
+) -> dict[str, Published]:
+    zone = ZoneInfo(connection.timezone)
+    found = {}
+    for payment_id, currencies, amounts, is_refund, created in reconcile_reads.published_payments(
+        reader.connection, connection.id
+    ):
+        day = (created.replace(tzinfo=UTC) if created else result.until).astimezone(zone).date()
+        minor = (to_minor(amount, exponent(code)) for amount, code in zip(amounts, currencies, strict=True))
+        found[payment_id] = Published(payment_id, is_refund, day, tuple(currencies), tuple(minor))
+    return found
+
+
+def _stored(
+    reader: Reader, connection: Connection, result: ConnectionReconciliation
+) -> dict[tuple[str, str], SourceRecord]:
+    zone = ZoneInfo(connection.timezone)
+    found = {}
+    for stream in STREAMS:
+        rows = reconcile_reads.stored_records(
+            reader.connection, connection.id, stream.kind, result.since, result.until
+        )
+        for record_id, order_id, created, amount, currency, payload in rows:
+            aware = None if created is None else created.replace(tzinfo=UTC)
+            found[stream.kind, record_id] = SourceRecord(
+                stream.kind,
+                record_id,
+                aware,
+                (aware or result.until).astimezone(zone).date(),
+                currency or "XXX",
+                amount or 0,
+                orjson.loads(payload),
+                order_id or (record_id if stream.kind == "order" else None),
+            )
+    return found
+
+
+def _listed(
+    access: CloverAccess,
+    connection: Connection,
+    result: ConnectionReconciliation,
+    stored: Mapping[tuple[str, str], SourceRecord],
+    progress: Progress,
+) -> list[SourceRecord]:
+    """Every row Clover lists for the span. A sparse row takes what it lacks from the store, or is read by id."""
+    zone = ZoneInfo(connection.timezone)
+    windows = Window(result.since, result.until).split(access.window_days)
+    jobs = [ListJob(stream, window) for window in windows for stream in STREAMS]
+    progress.stage("extract", total=len(jobs))
+    found: list[SourceRecord] = []
+    unknown: dict[str, list[str]] = {stream.kind: [] for stream in STREAMS}
+    for item in read_jobs(jobs, access.walk, workers=access.workers):
+        if item.page is None:
+            progress.advance()
+            continue
+        kind = item.job.stream.kind
+        for row in item.page.rows:
+            known = stored.get((kind, str(row["id"])))
+            if known is not None:
+                amount = whole_number(row.get("amount"))
+                currency = str(row.get("currency") or known.currency).upper()
+                found.append(
+                    SourceRecord(
+                        kind, known.record_id, known.created, known.day, currency,
+                        known.amount_minor if amount is None else amount, {**known.row, **row},
+                    )
+                )  # fmt: skip
+            elif is_sparse(item.job.stream, row) or kind == "refund":
+                unknown[kind].append(str(row["id"]))
+            else:
+                found.append(_read(kind, row, zone, result.until))
+    currencies = {key[1]: record.currency for key, record in stored.items() if key[0] == "charge"}
+    currencies |= {record.record_id: record.currency for record in found if record.stream == "charge"}
+    for kind, ids in unknown.items():
+        for read in access.read_many(kind, ids):
+            if read.row is not None:
+                row = read.row
+                if kind == "refund" and not row.get("currency"):
+                    row = {**row, "currency": currencies.get(str(row.get("charge")), "XXX")}
+                found.append(_read(kind, row, zone, result.until))
+    return found
+
+
+def _read(kind: str, row: Mapping[str, Any], zone: ZoneInfo, until: datetime) -> SourceRecord:
+    created_ms = whole_number(row.get("created"))
+    created = None
+    if created_ms is not None:
+        created = datetime.fromtimestamp(created_ms / 1000 if created_ms >= 10**11 else created_ms, tz=UTC)
+    currency = str(row.get("currency") or "XXX").upper()
+    return SourceRecord(
+        kind,
+        str(row["id"]),
+        created,
+        (created or until).astimezone(zone).date(),
+        currency,
+        whole_number(row.get("amount")) or 0,
+        row,
+    )
+
+
+def _line(key: Line, line: DayLine) -> ReconciledLine:
+    day, stream, currency = key
+    return ReconciledLine(
+        day=day,
+        stream=stream,
+        currency=currency,
+        clover_count=line.clover_count,
+        clover_amount=to_decimal(line.clover_minor, exponent(currency)),
+        stored_count=line.stored_count,
+        stored_amount=to_decimal(line.stored_minor, exponent(currency)),
+        explained=to_decimal(line.explained_minor, exponent(currency)),
+        unexplained=to_decimal(line.unexplained_minor, exponent(currency)),
+        unexplained_records=line.unexplained_records,
+        reasons=line.reasons,
+    )
+
+
+def _record(found: Difference, stream: str) -> ReconciledRecord:
+    return ReconciledRecord(
+        stream, found.record_id, found.day, found.currency,
+        to_decimal(found.amount_minor, exponent(found.currency)), found.reason.value, found.detail,
+    )  # fmt: skip
+
+
+def _keep(
+    store: Store, result: ConnectionReconciliation, owner: Company, started: datetime, finished: datetime
+) -> None:
+    """Store the lines where ``status``, the read API and analysts find them."""
+    directory = store.begin_run(result.run_id)
+    try:
+        with NdjsonWriter(directory) as writer:
+            writer.write("reconciliations", (_row(result, line, started) for line in result.lines))
+            writer.write("data_issues", (_issue(result, found) for found in result.deleted))
+            writer.write("open_orders", _to_read_again(result, started))
+            files = writer.close()
+        run = RunRow(
+            result.run_id, owner.id, result.connection_id, "reconcile", started, finished,
+            status="succeeded" if result.agrees else "partly_done", requests=result.requests,
+        )  # fmt: skip
+        store.apply(Batch(run=run, files=files))
+        store.publish()
+    finally:
+        store.end_run(result.run_id)
+
+
+def _row(result: ConnectionReconciliation, line: ReconciledLine, at: datetime) -> dict[str, Any]:
+    reasons = ", ".join(f"{reason}: {count}" for reason, count in sorted(line.reasons.items()))
+    return {
+        "run_id": result.run_id,
+        "company_id": result.company_id,
+        "connection_id": result.connection_id,
+        "reconciled_at": _bare(at),
+        "since": _bare(result.since),
+        "until": _bare(result.until),
+        "day": line.day.isoformat(),
+        "stream": line.stream,
+        "currency": line.currency,
+        "clover_count": line.clover_count,
+        "clover_amount": str(line.clover_amount),
+        "stored_count": line.stored_count,
+        "stored_amount": str(line.stored_amount),
+        "explained": str(line.explained),
+        "unexplained": str(line.unexplained),
+        "detail": reasons or None,
+    }
+
+
+def _issue(result: ConnectionReconciliation, found: Difference) -> dict[str, Any]:
+    return {
+        "company_id": result.company_id,
+        "connection_id": result.connection_id,
+        "order_id": found.order_id,
+        "code": DELETED_AT_CLOVER,
+        "severity": "warning",
+        "detail": f"Clover no longer lists the {found.stream} {found.record_id}; the next sync reads its order again.",
+        "difference_minor": found.amount_minor,
+        "currency": found.currency,
+    }
+
+
+def _to_read_again(result: ConnectionReconciliation, started: datetime) -> list[dict[str, Any]]:
+    orders = sorted({found.order_id for found in result.deleted if found.order_id is not None})
+    return [
+        {
+            "connection_id": result.connection_id,
+            "order_id": order_id,
+            "reason": DELETED_AT_CLOVER,
+            "polled_at": _bare(started),
+            "next_poll": _bare(started),
+        }
+        for order_id in orders
+    ]
+
+
+def _bare(moment: datetime) -> str:
+    return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S")

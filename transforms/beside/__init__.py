@@ -1,0 +1,1 @@
+"""The records beside orders: customers, products, payment methods, tax components, locations."""

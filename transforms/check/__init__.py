@@ -1,0 +1,1 @@
+"""What must add up, and whether an order counts."""

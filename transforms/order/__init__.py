@@ -1,0 +1,1 @@
+"""One order: what was sold, what was paid, what came back."""

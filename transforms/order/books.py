@@ -1,0 +1,169 @@
+"""The books of one order: what was sold, each time it was sold, and what every refund gave back, in time order."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+
+from schemas.commerce import PaymentStatus
+from schemas.money import exponent, to_decimal
+from transforms.check.agreement import Facts
+from transforms.model import OrderGroup
+from transforms.order.items import Goods, Items, items_of, platform_items
+from transforms.order.line import Fee, Line, effective_rate
+from transforms.order.lines import sale_lines
+from transforms.order.money import Returned, Taken, place_tips, refunds_of, sales
+from transforms.order.refunds import ChargeLeft, FeeLeft, Returns
+from transforms.order.service_charges import overpayment, surcharge
+from transforms.order.totals import Reading, read_totals
+
+
+@dataclass(slots=True)
+class Books:
+    """An order before it is written down: minor units throughout."""
+
+    exponent: int
+    lines: list[Line]
+    fees: list[Fee]
+    refunds: list[Returned]
+    gratuity: int
+    facts: Facts
+
+
+def books_of(group: OrderGroup, order_id: str, currency: str, taken: list[Taken], paid: list[Taken]) -> Books:
+    """The books of an order. taken: every charge; paid: those that took money in ``currency``."""
+    places = exponent(currency)
+    order = group.order
+    if order is not None:
+        items = items_of(order)
+        platform = platform_items(group, items)
+        reading = read_totals(
+            order, [one.charge for one in paid], items, platform, sum(one.amount for one in paid)
+        )
+        lines, shipping, origin = sale_lines(order_id, reading, places)
+    else:
+        reading, lines = _charges_alone(paid or [one for one in taken if one.currency == currency], places)
+        shipping, origin = [], {}
+    # Whether a tip or surcharge is inside its charge tells what a refund of it holds, so it is settled first.
+    place_tips(paid, order, reading.goods)
+    refunds = refunds_of(group, taken, currency) if group.refunds or _returned_by_totals(group) else []
+    counted = [one for one in refunds if one.status is PaymentStatus.PAID and one.currency == currency]
+    again = sales(reading.goods, paid, counted) if len(paid) > 1 else []
+    times = 1 + len(again)
+    owed = reading.goods * times
+    if again:
+        place_tips(paid, order, owed)
+    surcharges = [surcharge(name, amount) for one in paid for name, amount in one.surcharges if amount]
+    collected = sum(one.goods for one in paid)
+    over = collected - owed if paid and collected > owed else 0
+    tips = sum(one.tip for one in paid)
+    returns = Returns(
+        exponent=places,
+        goods_total=reading.goods,
+        tax_total=reading.tax,
+        surcharges=[FeeLeft(fee, fee.total, 0) for fee in surcharges],
+        overpaid=over,
+        charges={one.charge.id: ChargeLeft(one.goods, one.tip, one.surcharge) for one in paid},
+    )
+    fees = list(shipping)
+    returns.sell(_with_returns(lines, origin, reading, once=times == 1), shipping, reading.goods, reading.tax)
+    sold = 1
+    for refund in counted:
+        while again and refund.created_ms > again[0]:
+            again.pop(0)
+            sold += 1
+            fees += _sell_again(returns, lines, shipping, reading, sold)
+        returns.give_back(refund.given_back)
+    for _ in again:
+        sold += 1
+        fees += _sell_again(returns, lines, shipping, reading, sold)
+    fees += surcharges
+    if over:
+        fees.append(overpayment(over))
+    money = sum(one.money for one in paid) - sum(one.money for one in counted)
+    facts = Facts(
+        currency=currency,
+        reading=reading,
+        times=times,
+        owed=owed,
+        collected=collected,
+        money=money,
+        over=over,
+        taken=taken,
+        paid=paid,
+        refunds=refunds,
+        counted=counted,
+        estimates=returns.estimates,
+        beyond=returns.beyond,
+        tip_returned=returns.tip_returned,
+        foreign=_is_foreign(taken, currency) or _is_foreign(refunds, currency),
+    )
+    return Books(places, returns.lines, fees, refunds, tips - returns.tip_returned, facts)
+
+
+def _is_foreign(moved: Iterable[Taken | Returned], currency: str) -> bool:
+    return any(one.currency != currency and one.status is PaymentStatus.PAID for one in moved)
+
+
+def _returned_by_totals(group: OrderGroup) -> bool:
+    if group.order is not None and group.order.amount_returned:
+        return True
+    return any(charge.amount_refunded or charge.refunded for charge in group.charges)
+
+
+def _sell_again(
+    returns: Returns, lines: list[Line], shipping: list[Fee], reading: Reading, time: int
+) -> list[Fee]:
+    fees = [
+        Fee(fee.description, fee.type, fee.total, fee.label, fee.tax, fee.tax_percentage) for fee in shipping
+    ]
+    returns.sell([(line.again(time), 0, 0) for line in lines], fees, reading.goods, reading.tax)
+    return fees
+
+
+def _with_returns(
+    lines: Sequence[Line], origin: dict[str, Goods], reading: Reading, *, once: bool
+) -> list[tuple[Line, int, int]]:
+    """Every line with its list value and what Clover says was returned of it; a split line shares both."""
+    found = []
+    left: dict[int, int] = {}
+    for line in lines:
+        item = origin.get(line.id)
+        if item is None:
+            found.append((line, 0, 0))
+            continue
+        value = item.amount if reading.line_totals else item.unit_value
+        returned = 0
+        if once and item.returned:
+            whole = line.quantity == item.quantity
+            returned = left.get(id(item), item.returned)
+            if item.fully_returned:
+                returned = value
+            elif not whole:
+                returned = min(returned, line.net)
+            left[id(item)] = max(left.get(id(item), item.returned) - returned, 0)
+            value = value if whole else line.net
+        found.append((line, value, returned))
+    return found
+
+
+def _charges_alone(taken: Sequence[Taken], places: int) -> tuple[Reading, list[Line]]:
+    """The lines of charges that have no order: one each, tax taken out of the price."""
+    lines = []
+    goods = tax_total = refused = 0
+    for one in taken:
+        tax = max(one.charge.tax_amount or 0, 0)
+        if tax > one.amount:
+            # More tax than money is no tax: see transforms.order.totals.
+            refused, tax = refused + tax, 0
+        net = one.amount - tax
+        goods += one.amount
+        tax_total += tax
+        lines.append(
+            Line(
+                one.charge.id, Decimal(1), to_decimal(net, places), net, tax, [], [], effective_rate(tax, net)
+            )
+        )
+    reading = Reading(
+        Items(), goods, tax_total, tax_inside=True, tax_conflict=refused, tax_refused=refused > 0
+    )
+    return reading, lines

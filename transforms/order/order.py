@@ -1,0 +1,290 @@
+"""One group of Clover records becomes one Codat order.
+
+Put together from the rules of the other modules: ``items`` and ``totals`` read what was ordered, ``money_moved``
+what was paid and given back, ``line_items``, ``service_charges`` and ``refunds`` make the lines, ``payments`` the
+payments, ``invariants`` says what does not add up, ``publication`` whether the order counts.
+
+Decided here: an order without a currency takes the one its charges agree on, then the merchant's, then ``XXX``; a
+charge that truly has no order becomes an order of one line under its own id, created when it was made, its tax taken
+out of its price; ``closedDate`` stays unset because no event of Clover closes an order (docs.clover.com, Ecommerce
+data model); ``orderNumber`` is the merchant's reference unless the caller knows that others carry it too.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Literal
+
+from schemas.clover import Order as CloverOrder
+from schemas.commerce import (
+    DiscountAllocation,
+    Order,
+    OrderLineItem,
+    PaymentStatus,
+    Ref,
+    SupplementalData,
+    TaxAllocation,
+)
+from schemas.iso import alpha_3
+from schemas.money import UNKNOWN_CURRENCY, to_decimal
+from schemas.times import from_ms, to_the_millisecond
+from transforms.beside.customers import customer_ref
+from transforms.check.agreement import check, unpaid_claim
+from transforms.check.evidence import remarks, with_usable_times
+from transforms.check.labels import label_issues
+from transforms.check.publication import HeldBack, held_back, open_reason
+from transforms.dates import local_day, newest, observed_date
+from transforms.document import content_hash
+from transforms.model import Issue, MappedOrder, Merchant, OrderGroup, PreviousVersion, Severity
+from transforms.order.books import Books, books_of
+from transforms.order.line import Line
+from transforms.order.money import Taken, charges_taken, of_order, refunds_of
+from transforms.order.payments import payments
+from transforms.order.service_charges import service_charge
+
+SOURCE = "clover"
+
+
+def map_order(
+    group: OrderGroup,
+    merchant: Merchant,
+    *,
+    previous: PreviousVersion | None,
+    run_start: datetime,
+    unpaid_orders: Literal["exclude", "include"] = "exclude",
+    unique_reference: bool = True,
+) -> MappedOrder:
+    """The order, or why it is held back. Pure: the same records and the same previous version give the same order.
+
+    run_start: aware; the date of a change that no record dates. unique_reference: no other order of the connection
+    carries this one's external reference. Never raises for what Clover may have sent.
+    """
+    order_id = order_id_of(group)
+    try:
+        group = with_usable_times(group, run_start)
+        return _map(group, order_id, merchant, previous, run_start, unpaid_orders, unique_reference)
+    except (ArithmeticError, ValueError, OverflowError) as error:
+        # Numbers beyond what can be counted exactly: nothing is better than something wrong.
+        issue = Issue(
+            "unreadable",
+            Severity.ERROR,
+            f"order cannot be mapped: {type(error).__name__}",
+            order_id,
+            None,
+            "order",
+            order_id,
+        )
+        moment = _moment(group, previous, run_start)
+        return _held(order_id, moment, HeldBack.UNREADABLE, None, (issue,))
+
+
+def order_id_of(group: OrderGroup) -> str:
+    """The order's id; of charges without an order record the order they name, else their own."""
+    if group.order is not None:
+        return group.order.id
+    if not group.charges:
+        return group.refunds[0].charge or group.refunds[0].id if group.refunds else ""
+    first = min(group.charges, key=lambda charge: (charge.created or 0, charge.id))
+    return first.order or first.id
+
+
+def _map(
+    group: OrderGroup,
+    order_id: str,
+    merchant: Merchant,
+    previous: PreviousVersion | None,
+    run_start: datetime,
+    unpaid_orders: str,
+    unique_reference: bool,
+) -> MappedOrder:
+    order = group.order
+    currency = _currency(group, merchant)
+    taken = charges_taken(group, currency)
+    moment = _moment(group, previous, run_start)
+    reason: HeldBack | None = held_back(order, taken)
+    if order is None and not taken:
+        reason = HeldBack.UNREADABLE
+    elif group.is_deleted:
+        # What it still owes is of no interest any more; money that was taken, or may have been, is.
+        if any(one.status is PaymentStatus.PAID for one in taken):
+            reason = None
+        elif reason not in (HeldBack.AUTHORIZED, HeldBack.PENDING):
+            reason = HeldBack.DELETED
+    elif reason is not None and unpaid_orders == "include":
+        reason = None
+    elif reason is HeldBack.CANCELED and previous is not None:
+        # It was published, so money moved for it once; that its charge was voided since is part of its story.
+        reason = None
+    paid = of_order(taken, currency)
+    if reason is not None:
+        refunds = refunds_of(group, taken, currency)
+        poll = open_reason(group, taken, refunds, part_paid=False)
+        issues = [*unpaid_claim(group, order_id, taken), *label_issues(group, order_id)]
+        return _held(order_id, moment, reason, poll, tuple(issues))
+
+    books = books_of(group, order_id, currency, taken, paid)
+    codat = _order(group, order_id, merchant, currency, taken, books, moment, unique_reference)
+    fingerprint = content_hash(codat)
+    observed = False
+    if (
+        previous is not None
+        and fingerprint != previous.content_hash
+        and moment == to_the_millisecond(previous.source_modified_date)
+    ):
+        observed = True
+        moment = observed_date(previous.source_modified_date, run_start)
+        codat = Order.built(**{**codat.__dict__, "source_modified_date": moment})
+        fingerprint = content_hash(codat)
+    issues = [
+        *check(codat, group, books.facts),
+        *label_issues(group, order_id),
+        *remarks(group, order_id, books.facts.money),
+    ]
+    part_paid = bool(paid) and books.facts.owed > books.facts.collected and not books.facts.foreign
+    return MappedOrder(
+        order_id=order_id,
+        order=codat,
+        content_hash=fingerprint,
+        source_modified_date=moment,
+        observed=observed,
+        created_local_date=local_day(codat.created_date, merchant.timezone) if codat.created_date else None,
+        refund_local_dates={
+            one.id: local_day(from_ms(one.created_ms), merchant.timezone) for one in books.refunds
+        },
+        line_refunds={line.id: line.refund_id for line in books.lines if line.refund_id is not None},
+        issues=tuple(issues),
+        held_back=None,
+        open_reason=open_reason(group, taken, books.refunds, part_paid),
+    )
+
+
+def _held(
+    order_id: str, moment: datetime, reason: HeldBack, poll: str | None, issues: tuple[Issue, ...]
+) -> MappedOrder:
+    return MappedOrder(
+        order_id=order_id,
+        order=None,
+        content_hash="",
+        source_modified_date=moment,
+        observed=False,
+        created_local_date=None,
+        issues=issues,
+        held_back=reason,
+        open_reason=poll,
+    )
+
+
+def _currency(group: OrderGroup, merchant: Merchant) -> str:
+    if group.order is not None and group.order.currency:
+        return group.order.currency
+    told = {charge.currency for charge in group.charges if charge.currency}
+    if len(told) == 1:
+        return told.pop()
+    return (merchant.currency or UNKNOWN_CURRENCY).upper()
+
+
+def _moment(group: OrderGroup, previous: PreviousVersion | None, run_start: datetime) -> datetime:
+    """``sourceModifiedDate``: the newest date of the group, never before the version before."""
+    order = group.order
+    found = newest(
+        [
+            *((order.created, *order.status_transitions.values()) if order is not None else ()),
+            *(charge.created for charge in group.charges),
+            *(refund.created for refund in group.refunds),
+        ]
+    )
+    dates = [] if found is None else [found]
+    if group.platform_modified is not None:
+        dates.append(to_the_millisecond(group.platform_modified))
+    if previous is not None:
+        dates.append(to_the_millisecond(previous.source_modified_date))
+    return max(dates) if dates else to_the_millisecond(run_start)
+
+
+def _order(
+    group: OrderGroup,
+    order_id: str,
+    merchant: Merchant,
+    currency: str,
+    taken: Sequence[Taken],
+    books: Books,
+    moment: datetime,
+    unique_reference: bool,
+) -> Order:
+    places = books.exponent
+    lines_total = refund = tax = discount = 0
+    for line in books.lines:
+        total = line.total
+        lines_total += total
+        tax += line.tax
+        discount += line.discount
+        if line.quantity < 0:
+            refund += total
+    fees_total = sum(fee.total for fee in books.fees)
+    tax += sum(fee.tax for fee in books.fees)
+    order = group.order
+    reference = order.external_reference_id if order is not None else taken[0].charge.external_reference_id
+    return Order.built(
+        id=order_id,
+        order_number=reference if reference and unique_reference else order_id,
+        country=alpha_3(merchant.country),
+        currency=currency,
+        created_date=min(_created(order, taken, moment), moment),
+        closed_date=None,
+        total_amount=to_decimal(lines_total + fees_total, places),
+        total_refund=to_decimal(refund, places),
+        total_tax_amount=to_decimal(tax, places),
+        total_discount=to_decimal(discount, places),
+        total_gratuity=to_decimal(books.gratuity, places),
+        order_line_items=[_line_item(line, places) for line in books.lines],
+        payments=payments(taken, books.refunds),
+        service_charges=[service_charge(fee, places) for fee in books.fees],
+        location_ref=Ref.built(id=merchant.merchant_id, name=merchant.merchant_name),
+        customer_ref=customer_ref(group),
+        modified_date=None,
+        source_modified_date=moment,
+        supplemental_data=_supplemental(order, merchant, taken),
+    )
+
+
+def _created(order: CloverOrder | None, taken: Sequence[Taken], moment: datetime) -> datetime:
+    if order is not None and order.created is not None:
+        return from_ms(order.created)
+    known = [one.charge.created for one in taken if one.charge.created is not None]
+    return from_ms(min(known)) if known else moment
+
+
+def _line_item(line: Line, places: int) -> OrderLineItem:
+    return OrderLineItem.built(
+        id=line.id,
+        quantity=line.quantity,
+        tax_percentage=line.tax_percentage,
+        total_amount=to_decimal(line.total, places),
+        total_tax_amount=to_decimal(line.tax, places),
+        unit_price=line.unit_price,
+        taxes=[
+            TaxAllocation.built(
+                tax_component_ref=component,
+                rate=to_decimal(amount, places),
+                tax_amount=to_decimal(amount, places),
+            )
+            for component, amount in line.taxes
+        ],
+        product_ref=line.product,
+        product_variant_ref=None,
+        discount_allocations=[
+            DiscountAllocation.built(name=name, total_amount=to_decimal(amount, places))
+            for name, amount in line.discounts
+        ],
+    )
+
+
+def _supplemental(order: CloverOrder | None, merchant: Merchant, taken: Sequence[Taken]) -> SupplementalData:
+    told: dict[str, object] = {}
+    if order is not None and order.status:
+        told["status"] = order.status
+    if order is not None and order.external_reference_id:
+        told["externalReferenceId"] = order.external_reference_id
+    told["chargeIds"] = [one.charge.id for one in taken]
+    if merchant.country and alpha_3(merchant.country) != merchant.country:
+        told["country"] = merchant.country
+    return SupplementalData.built(content={SOURCE: told})

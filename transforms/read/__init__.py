@@ -1,0 +1,1 @@
+"""From Clover's records to a group that can be mapped."""
