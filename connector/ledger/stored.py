@@ -233,6 +233,18 @@ def stored_rows(
             yield dict(zip(names, row, strict=True))
 
 
+def refunds(
+    connection: Connection, connection_id: str, ids: list[str]
+) -> list[tuple[str, str | None, str | None, int | None, str, str]]:
+    """(id, order id, charge id, created in milliseconds, list hash, payload) of current refunds."""
+    return connection.execute(
+        "SELECT record_id, order_id, charge_id, epoch_ms(created_at), list_hash, payload"
+        " FROM ledger.source_records WHERE connection_id = $connection AND kind = 'refund'"
+        " AND replaced_by IS NULL AND NOT is_deleted AND record_id IN (SELECT unnest($ids)) ORDER BY record_id",
+        {"connection": connection_id, "ids": ids},
+    ).fetchall()
+
+
 def unusable_records(connection: Connection, connection_id: str) -> tuple[tuple[str, str, str | None], ...]:
     """(kind, id, order id) of records that could not be read or mapped or lead to no order, and are held back."""
     rows = connection.execute(

@@ -4,11 +4,13 @@ Neither touches the store's file: what earlier runs stored is read from the publ
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from threading import Event
 
-from connector.clover.lists.streams import STREAMS, Stream
+import orjson
+
+from connector.clover.lists.streams import REFUNDS, STREAMS, Stream
 from connector.clover.lists.window import Window
 from connector.progress import Progress
 from connector.sync.link.links import ORDER
@@ -20,9 +22,10 @@ from connector.sync.map.processes import WORTH_IT_FROM, MappingProcesses
 from connector.sync.map.side_records import SideRecords, merchant_records
 from connector.sync.read.clover import CloverAccess
 from connector.sync.read.completion import Completion
-from connector.sync.read.intake import Intake, KnownHashes, Seen, take_in
-from connector.sync.read.listing import ListJob, read_jobs
+from connector.sync.read.intake import Intake, Seen, take_in
+from connector.sync.read.listing import FixedJobs, GrowingJobs, Jobs, ListJob, read_jobs
 from connector.sync.read.platform import Witness
+from connector.sync.read.refund_feed import RefundFeed
 from connector.sync.read.rows_without_id import Unnamed, around, overlaps
 from connector.sync.spans import Span
 from transforms.model import Merchant
@@ -47,7 +50,6 @@ class Plan:
     merchant: Merchant
     pieces: tuple[Span, ...]
     run_start: datetime
-    window_days: int
     unpaid_orders: Unpaid = "exclude"
     streams: tuple[Stream, ...] = STREAMS
     poll: tuple[str, ...] = ()
@@ -70,16 +72,42 @@ class Stopped(Exception):
 
 
 def list_pieces(
-    plan: Plan, access: CloverAccess, known: Known, staging: Staging, progress: Progress, stop: Event
+    plan: Plan,
+    access: CloverAccess,
+    known: Known,
+    staging: Staging,
+    progress: Progress,
+    stop: Event,
+    feed: RefundFeed,
 ) -> tuple[Intake, list[Span]]:
-    """List the pieces of the span until enough rows changed.
+    """List the pieces of the span until enough rows changed; of several pieces first all refunds, into ``feed``.
 
     Returns what came in, and the pieces that are left for the next commit. Raises Stopped soon after ``stop`` is set.
     """
     intake = Intake()
     left = list(plan.pieces)
+    if len(left) > 1 and not feed.is_filled and plan.streams == STREAMS:
+        span = Window(left[0].since, left[-1].until)
+        jobs, _, total = _jobs_of((REFUNDS,), span, plan, access)
+        _list(
+            jobs,
+            total,
+            plan,
+            progress,
+            intake,
+            stop,
+            access,
+            lambda _stream, rows, at: feed.keep(rows, at.booked_ms),
+        )
+        feed.is_filled = True
     while left and intake.changed < _ROWS_A_COMMIT:
-        _list_piece(left.pop(0), plan, access, known, staging, progress, intake, stop)
+        piece = left.pop(0)
+        # As long as the windows of all streams are: a long quiet time is no reason for many questions.
+        longest = access.lengths.shortest(stream.kind for stream in plan.streams)
+        while left and left[0].until - piece.since <= longest:
+            piece = replace(left[0], since=piece.since)
+            left.pop(0)
+        _list_piece(piece, plan, access, known, staging, progress, intake, stop, feed, is_last=not left)
     return intake, left
 
 
@@ -107,7 +135,13 @@ def complete(
     """
     if is_last:
         left = _windows_left(plan, intake)
-        _list(left, plan, access, known.list_hashes, staging, progress, intake, Event())
+        total = sum(_length(job.window) for job in left)
+
+        def take(stream: Stream, rows: list[dict[str, object]], seen_at: Seen) -> None:
+            again = plan.read_sparse_again
+            take_in(stream, rows, staging, known.list_hashes, intake, seen_at, read_again=again)
+
+        _list(FixedJobs(left), total, plan, progress, intake, Event(), access, take)
         for kind, record_id, order_id in plan.retry:
             intake.asked_again.add((kind, record_id))
             if order_id is not None or kind == ORDER:
@@ -120,7 +154,15 @@ def complete(
                 witness.changed_orders(plan.hints_since, plan.run_start), "modified on the platform"
             )
     Completion(
-        staging, access, known, plan.pieces[0].since, plan.run_start, progress, witness, intake.asked_again
+        staging,
+        access,
+        known,
+        plan.pieces[0].since,
+        plan.run_start,
+        progress,
+        witness,
+        intake.asked_again,
+        intake.outspoken,
     ).run()
 
 
@@ -133,23 +175,61 @@ def _list_piece(
     progress: Progress,
     intake: Intake,
     stop: Event,
+    feed: RefundFeed,
+    *,
+    is_last: bool,
 ) -> None:
     """List one piece; what is stored for it and was not listed makes its order dirty."""
-    span = Window(piece.since, piece.until)
-    jobs = []
-    for stream in plan.streams:
-        again = [u.window for u in plan.unnamed if u.kind == stream.kind and overlaps(u.window, span)]
-        parts = [part for rest in around(span, again) for part in rest.split(plan.window_days)]
-        jobs += [ListJob(stream, window) for window in parts + again]
-    jobs.sort(key=lambda job: job.window.since)
+    streams = tuple(s for s in plan.streams if not (feed.is_filled and s is REFUNDS))
+    jobs, again, total = _jobs_of(streams, Window(piece.since, piece.until), plan, access)
     # A window that is listed again may reach beyond the piece, and its rows are known all the same.
-    first = min([piece.since, *(job.window.since for job in jobs)])
-    last = max([piece.until, *(job.window.until for job in jobs)])
+    first = min([piece.since, *(job.window.since for job in again)])
+    last = max([piece.until, *(job.window.until for job in again)])
     stored = known.list_hashes_between(first, last)
-    _list(jobs, plan, access, lambda kind, _ids: stored.get(kind, {}), staging, progress, intake, stop)
+
+    def take(stream: Stream, rows: list[dict[str, object]], seen_at: Seen) -> None:
+        hashes = stored.get(stream.kind, {})
+        take_in(
+            stream,
+            rows,
+            staging,
+            lambda _kind, _ids: hashes,
+            intake,
+            seen_at,
+            read_again=plan.read_sparse_again,
+        )
+
+    _list(jobs, total, plan, progress, intake, stop, access, take)
+    if feed.is_filled:
+        for booked_ms, texts in feed.take(piece, staging, is_last=is_last):
+            take_in(
+                REFUNDS,
+                map(orjson.loads, texts),
+                staging,
+                known.list_hashes,
+                intake,
+                Seen(plan.run_start, booked_ms),
+                read_again=plan.read_sparse_again,
+            )
     if stored:
         for stream in plan.streams:
             _look_for_vanished(stream, piece, known, staging)
+
+
+def _jobs_of(
+    streams: tuple[Stream, ...], span: Window, plan: Plan, access: CloverAccess
+) -> tuple[GrowingJobs, list[ListJob], int]:
+    """The jobs that list a span, those of them that are listed again for a row without an id, and days in all."""
+    parts: dict[Stream, list[Window]] = {}
+    again: list[ListJob] = []
+    for stream in streams:
+        windows = [u.window for u in plan.unnamed if u.kind == stream.kind and overlaps(u.window, span)]
+        again += [ListJob(stream, window) for window in windows]
+        # An empty span is asked for nothing.
+        rest = [window for window in around(span, windows) if window.since < window.until]
+        parts[stream] = sorted([*rest, *windows], key=lambda window: window.since)
+    total = sum(_length(window) for windows in parts.values() for window in windows)
+    return GrowingJobs(parts, access.lengths, again), again, total
 
 
 def _windows_left(plan: Plan, intake: Intake) -> list[ListJob]:
@@ -159,32 +239,37 @@ def _windows_left(plan: Plan, intake: Intake) -> list[ListJob]:
     return [ListJob(streams[u.kind], u.window) for u in left]
 
 
+def _length(window: Window) -> int:
+    """In days, for whoever watches; adjoining windows sum up."""
+    return window.until.toordinal() - window.since.toordinal()
+
+
 def _list(
-    jobs: list[ListJob],
+    jobs: Jobs,
+    days: int,
     plan: Plan,
-    access: CloverAccess,
-    hashes: KnownHashes,
-    staging: Staging,
     progress: Progress,
     intake: Intake,
     stop: Event,
+    access: CloverAccess,
+    take: Callable[[Stream, list[dict[str, object]], Seen], None],
 ) -> None:
+    """Read all jobs and give the rows of each page to ``take``."""
     open_before = set(plan.unnamed)
-    progress.stage("extract", total=len(jobs))
+    progress.stage("extract", total=days)
     for listed in read_jobs(jobs, access.walk, workers=access.workers):
         if stop.is_set():
             raise Stopped
         stream, page = listed.job.stream, listed.page
         whole = Unnamed(stream.kind, listed.job.window)
         if page is None:
-            progress.advance()
+            progress.advance(_length(listed.job.window))
             if whole in open_before:
                 intake.listed_again.append(whole)
             continue
         if page.broken:
             intake.unnamed[whole] += len(page.broken)
-        seen_at = Seen.in_window(listed.job.window.until, plan.run_start)
-        take_in(stream, page.rows, staging, hashes, intake, seen_at, read_again=plan.read_sparse_again)
+        take(stream, page.rows, Seen.in_window(listed.job.window.until, plan.run_start))
 
 
 def _look_for_vanished(stream: Stream, piece: Span, known: Known, staging: Staging) -> None:

@@ -40,7 +40,6 @@ def plan_of(
         merchant=merchant_of(connection, profile, known.merchant()),
         pieces=todo,
         run_start=run_start,
-        window_days=sync.window_days,
         unpaid_orders=sync.unpaid_orders,
         streams=tuple(s for s in STREAMS if mode.stream in (None, f"{s.kind}s")),
         poll=known.orders_to_poll(run_start) if ordinary else (),

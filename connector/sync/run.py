@@ -37,6 +37,7 @@ from connector.sync.read.clover import CloverAccess
 from connector.sync.read.intake import Intake
 from connector.sync.read.platform import Witness
 from connector.sync.read.platform_customers import CUSTOMERS, fill_in_customers
+from connector.sync.read.refund_feed import RefundFeed
 from connector.sync.report import RunReport, summed
 from connector.sync.spans import ClockCheck, Span, check_clock, pieces
 from transforms.model import Merchant
@@ -90,13 +91,17 @@ def new_run_id(at: datetime) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Source:
-    """Where a run reads. stop: set when whatever reads ahead need not go on. background: the thread that does."""
+    """Where a run reads. stop: set when whatever reads ahead need not go on. background: the thread that does.
+
+    refunds: those of the whole span, where it is long.
+    """
 
     access: CloverAccess
     witness: Witness | None
     profile: MerchantProfile | None
     stop: Event
     background: ThreadPoolExecutor
+    refunds: RefundFeed
 
     @property
     def clients(self) -> list[CloverClient]:
@@ -158,9 +163,11 @@ class _Run:
                 transport=runtime.transport,
             ) as access,
             witnessed(runtime.config, self.connection, runtime.pace, transport=runtime.transport) as witness,
+            closing(RefundFeed(directory / "refunds.sqlite")) as refunds,
             ThreadPoolExecutor(max_workers=1, thread_name_prefix="ahead") as background,
         ):
-            source = _Source(access, witness, witness.profile() if witness else None, stop, background)
+            profile = witness.profile() if witness else None
+            source = _Source(access, witness, profile, stop, background, refunds)
             try:
                 left, ahead = self._commit(None, directory, source, None)
                 while left:
@@ -241,7 +248,9 @@ class _Run:
             if source is None:
                 intake = stage_archive(self.runtime.raw_directory, known, staging, progress)
                 return _Listing(work, staging, intake, [])
-            intake, left = list_pieces(plan, source.access, known, staging, progress, source.stop)
+            intake, left = list_pieces(
+                plan, source.access, known, staging, progress, source.stop, source.refunds
+            )
         except BaseException:
             staging.close()
             raise

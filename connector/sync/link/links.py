@@ -230,6 +230,13 @@ class Links:
             list(order_ids),
         ).fetchall()
 
+    def named_among(self, charge_ids: Sequence[str]) -> set[str]:
+        """Those of the charges that a staged order names."""
+        rows = self._db.execute(
+            f"SELECT charge_id FROM named WHERE charge_id IN ({_marks(charge_ids)})", list(charge_ids)
+        )
+        return {row[0] for row in rows}
+
     def void_claims(self, order_ids: Sequence[str]) -> Mapping[str, Mapping[str, tuple[str, str | None]]]:
         """Order id -> record id -> (kind, its real home): claims of these orders that are void."""
         found: dict[str, dict[str, tuple[str, str | None]]] = {}

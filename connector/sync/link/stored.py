@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -20,6 +20,17 @@ from transforms.document import payment_dates
 from transforms.model import PreviousVersion
 
 _ROUNDING = timedelta(seconds=2)
+
+
+class StoredRefund(NamedTuple):
+    """A refund as it is stored. created_ms: what it is booked under; payload: its JSON, without personal data."""
+
+    id: str
+    order_id: str | None
+    charge_id: str | None
+    created_ms: int | None
+    list_hash: str
+    payload: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +99,12 @@ class Known:
             ):
                 found.setdefault(kind, {})[record_id] = list_hash
         return found
+
+    def refunds(self, ids: list[str]) -> list[StoredRefund]:
+        """Stored refunds that Clover has not deleted."""
+        if self.is_new or not ids:
+            return []
+        return [StoredRefund(*row) for row in reads.refunds(self.reader.connection, self.connection_id, ids)]
 
     def previous(self, order_ids: list[str]) -> dict[str, PreviousVersion]:
         """Order id -> its current version, also one that was deleted (its date must not go back)."""
