@@ -47,6 +47,7 @@ from connector.sync.reconcile.report import (
 )
 from connector.sync.run import new_run_id
 from schemas.money import exponent, to_decimal, to_minor
+from schemas.times import as_milliseconds, from_ms, is_usable
 
 
 def reconcile_all(
@@ -157,7 +158,9 @@ def _stored(
             reader.connection, connection.id, stream.kind, result.since, result.until
         )
         for record_id, order_id, created, amount, currency, payload in rows:
-            aware = None if created is None else created.replace(tzinfo=UTC)
+            row = orjson.loads(payload)
+            # What Clover does not date is booked under an assumed time, which no list of a span goes by.
+            aware = created.replace(tzinfo=UTC) if created and _created(row, result.until) else None
             found[stream.kind, record_id] = SourceRecord(
                 stream.kind,
                 record_id,
@@ -165,7 +168,7 @@ def _stored(
                 (aware or result.until).astimezone(zone).date(),
                 currency or "XXX",
                 amount or 0,
-                orjson.loads(payload),
+                row,
                 order_id or (record_id if stream.kind == "order" else None),
             )
     return found
@@ -218,10 +221,7 @@ def _listed(
 
 
 def _read(kind: str, row: Mapping[str, Any], zone: ZoneInfo, until: datetime) -> SourceRecord:
-    created_ms = whole_number(row.get("created"))
-    created = None
-    if created_ms is not None:
-        created = datetime.fromtimestamp(created_ms / 1000 if created_ms >= 10**11 else created_ms, tz=UTC)
+    created = _created(row, until)
     currency = str(row.get("currency") or "XXX").upper()
     return SourceRecord(
         kind,
@@ -232,6 +232,12 @@ def _read(kind: str, row: Mapping[str, Any], zone: ZoneInfo, until: datetime) ->
         whole_number(row.get("amount")) or 0,
         row,
     )
+
+
+def _created(row: Mapping[str, Any], now: datetime) -> datetime | None:
+    number = whole_number(row.get("created"))
+    created_ms = None if number is None else int(as_milliseconds(number))
+    return from_ms(created_ms) if created_ms is not None and is_usable(created_ms, now) else None
 
 
 def _line(key: Line, line: DayLine) -> ReconciledLine:
