@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from schemas.commerce import PaymentStatus
+from schemas.commerce_enums import PaymentStatus
 from schemas.money import exponent, to_decimal
 from transforms.check.agreement import Facts
 from transforms.model import OrderGroup

@@ -27,7 +27,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from schemas.clover import Charge, Order, Refund
-from schemas.commerce import PaymentStatus
+from schemas.commerce_enums import PaymentStatus
 from schemas.money import divide_half_up
 from transforms.model import OrderGroup
 from transforms.order.captured import is_void, statuses

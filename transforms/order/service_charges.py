@@ -6,7 +6,8 @@ negative service charge. Service charges of the same name are kept apart, one fo
 """
 
 from schemas.clover import AdditionalCharge
-from schemas.commerce import ServiceCharge, ServiceChargeType
+from schemas.commerce import ServiceCharge
+from schemas.commerce_enums import ServiceChargeType
 from schemas.money import to_decimal
 from transforms.order.line import Fee
 
@@ -39,12 +40,11 @@ def overpayment(amount: int) -> Fee:
 
 def service_charge(fee: Fee, exponent: int) -> ServiceCharge:
     """The Codat record; ``totalAmount`` is the whole charge, tax in."""
-    return ServiceCharge.built(
+    return ServiceCharge(
         description=fee.description,
         total_amount=to_decimal(fee.total, exponent),
         tax_percentage=fee.tax_percentage,
         tax_amount=to_decimal(fee.tax, exponent),
-        taxes=[],
         quantity=1,
         type=ServiceChargeType(fee.type),
     )
