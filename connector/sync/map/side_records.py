@@ -12,7 +12,7 @@ import orjson
 
 from connector.sync.map.source_rows import digest
 from schemas.times import as_ledger_text, from_wire, ledger_text, wire_text
-from schemas.wire import members
+from schemas.wire import encode, members
 from transforms.beside.company_info import company_info_of
 from transforms.beside.locations import location_of
 from transforms.model import Merchant
@@ -107,5 +107,5 @@ def _row(
         "is_deleted": False,
         "name": record.get("customerName") or record.get("name") or record.get("companyName"),
         "created_date": as_ledger_text(record.get("createdDate")),
-        "doc": orjson.dumps(document).decode(),
+        "doc": encode(document).decode(),
     }
