@@ -3,17 +3,19 @@
 Neither touches the store's file: what earlier runs stored is read from the published snapshot.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from threading import Event
 
+import orjson
+
 from connector.clover.lists.streams import STREAMS, Stream
 from connector.clover.lists.window import Window
+from connector.ledger.stored import Stored
 from connector.progress import Progress
-from connector.sync.link.links import ORDER
+from connector.sync.link.links import CHARGE, ORDER
 from connector.sync.link.notebook import Staging
-from connector.sync.link.stored import Known
 from connector.sync.map.batch import MappedBatch, MappingTask, Unpaid, map_batch
 from connector.sync.map.files import BatchFiles
 from connector.sync.map.processes import WORTH_IT_FROM, MappingProcesses
@@ -25,7 +27,8 @@ from connector.sync.read.listing import ListJob, read_jobs
 from connector.sync.read.platform import Witness
 from connector.sync.read.rows_without_id import Unnamed, around, overlaps
 from connector.sync.spans import Span
-from transforms.model import Merchant
+from transforms.document import payment_dates
+from transforms.model import Merchant, PreviousVersion
 
 _BATCH = 500
 # A first load is committed about every so many rows, so that a crash after hours repeats one part and not all.
@@ -70,7 +73,7 @@ class Stopped(Exception):
 
 
 def list_pieces(
-    plan: Plan, access: CloverAccess, known: Known, staging: Staging, progress: Progress, stop: Event
+    plan: Plan, access: CloverAccess, stored: Stored, staging: Staging, progress: Progress, stop: Event
 ) -> tuple[Intake, list[Span]]:
     """List the pieces of the span until enough rows changed.
 
@@ -79,14 +82,14 @@ def list_pieces(
     intake = Intake()
     left = list(plan.pieces)
     while left and intake.changed < _ROWS_A_COMMIT:
-        _list_piece(left.pop(0), plan, access, known, staging, progress, intake, stop)
+        _list_piece(left.pop(0), plan, access, stored, staging, progress, intake, stop)
     return intake, left
 
 
-def drop_known(plan: Plan, listed: Iterable[Span], known: Known, staging: Staging) -> None:
+def drop_known(plan: Plan, listed: Iterable[Span], stored: Stored, staging: Staging) -> None:
     """Give up what was listed ahead and is known by now: the commit before read it on behalf of its own orders."""
     for piece in listed:
-        for kind, hashes in known.list_hashes_between(piece.since, piece.until).items():
+        for kind, hashes in stored.list_hashes_between(piece.since, piece.until).items():
             staging.drop_known(kind, hashes.items(), pointers=not plan.read_sparse_again)
 
 
@@ -94,7 +97,7 @@ def complete(
     plan: Plan,
     intake: Intake,
     access: CloverAccess,
-    known: Known,
+    stored: Stored,
     staging: Staging,
     progress: Progress,
     witness: Witness | None = None,
@@ -107,7 +110,7 @@ def complete(
     """
     if is_last:
         left = _windows_left(plan, intake)
-        _list(left, plan, access, known.list_hashes, staging, progress, intake, Event())
+        _list(left, plan, access, stored.list_hashes, staging, progress, intake, Event())
         for kind, record_id, order_id in plan.retry:
             intake.asked_again.add((kind, record_id))
             if order_id is not None or kind == ORDER:
@@ -120,7 +123,7 @@ def complete(
                 witness.changed_orders(plan.hints_since, plan.run_start), "modified on the platform"
             )
     Completion(
-        staging, access, known, plan.pieces[0].since, plan.run_start, progress, witness, intake.asked_again
+        staging, access, stored, plan.pieces[0].since, plan.run_start, progress, witness, intake.asked_again
     ).run()
 
 
@@ -128,7 +131,7 @@ def _list_piece(
     piece: Span,
     plan: Plan,
     access: CloverAccess,
-    known: Known,
+    stored: Stored,
     staging: Staging,
     progress: Progress,
     intake: Intake,
@@ -145,11 +148,11 @@ def _list_piece(
     # A window that is listed again may reach beyond the piece, and its rows are known all the same.
     first = min([piece.since, *(job.window.since for job in jobs)])
     last = max([piece.until, *(job.window.until for job in jobs)])
-    stored = known.list_hashes_between(first, last)
-    _list(jobs, plan, access, lambda kind, _ids: stored.get(kind, {}), staging, progress, intake, stop)
-    if stored:
+    hashes = stored.list_hashes_between(first, last)
+    _list(jobs, plan, access, lambda kind, _ids: hashes.get(kind, {}), staging, progress, intake, stop)
+    if hashes:
         for stream in plan.streams:
-            _look_for_vanished(stream, piece, known, staging)
+            _look_for_vanished(stream, piece, stored, staging)
 
 
 def _windows_left(plan: Plan, intake: Intake) -> list[ListJob]:
@@ -187,11 +190,11 @@ def _list(
         take_in(stream, page.rows, staging, hashes, intake, seen_at, read_again=plan.read_sparse_again)
 
 
-def _look_for_vanished(stream: Stream, piece: Span, known: Known, staging: Staging) -> None:
+def _look_for_vanished(stream: Stream, piece: Span, stored: Stored, staging: Staging) -> None:
     """A record that is stored for this span but was not listed was deleted, or moved: its order is read anew."""
-    stored = known.created_between(stream.kind, piece.since, piece.until)
+    due = stored.created_between(stream.kind, piece.since, piece.until)
     staging.mark_dirty(
-        {order_id for record_id, order_id in stored.items() if not staging.was_seen(stream.kind, record_id)},
+        {order_id for record_id, order_id in due.items() if not staging.was_seen(stream.kind, record_id)},
         "vanished",
     )
 
@@ -199,7 +202,7 @@ def _look_for_vanished(stream: Stream, piece: Span, known: Known, staging: Stagi
 def map_piece(
     plan: Plan,
     staging: Staging,
-    known: Known,
+    stored: Stored,
     files: BatchFiles,
     progress: Progress,
     *,
@@ -219,13 +222,13 @@ def map_piece(
     for data_type, record in merchant_records(plan.merchant):
         side.gather(data_type, record, plan.run_start)
     incomplete = _incomplete_orders(staging)
-    tasks = _tasks(plan, staging, known, incomplete)
+    tasks = _tasks(plan, staging, stored, incomplete)
     if processes is not None and staging.count_dirty() >= WORTH_IT_FROM:
         batches: Iterable[MappedBatch] = processes.map(tasks, staging)
     else:
         batches = (map_batch(task, staging.records_of(task.order_ids)) for task in tasks)
     for batch in batches:
-        files.write(batch, plan.run_start, known.open_since(list(batch.open_reasons)))
+        files.write(batch, plan.run_start, stored.open_since(list(batch.open_reasons)))
         for found in batch.side_records:
             side.gather(found.data_type, found.record, found.as_of)
         mapped += len(batch.seen)
@@ -235,8 +238,8 @@ def map_piece(
     files.hold_back_broken(intake, staging.failed(), incomplete)
     files.hold_back_unlinked(staging.refunds_without_order(), plan.merchant)
     fill_in(side)
-    files.write_rows("record_versions", side.rows(plan.company_id, plan.connection_id, known.documents))
-    files.write_source_records(staging, known.gone_records(staging.gone()))
+    files.write_rows("record_versions", side.rows(plan.company_id, plan.connection_id, stored.documents))
+    files.write_source_records(staging, stored.rows_of(staging.gone()))
     return Mapped(mapped, unchanged)
 
 
@@ -245,7 +248,7 @@ def _incomplete_orders(staging: Staging) -> dict[str, str]:
     return {order_id: detail for _, _, order_id, detail in staging.failed() if order_id is not None}
 
 
-def _tasks(plan: Plan, staging: Staging, known: Known, incomplete: dict[str, str]) -> Iterator[MappingTask]:
+def _tasks(plan: Plan, staging: Staging, stored: Stored, incomplete: dict[str, str]) -> Iterator[MappingTask]:
     after = ""
     gone = {record_id for kind, record_id in staging.gone() if kind == ORDER}
     while ids := staging.dirty_orders(after, _BATCH):
@@ -256,11 +259,39 @@ def _tasks(plan: Plan, staging: Staging, known: Known, incomplete: dict[str, str
             plan.connection_id,
             plan.merchant,
             whole,
-            known.vanished_charges(whole, staging.is_gone, staging.holds),
-            known.last_said(gone.intersection(whole)),
+            _vanished_charges(whole, staging, stored),
+            _last_said(gone.intersection(whole), stored),
             staging.links.void_claims(whole),
             frozenset(staging.orders_with_shared_references(whole)),
-            known.previous(whole),
+            _previous(whole, stored),
             plan.run_start,
             plan.unpaid_orders,
         )
+
+
+def _vanished_charges(order_ids: list[str], staging: Staging, stored: Stored) -> dict[str, list[bytes]]:
+    """Order id -> its stored charges that Clover no longer has, marked as voided, as JSON.
+
+    One that was deleted earlier and was read in this run is back.
+    """
+    vanished: dict[str, list[bytes]] = {}
+    for order_id, charge_id, payload, is_deleted in stored.charges_of_orders(order_ids):
+        if staging.is_gone(CHARGE, charge_id) or (is_deleted and not staging.holds(CHARGE, charge_id)):
+            voided = {**orjson.loads(payload), "voided": True}
+            vanished.setdefault(order_id, []).append(orjson.dumps(voided))
+    return vanished
+
+
+def _last_said(order_ids: Collection[str], stored: Stored) -> dict[str, str | None]:
+    """Order id -> what Clover last said of an order it has no more, None where it never said anything."""
+    return {**dict.fromkeys(order_ids), **stored.order_payloads(order_ids)}
+
+
+def _previous(order_ids: list[str], stored: Stored) -> dict[str, PreviousVersion]:
+    """Order id -> its current version, also one that was deleted."""
+    return {
+        version.order_id: PreviousVersion(
+            version.modified, version.content_hash, payment_dates(version.doc) if version.doc else {}
+        )
+        for version in stored.current_versions(order_ids)
+    }

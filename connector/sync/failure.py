@@ -6,16 +6,16 @@ import structlog
 
 from connector.clover.http.client import CloverClient
 from connector.errors import ConnectorError, StoreBusy, StoreError
-from connector.sync.link.stored import Known
+from connector.ledger.stored import Stored
 from connector.sync.map.batch import MappedBatch
 from connector.sync.report import Change, RunReport
 
 log = structlog.get_logger(__name__)
 
 
-def changes_of(batch: MappedBatch, known: Known) -> list[Change]:
+def changes_of(batch: MappedBatch, stored: Stored) -> list[Change]:
     """What a batch would change, with old and new totals in major units."""
-    before = known.totals([change[0] for change in batch.changes] + batch.tombstones)
+    before = stored.totals([change[0] for change in batch.changes] + batch.tombstones)
     found = []
     for order_id, currency, amount, refund in batch.changes:
         old = before.get(order_id)

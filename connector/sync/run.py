@@ -19,12 +19,12 @@ from connector.clover.platform import MerchantProfile
 from connector.config import Company, Config, Connection
 from connector.errors import Deauthorized, StoreError
 from connector.ledger.interface import Store
+from connector.ledger.stored import Stored
 from connector.progress import Progress, Silent
 from connector.sync.commit import Mapped, Plan, complete, drop_known, list_pieces, map_piece
 from connector.sync.connect.connecting import Pace, connected, merchant_of, witnessed
 from connector.sync.failure import changes_of, count_requests, explained, log_line, note_failure
 from connector.sync.link.notebook import Staging
-from connector.sync.link.stored import Known, known_of
 from connector.sync.load import Loading
 from connector.sync.map.batch import MappedBatch
 from connector.sync.map.files import BatchFiles
@@ -184,16 +184,16 @@ class _Run:
         report = self.report
         listing = ahead.result() if ahead is not None else None
         with self.runtime.store.open_reader() as reader:
-            known = known_of(reader, self.connection.id)
-            todo = todo or pieces(self._span(known))
-            plan = self._plan(todo, known, source)
+            stored = Stored(reader.connection, self.connection.id)
+            todo = todo or pieces(self._span(stored))
+            plan = self._plan(todo, stored, source)
             if listing is None:
-                listing = self._list(plan, known, directory, source, self.progress)
+                listing = self._list(plan, stored, directory, source, self.progress)
             else:
-                drop_known(plan, todo[: len(todo) - len(listing.left)], known, listing.staging)
+                drop_known(plan, todo[: len(todo) - len(listing.left)], stored, listing.staging)
             with closing(listing.staging):
-                files, result = self._complete_and_map(listing, plan, known, source)
-                held_before = known.held_back()
+                files, result = self._complete_and_map(listing, plan, stored, source)
+                held_before = stored.held_back()
         left = listing.left
         for kind, rows in listing.intake.rows.items():
             report.rows_read[kind] = report.rows_read.get(kind, 0) + rows
@@ -233,15 +233,15 @@ class _Run:
         return left, following
 
     def _list(
-        self, plan: Plan, known: Known, directory: Path, source: "_Source | None", progress: Progress
+        self, plan: Plan, stored: Stored, directory: Path, source: "_Source | None", progress: Progress
     ) -> "_Listing":
         work = Path(tempfile.mkdtemp(dir=directory))
         staging = Staging(work / "staging.sqlite")
         try:
             if source is None:
-                intake = stage_archive(self.runtime.raw_directory, known, staging, progress)
+                intake = stage_archive(self.runtime.raw_directory, stored, staging, progress)
                 return _Listing(work, staging, intake, [])
-            intake, left = list_pieces(plan, source.access, known, staging, progress, source.stop)
+            intake, left = list_pieces(plan, source.access, stored, staging, progress, source.stop)
         except BaseException:
             staging.close()
             raise
@@ -249,33 +249,35 @@ class _Run:
 
     def _list_ahead(self, plan: Plan, directory: Path, source: "_Source") -> "_Listing":
         with self.runtime.store.open_reader() as reader:
-            return self._list(plan, known_of(reader, self.connection.id), directory, source, Silent())
+            return self._list(
+                plan, Stored(reader.connection, self.connection.id), directory, source, Silent()
+            )
 
     def _complete_and_map(
-        self, listing: "_Listing", plan: Plan, known: Known, source: "_Source | None"
+        self, listing: "_Listing", plan: Plan, stored: Stored, source: "_Source | None"
     ) -> tuple[BatchFiles, Mapped]:
         staging, intake, is_last = listing.staging, listing.intake, not listing.left
         if source is not None:
             complete(
-                plan, intake, source.access, known, staging, self.progress, source.witness, is_last=is_last
+                plan, intake, source.access, stored, staging, self.progress, source.witness, is_last=is_last
             )
             count_requests(self.report, source.clients)
         files = BatchFiles(listing.work, self.company.id, self.connection.id)
 
         def note_changes(batch: MappedBatch) -> None:
             if self.mode.dry_run:
-                self.report.changes.extend(changes_of(batch, known))
+                self.report.changes.extend(changes_of(batch, stored))
 
         def fill_in(side: SideRecords) -> None:
             if source is not None and source.witness is not None:
                 nightly = is_last and "nightly" in plan.pieces[-1].deep_scans
-                stored = (lambda: known.record_ids(CUSTOMERS)) if nightly else None
-                fill_in_customers(source.witness, side, plan.run_start, stored=stored)
+                all_stored = (lambda: stored.record_ids(CUSTOMERS)) if nightly else None
+                fill_in_customers(source.witness, side, plan.run_start, stored=all_stored)
 
         result = map_piece(
             plan,
             staging,
-            known,
+            stored,
             files,
             self.progress,
             intake=intake,
@@ -285,13 +287,13 @@ class _Run:
         )
         return files, result
 
-    def _plan(self, todo: list[Span], known: Known, source: "_Source | None") -> Plan:
+    def _plan(self, todo: list[Span], stored: Stored, source: "_Source | None") -> Plan:
         return plan_of(
             self.company,
             self.connection,
             self.mode,
             self.runtime.config.sync,
-            known,
+            stored,
             tuple(todo),
             run_start=self.report.started_at,
             profile=source.profile if source else None,
@@ -311,20 +313,20 @@ class _Run:
             self.report.warn(clock.warning)
         return clock
 
-    def _span(self, known: Known) -> Span:
-        ahead = position_of(known, self.report.started_at).ahead
+    def _span(self, stored: Stored) -> Span:
+        ahead = position_of(stored, self.report.started_at).ahead
         if ahead is not None:
             self.report.warn(
                 f"An earlier run stored a date after this run's start ({ahead:%Y-%m-%d %H:%M:%S} UTC): a clock was"
                 " wrong. Reading goes on from the last success that is not in the future, and deep scans are due."
             )
         overlap = self.runtime.config.sync.overlap
-        return span_of(self.connection, self.mode, known, overlap=overlap, run_start=self.report.started_at)
+        return span_of(self.connection, self.mode, stored, overlap=overlap, run_start=self.report.started_at)
 
     def _merchant_as_stored(self) -> Merchant:
         try:
             with self.runtime.store.open_reader() as reader:
-                before = known_of(reader, self.connection.id).merchant()
+                before = Stored(reader.connection, self.connection.id).merchant()
         except StoreError:
             before = None
         return merchant_of(self.connection, None, before)

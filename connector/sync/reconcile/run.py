@@ -21,14 +21,15 @@ from connector.ledger import reconcile_reads
 from connector.ledger.interface import Reader, Store
 from connector.ledger.load.batch import Batch, NdjsonWriter, RunRow
 from connector.ledger.reconcile_reads import DELETED_AT_CLOVER
+from connector.ledger.stored import Stored
 from connector.progress import Progress, Silent
 from connector.sync.connect.connecting import Pace, connected, selected_connections
-from connector.sync.link.stored import known_of
 from connector.sync.many import utc_now
 from connector.sync.plan import start_of
 from connector.sync.read.clover import CloverAccess
 from connector.sync.read.listing import ListJob, read_jobs
 from connector.sync.read.rows import whole_number
+from connector.sync.read.rows_without_id import with_an_id
 from connector.sync.reconcile.comparison import (
     DayLine,
     Difference,
@@ -112,12 +113,12 @@ def _reconcile(
     ):
         stored = _stored(reader, connection, result)
         listed = _listed(access, connection, result, stored, progress)
-        known = known_of(reader, connection.id)
-        cursor = known.cursor()
+        before = Stored(reader.connection, connection.id)
+        cursor = before.cursor()
         unshown = reconcile_reads.unshown_records(reader.connection, connection.id)
         held_back = {(kind, record_id): reason for (kind, record_id), reason in unshown.items() if reason}
-        unusable = {(kind, record_id) for kind, record_id, _ in known.unusable_records()}
-        reasons = {(kind, record_id): reason for kind, record_id, _, reason, _, _ in known.held_back()}
+        unusable = {(kind, record_id) for kind, record_id, _ in with_an_id(before.unusable_records())}
+        reasons = {(kind, record_id): reason for kind, record_id, _, reason, _, _ in before.held_back()}
         held_back |= {key: reasons[key] for key in unusable}
         published = _published(reader, connection, result)
         # Within the overlap a record may have become visible late; the next sync reads that span again.
