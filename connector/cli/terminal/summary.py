@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from connector.cli.published import FILE_NAME, open_published
-from connector.cli.terminal.output import console, money, program, table
+from connector.cli.terminal.output import console, program, table
 from connector.errors import StoreError
-from schemas.money import exponent, to_decimal
+from schemas.money import exponent, money, to_decimal
 
 if TYPE_CHECKING:
     from connector.sync.report import Report

@@ -48,6 +48,7 @@ from connector.sync.reconcile.report import (
 )
 from connector.sync.run import new_run_id
 from schemas.money import exponent, to_decimal, to_minor
+from schemas.times import as_milliseconds, from_ms, ledger_text
 
 
 def reconcile_all(
@@ -222,7 +223,7 @@ def _read(kind: str, row: Mapping[str, Any], zone: ZoneInfo, until: datetime) ->
     created_ms = whole_number(row.get("created"))
     created = None
     if created_ms is not None:
-        created = datetime.fromtimestamp(created_ms / 1000 if created_ms >= 10**11 else created_ms, tz=UTC)
+        created = from_ms(int(as_milliseconds(created_ms)))
     currency = str(row.get("currency") or "XXX").upper()
     return SourceRecord(
         kind,
@@ -286,9 +287,9 @@ def _row(result: ConnectionReconciliation, line: ReconciledLine, at: datetime) -
         "run_id": result.run_id,
         "company_id": result.company_id,
         "connection_id": result.connection_id,
-        "reconciled_at": _bare(at),
-        "since": _bare(result.since),
-        "until": _bare(result.until),
+        "reconciled_at": ledger_text(at),
+        "since": ledger_text(result.since),
+        "until": ledger_text(result.until),
         "day": line.day.isoformat(),
         "stream": line.stream,
         "currency": line.currency,
@@ -322,12 +323,8 @@ def _to_read_again(result: ConnectionReconciliation, started: datetime) -> list[
             "connection_id": result.connection_id,
             "order_id": order_id,
             "reason": DELETED_AT_CLOVER,
-            "polled_at": _bare(started),
-            "next_poll": _bare(started),
+            "polled_at": ledger_text(started),
+            "next_poll": ledger_text(started),
         }
         for order_id in orders
     ]
-
-
-def _bare(moment: datetime) -> str:
-    return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S")
