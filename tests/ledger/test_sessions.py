@@ -8,7 +8,7 @@ import duckdb
 import pytest
 
 from connector.ledger.database import WORK, WorkSession
-from connector.ledger.reader import PublishedSession, open_published
+from connector.ledger.published import PublishedSession, open_published
 
 
 def load(store, books, rows, order_id):

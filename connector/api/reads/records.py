@@ -14,7 +14,7 @@ from typing import Any
 
 import orjson
 
-from connector.api.reads.published import Publication
+from connector.ledger.published import Publication
 from schemas.times import to_the_millisecond, wire_text
 
 
