@@ -61,11 +61,6 @@ class Stored:
         self._has_records = True
         self._has_records = bool(self._records(f"SELECT 1 {_LATEST} LIMIT 1"))
 
-    @property
-    def is_new(self) -> bool:
-        """Nothing is stored of this connection yet, so there is nothing to ask for."""
-        return not self._has_records
-
     def list_hashes(self, kind: str, ids: list[str]) -> Mapping[str, str]:
         """Record id -> fingerprint of its list row when it was last read."""
         return dict(
