@@ -22,7 +22,6 @@ CALLED_FROM_OUTSIDE = {
     "row_factory": "sqlite3 makes rows by it",
     "mtime": "tarfile reads it",
     "work_database": "benchmarks fill a store by it",
-    "PartlyDone": "the documented kind and exit code of a run that is partly done, for callers in Python",
 }
 # Of the records that Codat's library describes; they go with the rebuilding of schemas/commerce and transforms.
 LEAVING = {
@@ -35,7 +34,7 @@ LEAVING = {
 
 
 def unused(*paths: str) -> dict[str, Path]:
-    """Functions, classes, methods, attributes and imports, with their files. Variables are left out: most are fields."""
+    """Functions, classes, methods, attributes and imports, with their files; no variables, for most are fields."""
     vulture = Vulture(ignore_decorators=DECORATED)
     vulture.scavenge([str(ROOT / path) for path in paths])
     found = vulture.get_unused_code(min_confidence=60)

@@ -186,7 +186,7 @@ class Sync(Section):
     """How much is read again, and which orders are published.
 
     overlap_hours: each run begins this long before the stored cursor, because Clover lists by creation time
-    and may show a record late. window_days: the longest span asked for at once.
+    and may show a record late. window_days: the span asked for at first; it grows to 89 where little was sold.
     """
 
     overlap_hours: Annotated[int, Field(ge=0, le=24 * 31)] = 24

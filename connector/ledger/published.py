@@ -125,13 +125,13 @@ class DuckReader:
         if moment is None:
             return self.snapshot_id
         if isinstance(moment, datetime):
-            found = self._number(
+            snapshot = self._number(
                 "SELECT max(snapshot_id) FROM ledger.snapshots WHERE loaded_at <= ?",
                 moment.astimezone(UTC).replace(tzinfo=None),
             )
-            if found is None:
+            if snapshot is None:
                 raise ConfigError(f"Nothing had been loaded by {moment:%Y-%m-%dT%H:%M:%SZ}.")
-            return found
+            return snapshot
         if not 0 <= moment <= self.snapshot_id:
             raise ConfigError(
                 f"There is no snapshot {moment}; the newest is {self.snapshot_id}.",
@@ -168,8 +168,8 @@ class PublishedSession:
 
     def attached(self, path: Path) -> duckdb.DuckDBPyConnection:
         """A connection whose default catalog is the file."""
-        found = path.stat()
-        file = (path, found.st_ino, found.st_mtime_ns)  # a restored file may bear the name of another
+        state = path.stat()
+        file = (path, state.st_ino, state.st_mtime_ns)  # a restored file may bear the name of another
         with self._lock:
             if self._held is None or self._file != file:
                 # Not closed: that would close the readers that still use it. The last of them lets go of the file.

@@ -43,6 +43,17 @@ class Home(NamedTuple):
     created_ms: int | None
 
 
+class StoredRefund(NamedTuple):
+    """A refund as it is stored. created_ms: what it is booked under; payload: its JSON, without personal data."""
+
+    id: str
+    order_id: str | None
+    charge_id: str | None
+    created_ms: int | None
+    list_hash: str
+    payload: str
+
+
 class StoredVersion(NamedTuple):
     """The current version of an order. modified: sourceModifiedDate, aware UTC; content_hash: "" when deleted."""
 
@@ -133,6 +144,17 @@ class Stored:
         for order_id, kind, record_id in rows:
             records.setdefault(order_id, []).append((kind, record_id))
         return records
+
+    def refunds(self, ids: list[str]) -> list[StoredRefund]:
+        """Stored refunds that Clover has not deleted."""
+        if not ids:
+            return []
+        rows = self._records(
+            f"SELECT record_id, order_id, charge_id, epoch_ms(created_at), list_hash, payload {_CURRENT}"
+            f" AND kind = 'refund' AND record_id {_AMONG} ORDER BY record_id",
+            ids=ids,
+        )
+        return [StoredRefund(*row) for row in rows]
 
     def charges_of_orders(self, order_ids: list[str]) -> list[tuple[str, str, str, bool]]:
         """(order id, charge id, payload, whether it was deleted) of every charge these orders ever had."""

@@ -10,7 +10,7 @@ from connector.sandbox.answers import Answer, Refused, Request, encode, json_ans
 from connector.sandbox.faults import Fault
 from connector.sandbox.row_index import Bounds, RowIndex
 from connector.sandbox.shapes import Shapes
-from connector.sandbox.wire_charges import charge_json, refund_json, refund_row
+from connector.sandbox.wire_charges import charge_json, charge_row, refund_json, refund_row
 from connector.sandbox.wire_orders import order_json, order_row
 from connector.sandbox.world import World
 
@@ -33,7 +33,7 @@ class Collection:
 
 
 COLLECTIONS = {
-    "charges": Collection("charges", "Charge", ("READ_PAYMENTS",), charge_json, charge_json),
+    "charges": Collection("charges", "Charge", ("READ_PAYMENTS",), charge_row, charge_json),
     "orders": Collection("orders", "Order", ("READ_ORDERS", "READ_PAYMENTS"), order_row, order_json),
     "refunds": Collection("refunds", "Refund", ("READ_PAYMENTS",), refund_row, refund_json),
 }

@@ -13,7 +13,8 @@ class Shapes:
     """Defaults: sparse rows, a repeated cursor row, ``has_more`` missing at times, contradictions mixed in.
 
     cursor: whether the cursor's own row is repeated. has_more: ``overlong`` says true after the last full
-    page, which an empty page follows. listing: ``nearly`` leaves some rows out of order. amount_captured:
+    page, which an empty page follows. listing: ``nearly`` leaves some rows out of order. charge_rows: whether
+    list rows of charges name their order. amount_captured:
     ``documented`` is on captured pre-authorisations only. tax: ``rates`` is neither line nor field.
     quantities: ``collapsed`` drops them all, so many orders cannot add up. window_limit: what happens to
     a window of more than 90 days. visibility_lag_seconds: how long after its creation a record is listed.
@@ -25,6 +26,7 @@ class Shapes:
     has_more: Literal["present", "missing", "sometimes", "overlong"] = "sometimes"
     envelope: Literal["data", "elements", "bare"] = "data"
     listing: Literal["newest_first", "nearly"] = "nearly"
+    charge_rows: Literal["full", "without_order", "mixed"] = "full"
     order_rows: Literal["sparse", "full", "mixed"] = "sparse"
     refund_rows: Literal["sparse", "full", "mixed"] = "sparse"
     captured: Literal["true", "false", "string", "mixed"] = "mixed"

@@ -29,7 +29,7 @@ def tip_is_inside(charge: Charge, shapes: Shapes) -> bool:
 
 
 def charge_json(charge: Charge, shapes: Shapes) -> Json:
-    """A charge; the same in lists and by id."""
+    """A charge by id."""
     amount = charge.amount + (charge.tip if tip_is_inside(charge, shapes) else 0)
     currency = charge.currency.upper() if shapes.currency_case == "upper" else charge.currency.lower()
     row: Json = {"id": charge.id, "amount": amount, "currency": currency, "created": charge.created}
@@ -99,6 +99,14 @@ def refund_json(refund: Refund, shapes: Shapes) -> Json:
     if refund.surcharge:
         row["additional_charges"] = surcharge_json(refund.id, refund.surcharge, refund.amount, shapes)
     return _finished(refund.id, row, _ABSENT_REFUND, shapes)
+
+
+def charge_row(charge: Charge, shapes: Shapes) -> Json:
+    """A charge in a list: as by id, or without its order."""
+    row = charge_json(charge, shapes)
+    if shapes.charge_rows == "without_order" or (shapes.charge_rows == "mixed" and die(charge.id, 2, "row")):
+        row.pop("order", None)
+    return row
 
 
 def refund_row(refund: Refund, shapes: Shapes) -> Json:

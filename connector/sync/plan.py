@@ -1,18 +1,46 @@
 """What a run is to do: its span of source time, and the plan of each commit, from configuration, mode and store."""
 
+from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-from connector.clover.lists.streams import STREAMS
+from connector.clover.lists.streams import STREAMS, Stream
 from connector.clover.platform import MerchantProfile
 from connector.config import Company, Connection, Sync
 from connector.errors import ConfigError
 from connector.ledger.stored import Stored
-from connector.sync.commit import Plan
 from connector.sync.connect.connecting import merchant_of
+from connector.sync.map.batch import Unpaid
 from connector.sync.modes import SyncMode
-from connector.sync.read.rows_without_id import windows_among, with_an_id
+from connector.sync.read.rows_without_id import Unnamed, windows_among, with_an_id
 from connector.sync.spans import Position, Span, asked_span, believed, incremental_span
+from transforms.model import Merchant
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What one commit of a run does. pieces: adjoining spans still to be read, oldest first.
+
+    poll: unsettled orders that are due. retry: (kind, id, order id) of records that could not be read or mapped before.
+    unnamed: windows that showed rows without an id.
+    read_sparse_again: sparse rows are read by id even where the row looks as it did. hints_since: from when the
+    platform is asked what was modified, None when everything is read anyway. tells_changes: what each order would
+    change is told (dry runs).
+    """
+
+    company_id: str
+    connection_id: str
+    merchant: Merchant
+    pieces: tuple[Span, ...]
+    run_start: datetime
+    unpaid_orders: Unpaid = "exclude"
+    streams: tuple[Stream, ...] = STREAMS
+    poll: tuple[str, ...] = ()
+    retry: tuple[tuple[str, str, str | None], ...] = ()
+    unnamed: tuple[Unnamed, ...] = ()
+    read_sparse_again: bool = False
+    hints_since: datetime | None = None
+    tells_changes: bool = False
 
 
 def start_of(connection: Connection) -> datetime:
@@ -41,7 +69,6 @@ def plan_of(
         merchant=merchant_of(connection, profile, stored.merchant()),
         pieces=todo,
         run_start=run_start,
-        window_days=sync.window_days,
         unpaid_orders=sync.unpaid_orders,
         streams=tuple(s for s in STREAMS if mode.stream in (None, f"{s.kind}s")),
         poll=stored.orders_to_poll(run_start) if ordinary else (),
@@ -50,6 +77,7 @@ def plan_of(
         # A person who asks for a span wants all of it again; nobody has to on a first sync.
         read_sparse_again=cursor is not None and (mode.asks_for_a_span or "nightly" in todo[-1].deep_scans),
         hints_since=cursor if ordinary else None,
+        tells_changes=mode.dry_run,
     )
 
 

@@ -12,8 +12,9 @@ import yaml
 from connector.cli.entry import run
 from connector.ledger import ConnectionRow, RunRow, open_store
 from connector.ledger.load.batch import Batch, NdjsonWriter
-from connector.sync.map.order_rows import order_row, timestamp
+from connector.sync.map.order_rows import order_row
 from connector.sync.map.side_records import SideRecords
+from schemas.times import ledger_text
 from transforms.beside.customers import customers_of
 from transforms.beside.locations import location_of
 from transforms.beside.products import products_of
@@ -306,8 +307,8 @@ def reconciliation_rows(ledger):
     return [
         {
             "run_id": f"{ledger.name}-reconcile", "company_id": ledger.company_id,
-            "connection_id": ledger.connection_id, "reconciled_at": timestamp(ledger.loads[-1]),
-            "since": timestamp(ledger.loads[-1] - timedelta(days=2)), "until": timestamp(ledger.loads[-1]),
+            "connection_id": ledger.connection_id, "reconciled_at": ledger_text(ledger.loads[-1]),
+            "since": ledger_text(ledger.loads[-1] - timedelta(days=2)), "until": ledger_text(ledger.loads[-1]),
             "day": f"{ledger.loads[-1] - timedelta(days=day):%Y-%m-%d}", "stream": "charges",
             "currency": ledger.text["currency"], "clover_count": 3, "clover_amount": "62.00", "stored_count": 3,
             "stored_amount": "62.00" if day == 1 else "61.99", "explained": "0.00" if day == 1 else "0.01",

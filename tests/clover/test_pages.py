@@ -249,6 +249,12 @@ def test_a_quiet_week_of_a_shop_that_sold_last_year_is_no_broken_list(client_for
     assert read_until_stuck(client_for(server), later, 100) == ([], None)
 
 
+def test_a_quiet_week_before_a_shop_opened_is_no_broken_list(client_for, list_server, charges, week):
+    server = list_server(charges(3), flag="always")
+    earlier = Window(week.since - timedelta(days=300), week.since - timedelta(days=293))
+    assert read_until_stuck(client_for(server), earlier, 100) == ([], None)
+
+
 def test_filters_stay_the_same_from_page_to_page(client_for, list_server, charges, week):
     server = list_server(charges(250))
     list(walk(client_for(server), CHARGES, week))

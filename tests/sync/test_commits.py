@@ -1,5 +1,6 @@
 """A long first load is committed part by part; while one part is written the next is listed."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -8,7 +9,7 @@ from connector.sandbox import faults
 from connector.sandbox.shapes import PLAIN, Shapes
 from connector.sandbox.shop import generate_shop
 from connector.sync import commit as pipeline
-from connector.sync import run
+from connector.sync.commit import Commit
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 
@@ -81,8 +82,8 @@ def test_a_later_part_that_cannot_be_listed_leaves_the_parts_before_it(bench):
     broken_from = int(datetime(2026, 2, 1, tzinfo=UTC).timestamp() * 1000)
 
     def refuse_later_windows(request):
-        since = request.param("created.gte")
-        if request.path == "/v1/charges" and since is not None and int(since) >= broken_from:
+        until = request.param("created.lt")
+        if request.path == "/v1/charges" and until is not None and int(until) > broken_from:
             shop.sandbox.faults.first(faults.error(500), path="/v1/charges")
 
     shop.sandbox.faults.before_each(refuse_later_windows)
@@ -122,13 +123,13 @@ def test_a_power_cut_in_any_part_is_repaired_by_the_next_run(bench, place, monke
 
 
 def test_a_bug_in_a_later_part_says_that_the_parts_before_it_are_kept(bench, monkeypatch):
-    shop, mapped, map_piece = shop_of(bench), [], run.map_piece
+    shop, mapped, map_orders = shop_of(bench), [], Commit.map_orders
 
-    def map_once(*arguments, **settings):
-        mapped.append(map_piece(*arguments, **settings) if not mapped else 1 // 0)
+    def map_once(commit, processes):
+        mapped.append(map_orders(commit, processes) if not mapped else 1 // 0)
         return mapped[-1]
 
-    monkeypatch.setattr(run, "map_piece", map_once)
+    monkeypatch.setattr(Commit, "map_orders", map_once)
     report = shop.sync(at=NOON)
     assert (report.status, report.error_kind, report.exit_code) == ("failed", "bug", 1)
     assert commits(shop) == 1
@@ -142,3 +143,29 @@ def test_a_bug_in_a_later_part_says_that_the_parts_before_it_are_kept(bench, mon
     monkeypatch.undo()
     assert shop.sync().status == "succeeded"
     shop.check()
+
+
+@pytest.mark.parametrize("rows", ["full", "mixed"])
+def test_a_refund_in_a_later_part_than_its_sale_is_loaded_with_the_sale(bench, rows):
+    """Neither the order nor its charge is read by id, and no second version is made."""
+    shapes = replace(PLAIN, embedded_refunds="missing", refund_rows=rows)
+    shop = shop_of(bench, shapes)
+    sold = [shop.world.sell(datetime(2026, 1, 9, 9 + n, tzinfo=UTC), [("Teapot", 4900)]) for n in range(6)]
+    for number, order_id in enumerate(sold):
+        shop.world.refund(datetime(2026, 2, 9 + 3 * number, 15, tzinfo=UTC), order_id, 900 + number)
+    asked = []
+    shop.sandbox.faults.before_each(lambda request: asked.append(request.path))
+    assert shop.sync(at=NOON).status == "succeeded"
+    assert commits(shop) == 3
+    shop.check()
+    if rows == "full":
+        assert not {f"/v1/orders/{order_id}" for order_id in sold} & set(asked)
+        versions = shop.rows(
+            "SELECT count(*) FROM ledger.order_versions WHERE order_id IN (SELECT unnest(?))", sold
+        )
+        assert versions == [(len(sold),)]
+    before = shop.orders()
+    asked.clear()
+    again = shop.sync(at=NOON + timedelta(hours=1), full=True)
+    assert (again.orders_inserted, again.orders_updated) == (0, 0)
+    assert shop.orders() == before

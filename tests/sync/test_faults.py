@@ -150,6 +150,8 @@ SHAPES = {
     "has_more too long": Shapes(has_more="overlong"),
     "rows in elements": Shapes(envelope="elements"),
     "full rows": Shapes(order_rows="full", refund_rows="full"),
+    "charge rows without their order": Shapes(charge_rows="without_order"),
+    "some charge rows without their order": Shapes(charge_rows="mixed"),
     "mixed rows": Shapes(order_rows="mixed", refund_rows="mixed"),
     "captured as text": Shapes(captured="string"),
     "captured false": Shapes(captured="false"),

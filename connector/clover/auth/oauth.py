@@ -15,6 +15,7 @@ import httpx
 import orjson
 
 from connector.clover.auth.credentials import EncryptedCredentials
+from connector.clover.http.inflate import gathered
 from connector.clover.http.responses import retry_after
 from connector.clover.http.retry import RetryPolicy, with_retries
 from connector.clover.http.transport import SOCKET_ERRORS, DeadlineTransport, deadline
@@ -29,6 +30,8 @@ _MARGIN = 120.0
 # A pair this young is not renewed for its age alone: if it looks old, it is this machine's clock that is
 # wrong, and every renewal would burn a refresh token.
 _YOUNG = 300.0
+
+_LARGEST_ANSWER = 64 << 10  # bytes; a pair of tokens has some hundreds
 
 _POLICY = RetryPolicy(attempts=4, total_seconds=60.0)
 
@@ -66,19 +69,21 @@ def exchange_code(
             deadline(timeout),
         ):
             try:
-                response = http.post(url, json=dict(body), headers={"Accept": "application/json"})
+                headers = {"Accept": "application/json", "Accept-Encoding": "gzip, deflate"}
+                with http.stream("POST", url, json=dict(body), headers=headers) as response:
+                    answer = gathered(response.iter_bytes(), _LARGEST_ANSWER) or b""
             except (httpx.HTTPError, *SOCKET_ERRORS) as error:
                 raise CloverUnavailable(
                     f"Clover's OAuth address could not be reached ({type(error).__name__}).",
                     method="POST",
                     path=url,
                 ) from None
-        return _pair_in(response, url, now())
+        return _pair_in(response, answer, url, now())
 
     return with_retries(attempt, policy=_POLICY, sleep=sleep)
 
 
-def _pair_in(response: httpx.Response, url: str, now: float) -> TokenPair:
+def _pair_in(response: httpx.Response, body: bytes, url: str, now: float) -> TokenPair:
     status = response.status_code
     if status == 429:
         raise Throttled(
@@ -93,7 +98,7 @@ def _pair_in(response: httpx.Response, url: str, now: float) -> TokenPair:
             f"Clover refused to give a token ({status}).", method="POST", path=url, status=status
         )
     try:
-        answer = orjson.loads(response.content)
+        answer = orjson.loads(body)
     except orjson.JSONDecodeError:
         answer = None
     access = answer.get("access_token") if isinstance(answer, dict) else None

@@ -7,7 +7,7 @@ left to ``pages``, ``hydrate`` and ``platform``.
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -18,6 +18,7 @@ import httpcore
 import httpx
 
 from connector.clover.auth.tokens import TokenSource
+from connector.clover.http.inflate import gathered
 from connector.clover.http.pacing import AppPacer, Pacer
 from connector.clover.http.responses import (
     BodyTooLarge,
@@ -72,7 +73,7 @@ class Limits:
     connect_seconds: float = 10.0
     read_seconds: float = 30.0
     total_seconds: float = 90.0
-    body_bytes: int = 64 << 20
+    body_bytes: int = 8 << 20
 
 
 # Cheap and empty: one second of the year 2020. Asked only to learn which streams a token may read.
@@ -127,7 +128,11 @@ class CloverClient:
                 connect=self._limits.connect_seconds,
                 pool=self._limits.total_seconds,
             ),
-            headers={"Accept": "application/json", "User-Agent": user_agent or default_user_agent()},
+            headers={
+                "Accept": "application/json",
+                "Accept-Encoding": "gzip, deflate",
+                "User-Agent": user_agent or default_user_agent(),
+            },
             follow_redirects=False,  # a redirect could carry the token to another host
         )
 
@@ -258,18 +263,14 @@ class CloverClient:
                     headers={"Authorization": f"Bearer {token}"},
                 ) as response,
             ):
-                body = bytearray()
-                for chunk in response.iter_bytes():
-                    body += chunk
-                    if len(body) > self._limits.body_bytes:
-                        raise BodyTooLarge(
-                            f"Clover's answer to GET {path} is larger than {self._limits.body_bytes} bytes.",
-                            path=path,
-                            status=response.status_code,
-                        )
-                    if self._clock() - started > self._limits.total_seconds:
-                        raise httpx.ReadTimeout("the answer as a whole took too long")
-                return response.status_code, response.headers, bytes(body)
+                body = gathered(self._in_time(started, response.iter_bytes()), self._limits.body_bytes)
+                if body is None and response.status_code == 200:
+                    raise BodyTooLarge(
+                        f"Clover's answer to GET {path} is larger than {self._limits.body_bytes} bytes.",
+                        path=path,
+                        status=200,
+                    )
+                return response.status_code, response.headers, body or b""
         except (httpx.TimeoutException, httpcore.TimeoutException):
             raise CloverUnavailable(f"Clover did not answer GET {path} in time.", path=path) from None
         except (httpx.HTTPError, *SOCKET_ERRORS) as error:
@@ -277,3 +278,9 @@ class CloverClient:
             raise CloverUnavailable(
                 f"The connection to Clover broke at GET {path} ({type(error).__name__}).", path=path
             ) from None
+
+    def _in_time(self, started: float, pieces: Iterable[bytes]) -> Iterator[bytes]:
+        for piece in pieces:
+            if self._clock() - started > self._limits.total_seconds:
+                raise httpx.ReadTimeout("the answer as a whole took too long")
+            yield piece

@@ -2,12 +2,14 @@
 
 httpx's own timeouts start anew with every byte, so a server that drips one byte now and then holds a request
 for ever, in the headers as in the body. Here every read, write and connect gets at most what is left until
-the deadline. What to do with an answer is left to ``connector.clover.http.client``.
+the deadline. httpx also unpacks a body as far as it goes and through any number of codings; here one coding is
+accepted, unpacked in small pieces, so that a reader can stop. What to do with an answer is left to
+``connector.clover.http.client``.
 """
 
 import time
 import urllib.request
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
@@ -16,6 +18,9 @@ from urllib.parse import urlsplit
 import httpcore
 import httpx
 
+from connector.clover.http.inflate import CODINGS, codings_of, inflated
+from connector.errors import CloverError
+
 # What a DeadlineTransport raises. These are httpcore's own: httpx translates only inside its own transport.
 SOCKET_ERRORS = (
     httpcore.TimeoutException,
@@ -23,6 +28,8 @@ SOCKET_ERRORS = (
     httpcore.ProtocolError,
     httpcore.ProxyError,
 )
+
+_PACKED = (b"content-encoding", b"content-length")  # what an unpacked body no longer is
 
 _deadline: ContextVar[float] = ContextVar("deadline", default=float("inf"))
 
@@ -84,11 +91,15 @@ class _Backend(httpcore.NetworkBackend):
 
 
 class _Body(httpx.SyncByteStream):
-    def __init__(self, response: httpcore.Response) -> None:
+    """The unpacked body."""
+
+    def __init__(self, response: httpcore.Response, coding: str | None) -> None:
         self._response = response
+        self._coding = coding
 
     def __iter__(self) -> Iterator[bytes]:
-        yield from self._response.iter_stream()
+        packed = self._response.iter_stream()
+        yield from packed if self._coding is None else inflated(packed, self._coding)
 
     def close(self) -> None:
         self._response.close()
@@ -97,7 +108,7 @@ class _Body(httpx.SyncByteStream):
 class DeadlineTransport(httpx.BaseTransport):
     """Connections to one host, through the environment's proxy (HTTPS_PROXY, NO_PROXY) where there is one.
 
-    Raises SOCKET_ERRORS.
+    Bodies come unpacked. Raises SOCKET_ERRORS, and CloverError for a body in a coding that is not read.
     """
 
     def __init__(self, base_url: str, *, connections: int = 10) -> None:
@@ -122,12 +133,30 @@ class DeadlineTransport(httpx.BaseTransport):
                 extensions=request.extensions,
             )
         )
-        return httpx.Response(
-            answer.status, headers=answer.headers, stream=_Body(answer), extensions=answer.extensions
-        )
+        codings = codings_of(answer.headers)
+        if len(codings) > 1 or not set(codings) <= set(CODINGS):
+            answer.close()
+            if answer.status != 200:  # the status says enough
+                return httpx.Response(answer.status, headers=_without(answer.headers, _PACKED))
+            raise CloverError(
+                f"Clover answered {request.method} {url.path} with a body in "
+                f"{f'{len(codings)} content codings' if len(codings) > 1 else 'a content coding'} that is not "
+                "read: at most one is, gzip or deflate.",
+                method=request.method,
+                path=url.path,
+                status=answer.status,
+                hint="Check that base_url points at Clover and what a proxy in between does to answers.",
+            )
+        headers = _without(answer.headers, _PACKED) if codings else answer.headers
+        body = _Body(answer, codings[0] if codings else None)
+        return httpx.Response(answer.status, headers=headers, stream=body, extensions=answer.extensions)
 
     def close(self) -> None:
         self._pool.close()
+
+
+def _without(headers: Sequence[tuple[bytes, bytes]], names: Collection[bytes]) -> list[tuple[bytes, bytes]]:
+    return [header for header in headers if header[0].lower() not in names]
 
 
 def _proxy_for(base_url: str) -> str | None:

@@ -27,11 +27,12 @@ from connector.logs import get_logger
 
 log = get_logger(__name__)
 
+_SMALLEST_PAGE = 2  # one row may be the cursor's own, repeated
 LARGEST_PAGE = 100  # 101 is a 400: docs.clover.com, Paginate requests
 LONGEST_WINDOW_DAYS = 89.0  # one less than the limit of Clover's backend: docs.clover.com, 90-day limits
 _MOST_PAGES = 20_000  # of one window; two million rows
 _MOST_CUTS = 2_000  # windows read again in halves during one walk
-_LOOK_BACK = 5  # windows in which some row must be found before a list is called broken
+_LOOK_AROUND = 5  # windows before and after in which some row must be found before a list is called broken
 _TRIES = 3  # at a list that cannot be cut into halves
 _KNOWN_EMPTY = Window(EARLIEST, EARLIEST + timedelta(seconds=1))
 
@@ -59,7 +60,7 @@ def walk(
     Raises PagingStuck, after all that can be read has been handed out, when some part cannot be read to its
     end; CloverError when the server ignores the filter; and whatever ``client.get_json`` raises.
     """
-    listing = _Listing(client, stream, limit=max(2, min(limit, LARGEST_PAGE)))
+    listing = _Listing(client, stream, limit=max(_SMALLEST_PAGE, min(limit, LARGEST_PAGE)))
     for piece in window.split(min(window_days, LONGEST_WINDOW_DAYS)):
         listing.cursor_works = listing.cursor_is_ignored = False
         yield from listing.read(piece)
@@ -167,10 +168,10 @@ class _Listing:
                     return _End.STUCK
                 restarted, cursor, met = True, None, set()
                 continue
-            except BodyTooLarge:
-                if self.limit <= 2:
-                    raise
-                self.limit //= 2
+            except BodyTooLarge as error:
+                if self.limit <= _SMALLEST_PAGE:
+                    raise self._too_large(error, window) from None
+                self.limit = max(_SMALLEST_PAGE, self.limit // 2)
                 continue
             page, by_id, ids = self._sort_out(envelope.rows, window)
             if page.rows or page.broken:
@@ -216,6 +217,17 @@ class _Listing:
                 self.cursor_is_ignored = True
             return self._doubt(more, size)
         return _End.STUCK
+
+    def _too_large(self, error: BodyTooLarge, window: Window | None) -> BodyTooLarge:
+        between = (
+            "" if window is None else f" between {window.since.isoformat()} and {window.until.isoformat()}"
+        )
+        return BodyTooLarge(
+            f"{error.message} So it is even with {self.limit} rows a page{between}.",
+            path=self.stream.path,
+            status=error.status,
+            hint="No record is that large: check that base_url points at Clover and what a proxy does to answers.",
+        )
 
     def _is_full(self, size: int) -> bool:
         """Whether a page is as long as pages get, so that "no more" deserves a second look."""
@@ -296,15 +308,15 @@ class _Listing:
     def _insist_on_a_row(self, window: Window) -> None:
         """A list that shows no row at any time and only ever promises some is broken; success would lose them.
 
-        Asked window by window, back over more than a year: never without bounds, which is the whole history.
+        Asked window by window, over more than a year before and after, since a shop may have opened later: never
+        without bounds, which is the whole history.
         """
-        until = window.until
-        for _ in range(_LOOK_BACK):
-            since = max(until - timedelta(days=LONGEST_WINDOW_DAYS), EARLIEST)
-            head = self._ask(Window(since, until), None, limit=2)
-            if head.rows or not head.has_more:
-                return
-            until = since
+        step = timedelta(days=LONGEST_WINDOW_DAYS)
+        for number in range(_LOOK_AROUND):
+            for since in (window.until - (number + 1) * step, window.until + number * step):
+                head = self._ask(Window(max(since, EARLIEST), max(since, EARLIEST) + step), None, limit=2)
+                if head.rows or not head.has_more:
+                    return
         raise PagingStuck(
             f"Clover's list of {self.stream.kind}s shows no row and says that there are more.",
             path=self.stream.path,

@@ -5,6 +5,7 @@ What a stream's records mean is left to ``schemas.clover`` and ``transforms``.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import Enum, auto
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,17 +14,23 @@ class Stream:
 
     kind: what one row is: charge, order or refund. path: of the list; a record is at ``path/id``.
     permission: what the app must be granted, as Clover's dashboard names it (docs.clover.com, Ecommerce
-    app permissions). required_fields: a list row without one of these is only a pointer to the record.
+    app permissions). required_fields: a list row without one of these is only a pointer to the record. may_lack:
+    the one of them that some records do not have.
     """
 
     kind: str
     path: str
     permission: str
     required_fields: tuple[str, ...]
+    may_lack: str | None = None
 
 
 CHARGES = Stream(
-    "charge", "/v1/charges", "Read payments", ("amount", "currency", "created", "status", "order")
+    "charge",
+    "/v1/charges",
+    "Read payments",
+    ("amount", "currency", "created", "status", "order"),
+    may_lack="order",
 )
 # Clover's own sample of an order list has rows without created and status, one of them without items:
 # docs.clover.com, Paginate requests.
@@ -33,6 +40,33 @@ REFUNDS = Stream("refund", "/v1/refunds", "Read payments", ("amount", "charge", 
 STREAMS = (CHARGES, ORDERS, REFUNDS)
 
 
+class RowShape(Enum):
+    """How much of its record a list row shows.
+
+    WHOLE: all that is needed. SILENT: all but the field that some records do not have: whether this record has it, its
+    row does not say, unless rows of the list are known to say it. SPARSE: too little; read it by its id.
+    """
+
+    WHOLE = auto()
+    SILENT = auto()
+    SPARSE = auto()
+
+
+def shape_of(stream: Stream, row: Mapping[str, object]) -> RowShape:
+    """How much of its record the list row shows."""
+    lacking = [name for name in stream.required_fields if row.get(name) in (None, "")]
+    if not lacking:
+        return RowShape.WHOLE
+    return RowShape.SILENT if lacking == [stream.may_lack] else RowShape.SPARSE
+
+
 def is_sparse(stream: Stream, row: Mapping[str, object]) -> bool:
-    """Whether the list row lacks a field that the record itself should have; then read it by its id."""
-    return any(row.get(name) in (None, "") for name in stream.required_fields)
+    """Whether the list row lacks a field that the record itself may have."""
+    return shape_of(stream, row) is not RowShape.WHOLE
+
+
+def agrees(stream: Stream, row: Mapping[str, object], record: Mapping[str, object]) -> bool:
+    """Whether a record, read by id, says in all that is needed what its silent list row said."""
+    return shape_of(stream, record) is RowShape.SILENT and all(
+        row.get(name) == record.get(name) for name in stream.required_fields if name != stream.may_lack
+    )

@@ -147,14 +147,14 @@ def selected_connections(
     config: Config, company: str | None, connection: str | None
 ) -> list[tuple[Company, Connection]]:
     """The connections that a call asks for. Raises ConfigError when nothing matches."""
-    found = [
+    chosen = [
         (owner, candidate)
         for owner, candidate in config.pairs()
         if company in (None, owner.id) and connection in (None, candidate.id)
     ]
-    if not found:
+    if not chosen:
         asked = connection or company
         raise ConfigError(
             f"The configuration has no company or connection {asked!r}.", hint="See: connector status"
         )
-    return found
+    return chosen

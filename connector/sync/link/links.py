@@ -187,12 +187,12 @@ class Links:
             "SELECT s.order_id, r.order_id FROM stored s JOIN records r ON r.kind = s.kind AND r.id = s.id"
             " WHERE s.order_id IS NOT NULL AND r.order_id IS NOT NULL AND s.order_id <> r.order_id"
         ).fetchall()
-        found = set(order_ids)
+        together = set(order_ids)
         while True:
-            more = {one for pair in pairs if found.intersection(pair) for one in pair} - found
+            more = {order_id for pair in pairs if together.intersection(pair) for order_id in pair} - together
             if not more:
-                return found
-            found |= more
+                return together
+            together |= more
 
     def orders_only_named(self) -> list[str]:
         """Orders that staged charges name and that are not staged themselves."""
@@ -211,12 +211,19 @@ class Links:
             list(order_ids),
         ).fetchall()
 
+    def named_among(self, charge_ids: Sequence[str]) -> set[str]:
+        """Those of the charges that a staged order names."""
+        rows = self._db.execute(
+            f"SELECT charge_id FROM named WHERE charge_id IN ({_marks(charge_ids)})", list(charge_ids)
+        )
+        return {row[0] for row in rows}
+
     def void_claims(self, order_ids: Sequence[str]) -> Mapping[str, Mapping[str, tuple[str, str | None]]]:
         """Order id -> record id -> (kind, its real home): claims of these orders that are void."""
-        found: dict[str, dict[str, tuple[str, str | None]]] = {}
+        claims: dict[str, dict[str, tuple[str, str | None]]] = {}
         for order_id, kind, record_id, home in self._claims(order_ids):
-            found.setdefault(order_id, {})[record_id] = (kind, home)
-        return found
+            claims.setdefault(order_id, {})[record_id] = (kind, home)
+        return claims
 
     def _claims(self, order_ids: Sequence[str]) -> Iterator[tuple[str, str, str, str | None]]:
         yield from self._db.execute(

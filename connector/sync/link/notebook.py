@@ -20,7 +20,7 @@ from connector.sync.link.links import ORDER, REFUND, Said
 _SCHEMA = """
 CREATE TABLE records(
   kind TEXT NOT NULL, id TEXT NOT NULL, order_id TEXT, charge_id TEXT, created_ms INTEGER,
-  list_hash TEXT NOT NULL, gives INTEGER NOT NULL, is_failed INTEGER NOT NULL, is_listed INTEGER NOT NULL,
+  list_hash TEXT NOT NULL, gives INTEGER, is_failed INTEGER NOT NULL, is_listed INTEGER NOT NULL,
   owner_id TEXT, is_whole INTEGER NOT NULL, is_dated INTEGER NOT NULL, names TEXT NOT NULL, payload BLOB NOT NULL,
   PRIMARY KEY(kind, id));  -- with row ids: payloads are appended, only the key is looked for its place
 CREATE TABLE fresh(kind TEXT NOT NULL, id TEXT NOT NULL, PRIMARY KEY(kind, id)) WITHOUT ROWID;
@@ -32,6 +32,8 @@ CREATE TABLE seen(kind TEXT NOT NULL, id TEXT NOT NULL, list_hash TEXT NOT NULL,
 CREATE TABLE pointers(
   kind TEXT NOT NULL, id TEXT NOT NULL, list_hash TEXT NOT NULL, created_ms INTEGER, row BLOB,
   PRIMARY KEY(kind, id)) WITHOUT ROWID;
+CREATE TABLE silent(
+  kind TEXT NOT NULL, id TEXT NOT NULL, is_known INTEGER NOT NULL, PRIMARY KEY(kind, id)) WITHOUT ROWID;
 CREATE TABLE dirty(
   order_id TEXT PRIMARY KEY, reason TEXT NOT NULL, state TEXT NOT NULL DEFAULT 'due') WITHOUT ROWID;
 CREATE TABLE failed(
@@ -47,8 +49,8 @@ class StagedRecord:
 
     created_ms: when it was made, milliseconds; where it has no usable time (``is_dated`` is false) the time it is
     booked under. gives: what it says was given back, minor units: a refund's counted amount, a charge's
-    ``amount_refunded``, an order's ``amount_returned``. is_failed: a charge that never took money. reference: the
-    merchant's own number of an order. is_listed: it is a row of a list.
+    ``amount_refunded`` (None where it says nothing), an order's ``amount_returned``. is_failed: a charge that never
+    took money. reference: the merchant's own number of an order. is_listed: it is a row of a list.
     """
 
     kind: str
@@ -57,7 +59,7 @@ class StagedRecord:
     created_ms: int | None
     list_hash: str
     payload: bytes
-    gives: int = 0
+    gives: int | None = 0
     is_failed: bool = False
     is_dated: bool = True
     reference: str | None = None
@@ -81,13 +83,29 @@ class KeptRecord(NamedTuple):
     payload: bytes
 
 
+class SilentRow(NamedTuple):
+    """A list row that shows all of its record, if the record lacks what some records lack.
+
+    created_ms: the time it would be booked under. is_known: it is stored as it is.
+    """
+
+    id: str
+    list_hash: str
+    created_ms: int
+    row: bytes
+    is_known: int
+
+
 class ChargeSums(NamedTuple):
-    """One charge and what the parts say was given back of it and of its order, minor units."""
+    """One charge and what the parts say was given back of it and of its order, minor units.
+
+    charge_claims: None where the charge says nothing of it.
+    """
 
     charge_id: str
     order_id: str
     created_ms: int | None
-    charge_claims: int
+    charge_claims: int | None
     charge_counted: int
     order_claims: int
     order_counted: int
@@ -191,6 +209,41 @@ class Staging:
             "SELECT list_hash, created_ms, row FROM pointers WHERE kind=? AND id=?", (kind, record_id)
         ).fetchone()
         return row
+
+    def note_silent(self, kind: str, rows: Iterable[tuple[str, bool]]) -> None:
+        """Of the rows pointed at, (id, whether it is stored as it is) of those that may show all there is."""
+        self._db.executemany("INSERT OR REPLACE INTO silent VALUES(?,?,?)", ((kind, *row) for row in rows))
+
+    def silent(self, kind: str, limit: int) -> list[SilentRow]:
+        """Some of the silent rows that are still pointed at, in order of their ids."""
+        rows = self._db.execute(
+            "SELECT id, list_hash, created_ms, row, is_known FROM pointers JOIN silent USING (kind, id)"
+            " WHERE kind=? AND row IS NOT NULL ORDER BY id LIMIT ?",
+            (kind, limit),
+        )
+        return [SilentRow(*row) for row in rows]
+
+    def answer_silent(self, kind: str, ids: Iterable[str], *, is_read: bool) -> None:
+        """It is known what to do with these silent rows. is_read: they need not be read by id."""
+        keys = [(kind, record_id) for record_id in ids]
+        for table in ("silent", "pointers") if is_read else ("silent",):
+            self._db.executemany(f"DELETE FROM {table} WHERE kind=? AND id=?", keys)
+
+    def listed_among(self, kind: str, ids: Sequence[str]) -> set[str]:
+        """Those of the ids whose records were read in this run, or whose rows point at them."""
+        rows = self._db.execute(
+            f"SELECT id FROM records WHERE kind=? AND id IN ({_marks(ids)})"
+            f" UNION SELECT id FROM pointers WHERE kind=? AND id IN ({_marks(ids)})",
+            [kind, *ids, kind, *ids],
+        )
+        return {row[0] for row in rows}
+
+    def kept_hash(self, kind: str, record_id: str) -> str | None:
+        """The fingerprint under which a record is kept, None when it is not."""
+        row = self._db.execute(
+            "SELECT list_hash FROM records WHERE kind=? AND id=?", (kind, record_id)
+        ).fetchone()
+        return None if row is None else str(row[0])
 
     def list_hash(self, kind: str, record_id: str) -> str | None:
         """The hash of the row as it was listed in this run, None when it was not listed."""

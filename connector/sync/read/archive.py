@@ -13,7 +13,7 @@ import orjson
 
 from connector.clover.archive import ArchivedPage, read_archive
 from connector.clover.http.envelope import unwrap
-from connector.clover.lists.streams import STREAMS, Stream, is_sparse
+from connector.clover.lists.streams import STREAMS, RowShape, Stream, is_sparse, shape_of
 from connector.ledger.stored import Stored
 from connector.progress import Progress
 from connector.sync.link.links import CHARGE, ORDER
@@ -85,7 +85,10 @@ def _stage_row(
         # Only a pointer: the record itself follows in an answer of its own, and keeps this fingerprint.
         staging.note_seen(stream.kind, [(record_id, list_hash)])
         staging.point_at(stream.kind, [(record_id, list_hash, seen_at.booked_ms, orjson.dumps(row))])
-        return
+        # A silent row that is new was believed, unless the record itself follows and takes its place.
+        is_new = staging.kept_hash(stream.kind, record_id) != list_hash
+        if not is_new or shape_of(stream, row) is not RowShape.SILENT:
+            return
     record = staged(stream.kind, row, staging.list_hash(stream.kind, record_id) or list_hash, seen_at)
     staging.add([record])
     if stream.kind == CHARGE:

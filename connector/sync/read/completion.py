@@ -6,16 +6,19 @@ that Clover no longer has (404) is mapped from what is known of it; a charge tha
 that cannot be read holds its order back, and is asked for again by the next run.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import chain
 from typing import Any, Protocol
 
 import orjson
 
 from connector.clover.lists.by_id import FAILURES_IN_A_ROW, Read
+from connector.clover.lists.streams import CHARGES, agrees
 from connector.errors import CloverError
-from connector.ledger.stored import Stored
+from connector.ledger.stored import Stored, StoredRefund
 from connector.progress import Progress
 from connector.sync.link.links import CHARGE, ORDER, REFUND
 from connector.sync.link.notebook import StagedRecord, Staging
@@ -24,9 +27,11 @@ from connector.sync.read.intake import Seen, stage_embedded_refunds, staged
 from connector.sync.read.platform import Witness
 from connector.sync.read.rows import Row, embedded
 from schemas.times import to_ms
+from transforms.order.money import counted_refund
 from transforms.read.platform import needs_platform
 
 _BATCH = 500
+_SAMPLES = 10  # silent rows that are asked for before the others are believed
 
 
 class CloverReads(Protocol):
@@ -47,7 +52,7 @@ class Completion:
 
     listed_since: start of this run's refund feed; refunds of charges made earlier are asked for by charge, because
     that feed need not show them all. asked_again: (kind, id) of records that earlier runs could not use; those that
-    nothing can be said of are taken out.
+    nothing can be said of are taken out. outspoken: kinds whose list rows say what a silent row leaves out.
     """
 
     staging: Staging
@@ -58,11 +63,13 @@ class Completion:
     progress: Progress
     witness: Witness | None = None
     asked_again: set[tuple[str, str]] = field(default_factory=set)
+    outspoken: Collection[str] = ()
     _asked_for_refunds: set[str] = field(default_factory=set)
 
     def run(self) -> None:
         """Read whatever is missing, round by round, until every dirty order is whole."""
         self.progress.stage("hydrate")
+        self._believe_silent_rows()
         for kind in (ORDER, CHARGE, REFUND):
             self._read(kind, dict.fromkeys(self.staging.pointers(kind)))
         while True:
@@ -78,6 +85,46 @@ class Completion:
                 break
         if self.witness is not None:
             self._for_each_batch(self._platform_lines)
+
+    def _believe_silent_rows(self) -> None:
+        """Take charges without an order from their list rows, if the list can be believed when it shows none.
+
+        It can where rows of other charges do name their orders and some of the silent ones, read by id, have no order
+        either; one would not tell a list that leaves orders out here and there. A charge that an order names is never
+        believed to have none: such charges are asked for first, and are all read by id.
+        """
+        if CHARGE not in self.outspoken:
+            return
+        asked = False
+        while rows := self.staging.silent(CHARGE, _BATCH):
+            ids = [row.id for row in rows]
+            claimed = self.staging.links.named_among(ids)
+            claimed |= {charge_id for _, charge_id, _ in self.stored.orders_naming(ids)}
+            if not asked:
+                asked = True
+                samples = {
+                    row.id: row for row in sorted(rows, key=lambda row: row.id not in claimed)[:_SAMPLES]
+                }
+                is_believed = True
+                for read in self._reads(CHARGE, samples):
+                    if read.row is None:
+                        is_believed = False
+                        continue
+                    self._take(CHARGE, read.id, read.row)
+                    self.staging.answer_silent(CHARGE, [read.id], is_read=True)
+                    is_believed &= agrees(CHARGES, orjson.loads(samples[read.id].row), read.row)
+                if not is_believed:
+                    return
+                rows = [row for row in rows if row.id not in samples]
+            believed = [row for row in rows if row.id not in claimed]
+            self.staging.answer_silent(CHARGE, claimed, is_read=False)
+            self.staging.answer_silent(CHARGE, [row.id for row in believed], is_read=True)
+            changed = [(row, orjson.loads(row.row)) for row in believed if not row.is_known]
+            for kept, charge in changed:
+                seen_at = Seen(self.run_start, kept.created_ms)
+                record = staged(CHARGE, charge, kept.list_hash, seen_at, text=kept.row, is_listed=True)
+                self.staging.add([record])
+                stage_embedded_refunds([charge], self.staging, seen_at)
 
     def _for_each_batch(self, step: Callable[[list[str]], None], *, being_read: bool = False) -> None:
         after = ""
@@ -132,20 +179,32 @@ class Completion:
         self._read(CHARGE, wanted | self._unseen(CHARGE, batch))
 
     def _refunds(self, batch: list[str]) -> None:
-        listed_since_ms = to_ms(self.listed_since)
-        unseen = set(self._unseen(REFUND, batch).values())
-        ask = {
-            sums.charge_id: sums.order_id
-            for sums in self.staging.charge_sums(batch)
-            if sums.charge_id not in self._asked_for_refunds
-            and (
-                sums.created_ms is None
-                or sums.created_ms < listed_since_ms
-                or sums.charge_claims != sums.charge_counted
-                or sums.order_claims > sums.order_counted
-                or sums.order_id in unseen
-            )
-        }
+        """Bring together all refunds of these orders.
+
+        Where what a charge says was given back equals the sum of its refunds, those read in this run and those stored
+        and not met in it, all are known: the stored ones come from the store. They are as they were stored, for a
+        refund that is voided, or fails, lowers what its charge says. A charge that says nothing (no
+        ``amount_refunded``) proves nothing: it is asked when its refunds may lie outside of what this run lists, or
+        some of them are stored.
+        """
+        stored = self._stored_refunds(batch)
+        of_orders: Counter[str] = Counter()
+        for refund in chain.from_iterable(stored.values()):
+            of_orders[str(refund.order_id)] += counted_refund(orjson.loads(refund.payload))
+        ask: dict[str, str] = {}
+        for sums in self.staging.charge_sums(batch):
+            before = stored.get(sums.charge_id, [])
+            counted = sums.charge_counted + sum(counted_refund(orjson.loads(r.payload)) for r in before)
+            may_lie_elsewhere = bool(before) or self._is_before_lists(sums.created_ms)
+            if (
+                (sums.charge_claims or 0) != counted
+                or sums.order_claims > sums.order_counted + of_orders[sums.order_id]
+                or (sums.charge_claims is None and may_lie_elsewhere)
+            ):
+                if sums.charge_id not in self._asked_for_refunds:
+                    ask[sums.charge_id] = sums.order_id
+            elif before:
+                self._take_stored(sums.charge_id, before)
         self._asked_for_refunds.update(ask)
         for charge_id, refunds in self.clover.refunds_of_charges(ask):
             if isinstance(refunds, CloverError):
@@ -156,6 +215,29 @@ class Completion:
             self.progress.advance()
         # What even its charge no longer lists is asked for by its id: gone, or kept from the lists.
         self._read(REFUND, self._unseen(REFUND, batch))
+
+    def _stored_refunds(self, batch: list[str]) -> dict[str, list[StoredRefund]]:
+        """Charge id -> its stored refunds that this run has not read.
+
+        Those that its lists should have shown and did not are left out: they may be gone.
+        """
+        found: dict[str, list[StoredRefund]] = {}
+        for refund in self.stored.refunds(list(self._unseen(REFUND, batch))):
+            if refund.charge_id is not None and (
+                self._is_before_lists(refund.created_ms) or self.staging.was_seen(REFUND, refund.id)
+            ):
+                found.setdefault(refund.charge_id, []).append(refund)
+        return found
+
+    def _is_before_lists(self, created_ms: int | None) -> bool:
+        return created_ms is None or created_ms < to_ms(self.listed_since)
+
+    def _take_stored(self, charge_id: str, refunds: list[StoredRefund]) -> None:
+        for refund in refunds:
+            seen_at = Seen(self.run_start, refund.created_ms or to_ms(self.run_start))
+            text = refund.payload.encode()
+            self.staging.add([staged(REFUND, orjson.loads(text), refund.list_hash, seen_at, text=text)])
+        self.staging.links.note_shown(charge_id, [refund.id for refund in refunds])
 
     def _unseen(self, kind: str, batch: list[str]) -> dict[str, str | None]:
         """Stored records of these orders that this run has not met, with their orders: they may have changed."""
@@ -189,9 +271,12 @@ class Completion:
             elif read.row is None:
                 self._not_found(kind, read.id, wanted[read.id])
             else:
-                self.staging.add([self._staged(kind, read.id, read.row)])
-                if kind == CHARGE:
-                    stage_embedded_refunds([read.row], self.staging, Seen.by_id(self.run_start))
+                self._take(kind, read.id, read.row)
+
+    def _take(self, kind: str, record_id: str, row: Row) -> None:
+        self.staging.add([self._staged(kind, record_id, row)])
+        if kind == CHARGE:
+            stage_embedded_refunds([row], self.staging, Seen.by_id(self.run_start))
 
     def _staged(self, kind: str, record_id: str, row: Row) -> StagedRecord:
         # A record read by id keeps the fingerprint of its list row, so that the next listing recognises it.

@@ -1,7 +1,8 @@
 """From list rows to staged records: what is known is dropped, what is sparse is marked to be read by id.
 
-A row is known when its fingerprint equals that of the row last seen under this id. So an overlap of a day
-costs list calls and nothing more.
+A charge's row without an order may be that of a charge that has none: it is marked as silent, and ``completion``
+decides whether it is believed. A row is known when its fingerprint equals that of the row last seen under this id.
+So an overlap of a day costs list calls and nothing more.
 """
 
 from collections import Counter
@@ -11,7 +12,7 @@ from datetime import datetime
 
 import orjson
 
-from connector.clover.lists.streams import Stream, is_sparse
+from connector.clover.lists.streams import RowShape, Stream, shape_of
 from connector.sync.link.links import CHARGE, ORDER, REFUND, said_by
 from connector.sync.link.notebook import StagedRecord, Staging
 from connector.sync.map.source_rows import fingerprint
@@ -28,7 +29,8 @@ class Intake:
     """What came in. rows: per kind, every row listed; changed: how many are new or different.
 
     unnamed: where rows without an id lie, and how many. listed_again: windows of such rows from before that were
-    now listed to their end; asked_again: (kind, id) from before that could be asked for again.
+    now listed to their end; asked_again: (kind, id) from before that could be asked for again. outspoken: kinds of
+    which some row showed the field that records of this kind may lack.
     """
 
     rows: dict[str, int] = field(default_factory=lambda: {CHARGE: 0, ORDER: 0, REFUND: 0})
@@ -36,6 +38,7 @@ class Intake:
     unnamed: Counter[Unnamed] = field(default_factory=Counter)
     listed_again: list[Unnamed] = field(default_factory=list)
     asked_again: set[tuple[str, str]] = field(default_factory=set)
+    outspoken: set[str] = field(default_factory=set)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,13 +77,18 @@ def take_in(
     listed = [(str(row["id"]), *fingerprint(row), row) for row in rows]
     intake.rows[stream.kind] += len(listed)
     hashes = known(stream.kind, [record_id for record_id, _, _, _ in listed])
-    kept, changed_rows, seen, sparse = [], [], [], []
+    kept, changed_rows, seen, sparse, silent = [], [], [], [], []
     for record_id, text, list_hash, row in listed:
         is_known = hashes.get(record_id) == list_hash
-        if is_sparse(stream, row):
+        shape = shape_of(stream, row)
+        if shape is RowShape.WHOLE and stream.may_lack is not None:
+            intake.outspoken.add(stream.kind)
+        if shape is not RowShape.WHOLE:
             seen.append((record_id, list_hash))
             if not is_known or read_again:
                 sparse.append((record_id, list_hash, seen_at.booked_ms, text))
+                if shape is RowShape.SILENT:
+                    silent.append((record_id, is_known))
         elif is_known:
             seen.append((record_id, list_hash))
         else:
@@ -90,6 +98,7 @@ def take_in(
     staging.note_seen(stream.kind, seen)
     staging.add(kept)
     staging.point_at(stream.kind, sparse)
+    staging.note_silent(stream.kind, silent)
     if stream.kind == CHARGE:
         stage_embedded_refunds(changed_rows, staging, seen_at)
 
@@ -102,11 +111,12 @@ def staged(
     text: the row as JSON, where the caller has it already.
     """
     reference, is_failed = None, False
+    gives: int | None
     if kind == ORDER:
         gives = whole_number(row.get("amount_returned")) or 0
         reference = _text(row.get("external_reference_id"))
     elif kind == CHARGE:
-        gives = whole_number(row.get("amount_refunded")) or 0
+        gives = whole_number(row.get("amount_refunded"))
         is_failed = row.get("status") == "failed"
     else:
         gives = counted_refund(row)
