@@ -18,7 +18,8 @@ LEFT JOIN ledger.source_records c
        ON s.kind = 'refund' AND c.kind = 'charge' AND c.connection_id = s.connection_id
       AND c.record_id = s.charge_id AND c.replaced_by IS NULL
 WHERE s.connection_id = $connection AND s.kind = $kind AND s.replaced_by IS NULL AND NOT s.is_deleted
-  AND (s.created_at IS NULL OR (s.created_at >= $since AND s.created_at < $until))
+  AND (coalesce(TRY_CAST(json_extract_string(s.payload, '$.created') AS BIGINT), 0) = 0
+    OR (s.created_at >= $since AND s.created_at < $until))
 ORDER BY s.record_id
 """
 

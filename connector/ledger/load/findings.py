@@ -10,7 +10,8 @@ from datetime import datetime
 import duckdb
 
 _SAME_ISSUE = """(s.order_id, s.code, s.severity, s.detail, s.difference_minor, s.currency)
-  IS NOT DISTINCT FROM (i.order_id, i.code, i.severity, i.detail, i.difference_minor, i.currency)"""
+  IS NOT DISTINCT FROM (i.order_id, i.code, i.severity, i.detail, i.difference_minor, i.currency)
+  AND (i.record_id IS NULL OR (s.record_kind, s.record_id) IS NOT DISTINCT FROM (i.record_kind, i.record_id))"""
 
 
 def apply_issues(

@@ -61,13 +61,15 @@ SELECT company_id, company_name, connection_id, merchant_id, merchant_name, plat
 FROM ledger.connections;
 
 -- view data_issues: One thing about one order that did not add up, open or closed. Nothing is dropped because of it.
--- grain: connection_id, order_id, code, detail, first_seen_snapshot
+-- grain: connection_id, order_id, code, detail, record_id, first_seen_snapshot
 -- column order_id: The order; (none) when the finding is about no order.
 -- column code: Which rule was broken, e.g. payments_total.
 -- column severity: info (an estimate was needed, totals are exact), warning (the source contradicts itself), error (held back).
 -- column detail: What was found, in words.
 -- column difference_minor: The difference in minor units of the currency, signed; NULL when no amount is at stake.
 -- column difference_amount: The difference in major units, signed.
+-- column record_kind: charge, order or refund, where it is about one record.
+-- column record_id: Clover's id of that record; (none) where it is about the order as a whole.
 -- column first_seen_snapshot: The load that found it.
 -- column resolved_snapshot: The load that found it healed; NULL while it is open.
 -- column first_seen_at: When it was found, UTC.
@@ -76,17 +78,20 @@ CREATE VIEW main.data_issues AS
 SELECT company_id, connection_id, coalesce(order_id, '(none)') AS order_id, code, severity,
   coalesce(detail, '') AS detail, difference_minor,
   {major_units(difference_minor, currency)}::DECIMAL(18,4) AS difference_amount,
-  currency, first_seen_snapshot, resolved_snapshot, first_seen_at, resolved_at
+  currency, record_kind, coalesce(record_id, '(none)') AS record_id, first_seen_snapshot, resolved_snapshot,
+  first_seen_at, resolved_at
 FROM ledger.data_issues;
 
 -- view open_issues: data_issues that are not healed.
--- grain: connection_id, order_id, code, detail, first_seen_snapshot
+-- grain: connection_id, order_id, code, detail, record_id, first_seen_snapshot
 -- column order_id: The order; (none) when the finding is about no order.
 -- column code: Which rule is broken, e.g. payments_total.
 -- column severity: info (an estimate was needed, totals are exact), warning (the source contradicts itself), error (held back).
 -- column detail: What was found, in words.
 -- column difference_minor: The difference in minor units of the currency, signed; NULL when no amount is at stake.
 -- column difference_amount: The difference in major units, signed.
+-- column record_kind: charge, order or refund, where it is about one record.
+-- column record_id: Clover's id of that record; (none) where it is about the order as a whole.
 -- column first_seen_snapshot: The load that found it.
 -- column first_seen_at: When it was found, UTC.
 CREATE VIEW main.open_issues AS

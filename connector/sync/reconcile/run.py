@@ -48,7 +48,7 @@ from connector.sync.reconcile.report import (
 )
 from connector.sync.run import new_run_id
 from schemas.money import exponent, to_decimal, to_minor
-from schemas.times import as_milliseconds, from_ms, ledger_text
+from schemas.times import as_milliseconds, from_ms, is_usable, ledger_text
 
 
 def reconcile_all(
@@ -159,7 +159,9 @@ def _stored(
             reader.connection, connection.id, stream.kind, result.since, result.until
         )
         for record_id, order_id, created, amount, currency, payload in rows:
-            aware = None if created is None else created.replace(tzinfo=UTC)
+            row = orjson.loads(payload)
+            # What Clover does not date is booked under an assumed time, which no list of a span goes by.
+            aware = created.replace(tzinfo=UTC) if created and _created(row, result.until) else None
             records[stream.kind, record_id] = SourceRecord(
                 stream.kind,
                 record_id,
@@ -167,7 +169,7 @@ def _stored(
                 (aware or result.until).astimezone(zone).date(),
                 currency or "XXX",
                 amount or 0,
-                orjson.loads(payload),
+                row,
                 order_id or (record_id if stream.kind == "order" else None),
             )
     return records
@@ -220,10 +222,7 @@ def _listed(
 
 
 def _read(kind: str, row: Mapping[str, Any], zone: ZoneInfo, until: datetime) -> SourceRecord:
-    created_ms = whole_number(row.get("created"))
-    created = None
-    if created_ms is not None:
-        created = from_ms(int(as_milliseconds(created_ms)))
+    created = _created(row, until)
     currency = str(row.get("currency") or "XXX").upper()
     return SourceRecord(
         kind,
@@ -234,6 +233,12 @@ def _read(kind: str, row: Mapping[str, Any], zone: ZoneInfo, until: datetime) ->
         whole_number(row.get("amount")) or 0,
         row,
     )
+
+
+def _created(row: Mapping[str, Any], now: datetime) -> datetime | None:
+    number = whole_number(row.get("created"))
+    created_ms = None if number is None else int(as_milliseconds(number))
+    return from_ms(created_ms) if created_ms is not None and is_usable(created_ms, now) else None
 
 
 def _line(key: Line, line: DayLine) -> ReconciledLine:
