@@ -1,5 +1,6 @@
 """Code that nothing calls is deleted: vulture finds it. What only looks unused stands below, with the reason."""
 
+from functools import cache
 from pathlib import Path
 
 from vulture import Vulture
@@ -33,6 +34,7 @@ LEAVING = {
 }
 
 
+@cache
 def unused(*paths: str) -> dict[str, Path]:
     """Functions, classes, methods, attributes and imports, with their files; no variables, for most are fields."""
     vulture = Vulture(ignore_decorators=DECORATED)
