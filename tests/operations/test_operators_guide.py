@@ -29,7 +29,7 @@ def test_every_setting_exists():
 
 
 def test_every_figure_of_the_rules_is_written():
-    source = (ROOT / "connector" / "schedule" / "textfile.py").read_text()
+    source = (ROOT / "connector" / "schedule" / "metrics_file.py").read_text()
     for name in re.findall(r"connector_[a-z_]+", GUIDE):
         assert f'"{name}"' in source, name
 

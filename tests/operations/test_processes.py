@@ -313,7 +313,7 @@ def test_every_step_that_has_a_name_is_among_them():
     source = Path(connector.ledger.__file__).parent
     named = {
         text.split('"')[1]
-        for file in source.glob("*.py")
+        for file in source.rglob("*.py")
         for text in file.read_text().splitlines()
         if text.strip().startswith('failpoint("')
     }

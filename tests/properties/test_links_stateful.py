@@ -288,7 +288,10 @@ class Money(Counter):
 
 
 class SparseClover(ToldClover):
-    """Its lists cut some rows down to a pointer, as Clover's do; by id they are whole."""
+    """Its lists cut some rows down to a pointer, as Clover's do; by id they are whole.
+
+    A pointer shows that its record changed, not what: a change that no list shows at all is found by deep scans only.
+    """
 
     def __init__(self):
         super().__init__()
