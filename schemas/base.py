@@ -1,6 +1,8 @@
-"""The two model bases: Clover's side is open and forgiving, Codat's side is closed and exact."""
+"""The two model bases, Clover's side open and forgiving, Codat's closed and exact; and the type of a currency code."""
 
-from pydantic import BaseModel, ConfigDict
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict
 from pydantic.alias_generators import to_camel
 
 
@@ -16,3 +18,17 @@ class CodatModel(BaseModel):
     model_config = ConfigDict(
         frozen=True, extra="forbid", alias_generator=to_camel, validate_by_name=True, validate_by_alias=True
     )
+
+
+def _upper(value: object) -> object:
+    return value.strip().upper() if isinstance(value, str) else value
+
+
+def _three_letters(value: str) -> str:
+    if len(value) != 3 or not value.isascii() or not value.isalpha():
+        raise ValueError("a currency has three letters")
+    return value
+
+
+Currency = Annotated[str, BeforeValidator(_upper), AfterValidator(_three_letters)]
+"""An ISO 4217 code in upper case; Clover writes ``usd`` on charges and ``USD`` on orders."""

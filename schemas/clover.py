@@ -13,6 +13,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field
 
+from schemas.base import Currency
 from schemas.loose import (
     Fix,
     Id,
@@ -30,7 +31,6 @@ from schemas.loose import (
     times,
     whole,
 )
-from schemas.money import Currency
 
 
 class AdditionalCharge(LooseModel):

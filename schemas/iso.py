@@ -4,6 +4,7 @@ Currencies are in ``schemas.money``.
 """
 
 UNKNOWN_COUNTRY = "XXX"
+"""What Codat's orders carry where the country is not known."""
 
 # Each word is alpha-2 followed by alpha-3.
 _PAIRS = """
@@ -25,7 +26,8 @@ _PAIRS = """
     VNVNM VUVUT WFWLF WSWSM YEYEM YTMYT ZAZAF ZMZMB ZWZWE
 """
 ALPHA_3 = {pair[:2]: pair[2:] for pair in _PAIRS.split()}
-_KNOWN = frozenset(ALPHA_3.values())
+"""Alpha-2 code -> alpha-3 code."""
+KNOWN_COUNTRIES = frozenset(ALPHA_3.values())
 
 
 def alpha_3(country: str | None) -> str:
@@ -35,6 +37,6 @@ def alpha_3(country: str | None) -> str:
     never produced.
     """
     code = (country or "").strip().upper()
-    if code in _KNOWN:
+    if code in KNOWN_COUNTRIES:
         return code
     return ALPHA_3.get(code, UNKNOWN_COUNTRY)

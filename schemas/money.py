@@ -7,9 +7,6 @@ Clover counts in the smallest unit of the object's own currency, a cent for USD 
 from collections.abc import Mapping
 from decimal import ROUND_HALF_UP, Decimal
 from functools import lru_cache
-from typing import Annotated
-
-from pydantic import AfterValidator, BeforeValidator
 
 UNKNOWN_CURRENCY = "XXX"
 _TWO = 2
@@ -31,20 +28,6 @@ PLACES: Mapping[int, str] = {
 }
 """Decimals -> the codes that have them; every other code has two. The one list: the SQL views are made from it too."""
 _EXPONENTS: Mapping[str, int] = {code: places for places, codes in PLACES.items() for code in codes.split()}
-
-
-def _upper(value: object) -> object:
-    return value.strip().upper() if isinstance(value, str) else value
-
-
-def _three_letters(value: str) -> str:
-    if len(value) != 3 or not value.isascii() or not value.isalpha():
-        raise ValueError("a currency has three letters")
-    return value
-
-
-Currency = Annotated[str, BeforeValidator(_upper), AfterValidator(_three_letters)]
-"""An ISO 4217 code in upper case; Clover writes ``usd`` on charges and ``USD`` on orders."""
 
 
 def exponent(currency: str) -> int:
@@ -70,6 +53,12 @@ def shortest(amount: Decimal) -> Decimal:
         if isinstance(digits_and_exponent, int) and digits_and_exponent > 0
         else trimmed
     )
+
+
+def money(amount: Decimal, currency: str) -> str:
+    """``1,234.50`` with the decimals of the currency, more where the amount has more; never rounded."""
+    needed = -int(amount.normalize().as_tuple().exponent) if amount else 0
+    return f"{amount:,.{max(exponent(currency), needed)}f}"
 
 
 @lru_cache(maxsize=65_536)

@@ -6,13 +6,10 @@ the whole answer. Ids are strings; instants are strings ``YYYY-MM-DDTHH:MM:SSZ``
 """
 
 from enum import StrEnum
-from typing import Generic, TypeVar
 
 from pydantic import Field
 
 from schemas.base import CodatModel
-
-T = TypeVar("T")
 
 
 class ConnectionStatus(StrEnum):
@@ -169,16 +166,6 @@ class Links(CodatModel):
     current: Link
     next: Link | None = None
     previous: Link | None = None
-
-
-class PagedResult(CodatModel, Generic[T]):
-    """One page. ``page_size`` echoes the request; ``total_results`` counts what the filter keeps."""
-
-    results: list[T]
-    page_number: int
-    page_size: int
-    total_results: int
-    links: Links = Field(alias="_links")
 
 
 class ValidationItem(CodatModel):

@@ -46,6 +46,11 @@ def wire_text(moment: datetime) -> str:
     return _text(moment).replace(" ", "T") + "Z"
 
 
+def second_text(moment: datetime) -> str:
+    """``YYYY-MM-DDTHH:MM:SSZ`` of an aware moment, fractions cut off: for what the connector says of its own doings."""
+    return wire_text(moment.replace(microsecond=0))
+
+
 def ledger_text(moment: datetime | None) -> str | None:
     """``YYYY-MM-DD HH:MM:SS`` in UTC, with milliseconds where there are some; None stays None."""
     return None if moment is None else _text(moment)

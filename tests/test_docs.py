@@ -1,7 +1,9 @@
-"""What the README, the example and the CI script say is true of the code."""
+"""What the README, the developers' page, the example and the CI script say is true of the code."""
 
 import importlib
 import re
+import shlex
+import tomllib
 from pathlib import Path
 
 import click
@@ -9,6 +11,7 @@ import pytest
 
 from connector.cli.entry import EXIT_CODES, root
 from connector.cli.registry import COMMANDS
+from connector.ledger import open_store
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text()
@@ -96,3 +99,69 @@ def test_every_dependency_is_locked():
 
 def test_the_lock_names_no_index_and_no_place_of_one_machine():
     assert not re.search(r"https?://|file:|--index|--find-links|/home/|/opt/|/tmp/|/root/", LOCK)
+
+
+DEVELOPERS = (ROOT / "docs" / "developers.md").read_text()
+
+
+def test_links_of_the_developers_page_lead_somewhere():
+    for target in re.findall(r"\]\(([^)#]+)\)", DEVELOPERS):
+        assert (ROOT / "docs" / target).exists(), target
+    assert "docs/developers.md" in README.split("\n## Development")[1]
+
+
+def test_every_place_the_developers_page_names_is_there():
+    places = set(re.findall(r"`((?:connector|transforms|schemas|tests|\.ci)(?:/[\w./-]+)?)`", DEVELOPERS))
+    assert len(places) > 40
+    assert {place for place in places if not (ROOT / place).exists()} == set()
+
+
+def test_every_step_of_the_picture_is_a_room():
+    (picture,) = re.findall(r"```text\n(.+?)```", DEVELOPERS, re.S)
+    rooms = set(re.findall(r"\b[a-z]+/[a-z/_]+\b", picture))
+    assert len(rooms) >= 15
+    homes = ("", "connector", "connector/sync")
+    lost = {
+        room
+        for room in rooms
+        if not any((ROOT / home / room).is_dir() or (ROOT / home / f"{room}.py").is_file() for home in homes)
+    }
+    assert lost == set()
+
+
+def test_the_layers_of_the_developers_page_are_those_that_are_checked():
+    (page,) = re.findall(r"```layers\n(.+?)\n```", DEVELOPERS, re.S)
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    assert page.splitlines() == contracts[0]["layers"]
+
+
+def bash_of_the_developers_page() -> list[str]:
+    return "\n".join(re.findall(r"```bash\n(.+?)\n```", DEVELOPERS, re.S)).splitlines()
+
+
+@pytest.mark.parametrize("line", [line for line in bash_of_the_developers_page() if "pytest" in line])
+def test_the_doors_to_the_tests_open(line):
+    program, *paths = line.split()
+    assert program == ".venv/bin/pytest"
+    assert all((ROOT / path).exists() for path in paths)
+
+
+@pytest.mark.parametrize("line", [line for line in bash_of_the_developers_page() if "pytest" not in line])
+def test_a_command_of_the_developers_page_is_understood(line):
+    """Up to the point where it would begin: every option and sub-command exists."""
+    program, name, *arguments = shlex.split(line)
+    assert program == "connector"
+    command = root.get_command(click.Context(root), name)
+    assert command is not None
+    while isinstance(command, click.Group) and arguments and not arguments[0].startswith("-"):
+        command = command.get_command(click.Context(command), arguments.pop(0))
+        assert command is not None, line
+    command.make_context(name, arguments)
+
+
+@pytest.mark.parametrize("sql", re.findall(r"```sql\n(.+?)\n```", DEVELOPERS, re.S))
+def test_a_question_of_the_developers_page_can_be_asked(sql, tmp_path):
+    store = open_store(tmp_path)
+    store.repair()
+    with store.open_reader() as reader:
+        assert reader.connection.execute(sql).fetchall() == []

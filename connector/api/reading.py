@@ -11,11 +11,11 @@ from datetime import datetime
 from connector.api.answer.errors import ApiError, never_synced
 from connector.api.answer.quality import Quality, quality_of
 from connector.api.query import values as query_values
-from connector.api.reads.published import NothingPublishedError, Publication
 from connector.api.reads.records import Scope
 from connector.api.reads.runs import read_up_to, snapshot_at, snapshot_up_to, states_of
 from connector.api.state import Call
 from connector.ledger.connection_state import UNKNOWN, ConnectionState
+from connector.ledger.published import NothingPublishedError, Publication
 
 
 @dataclass(frozen=True, slots=True)

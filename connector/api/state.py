@@ -17,7 +17,6 @@ from connector.api.answer.paging import Pins
 from connector.api.door import shared
 from connector.api.door.limits import FailedAttempts, RefusalPace, RequestQuota
 from connector.api.door.shared import SharedPins, SharedQuota
-from connector.api.reads.published import Publication, Published
 from connector.control import access_log as api_access_log
 from connector.control import companies as api_companies
 from connector.control import keys as api_keys
@@ -27,6 +26,7 @@ from connector.control.access_log import AccessLog
 from connector.control.companies import CompanyRow, ConnectionRow
 from connector.control.file import ControlFile
 from connector.control.keys import ApiKey
+from connector.ledger.published import Publication, Published
 
 TABLES = (
     api_companies.TABLES,

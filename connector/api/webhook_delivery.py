@@ -13,7 +13,6 @@ import httpx
 from standardwebhooks.webhooks import Webhook as Signer
 
 from connector.api.answer.companies import company_view, status_of
-from connector.api.reads.published import NothingPublishedError
 from connector.api.reads.runs import Run, orders_deleted, reads_of, states_of
 from connector.api.routes.companies import reference
 from connector.api.routes.status import READ_TYPES
@@ -24,6 +23,7 @@ from connector.control import webhooks as api_webhooks
 from connector.control.keys import ApiKey
 from connector.control.webhooks import Delivery, Webhook, event_id, note_event
 from connector.errors import ConnectorError
+from connector.ledger.published import NothingPublishedError
 from connector.logs import get_logger
 from schemas.platform import Company, Connection, ConnectionStatus, DataType
 from schemas.wire import members

@@ -24,7 +24,8 @@ from pydantic import (
     model_validator,
 )
 
-from connector.config import countries, ids
+from connector.config import ids
+from schemas.iso import ALPHA_3, KNOWN_COUNTRIES, UNKNOWN_COUNTRY
 
 # docs.clover.com, Ecommerce services APIs: one production host and one sandbox host.
 _ECOMMERCE_HOSTS = {"production": "https://scl.clover.com", "sandbox": "https://scl-sandbox.dev.clover.com"}
@@ -43,9 +44,9 @@ def _web_address(value: str) -> str:
 
 def _country(value: str) -> str:
     code = value.strip().upper()
-    if code in countries.ALPHA_3:
-        raise ValueError(f"'{value}' has two letters; write the three-letter code {countries.ALPHA_3[code]}")
-    if code not in countries.KNOWN:
+    if code in ALPHA_3:
+        raise ValueError(f"'{value}' has two letters; write the three-letter code {ALPHA_3[code]}")
+    if code not in {*KNOWN_COUNTRIES, UNKNOWN_COUNTRY}:
         raise ValueError(
             f"'{value}' is not an ISO 3166 alpha-3 code; write one such as USA or CAN, XXX if unknown"
         )

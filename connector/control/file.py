@@ -8,10 +8,11 @@ import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
 from connector.errors import StoreError
+from schemas.times import second_text
 
 FILE = "control.sqlite"
 # Three descriptors each. A statement takes microseconds, so more than this are in use at once only for moments.
@@ -132,4 +133,4 @@ class ControlFile:
 
 def stamp(moment: datetime) -> str:
     """An aware time as this file keeps it."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return second_text(moment)

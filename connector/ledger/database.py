@@ -148,12 +148,14 @@ def _memory_limit(connection: duckdb.DuckDBPyConnection) -> int:
 
 
 @contextmanager
-def store_errors(path: Path, doing: str) -> Iterator[None]:
-    """Errors of DuckDB and of the file system as StoreError, saying what to do."""
+def store_errors(
+    path: Path, doing: str, *, otherwise: str = "Nothing of this load was kept. connector check says more."
+) -> Iterator[None]:
+    """Errors of DuckDB and of the file system as StoreError, saying what to do; of an unknown kind ``otherwise``."""
     try:
         yield
     except duckdb.Error as error:
-        raise _explained_duckdb(error, path, doing) from error
+        raise _explained_duckdb(error, path, doing, otherwise) from error
     except OSError as error:
         raise _explained_os(error, path, doing) from error
 
@@ -173,7 +175,7 @@ def _explained_os(error: OSError, path: Path, doing: str) -> StoreError:
     return StoreError(what, hint=hints.get(error.errno or 0, "connector check says more."))
 
 
-def _explained_duckdb(error: duckdb.Error, path: Path, doing: str) -> StoreError:
+def _explained_duckdb(error: duckdb.Error, path: Path, doing: str, otherwise: str) -> StoreError:
     text = str(error).splitlines()[0]
     lower = text.lower()
     if "conflicting lock" in lower or "could not set lock" in lower:
@@ -211,9 +213,7 @@ def _explained_duckdb(error: duckdb.Error, path: Path, doing: str) -> StoreError
             f"Could not {doing}: {path}: not enough memory. Nothing of this load was kept.",
             hint="Load a shorter span at a time: connector sync --until ...",
         )
-    return StoreError(
-        f"Could not {doing}: {path}: {text}", hint="Nothing of this load was kept. connector check says more."
-    )
+    return StoreError(f"Could not {doing}: {path}: {text}", hint=otherwise)
 
 
 def quoted(path: Path) -> str:

@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     import duckdb
 
 
+LINK = "commerce.duckdb"
+"""In the store's directory: leads to the newest published file."""
+
+
 class Reader(Protocol):
     """A published state, unchanged for as long as it is held open. Used as a context manager."""
 

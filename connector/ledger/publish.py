@@ -15,10 +15,11 @@ from pathlib import Path
 import duckdb
 
 from connector.errors import StoreError
+from connector.files import flush
 from connector.ledger.database import WORK, store_errors, unwritten_log
 from connector.ledger.failpoints import failpoint
+from connector.ledger.interface import LINK
 
-LINK = "commerce.duckdb"
 KEPT = 3
 _NAME = re.compile(r"^serve-(\d{9,})\.duckdb$")
 _LEFTOVERS = ("publishing-*.tmp", "link-*.tmp", "making-*.tmp*")
@@ -65,12 +66,12 @@ def publish_copy(directory: Path, commit: int) -> Path:
             copy_in_child(work, temporary)
             failpoint("publish.after_copy")
             temporary.chmod(0o444)
-            _flush(temporary)
+            flush(temporary)
             temporary.replace(target)
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
-        _flush(directory)
+        flush(directory)
         failpoint("publish.before_link")
         _lead_to(directory, target)
         failpoint("publish.after_link")
@@ -122,7 +123,7 @@ def _lead_to(directory: Path, target: Path) -> None:
     # Relative, so that the directory can be moved or mounted elsewhere.
     temporary.symlink_to(target.name)
     temporary.replace(directory / LINK)
-    _flush(directory)
+    flush(directory)
 
 
 def remove_old(directory: Path, newest: Path, *, keep: int = KEPT) -> None:
@@ -136,12 +137,3 @@ def remove_old(directory: Path, newest: Path, *, keep: int = KEPT) -> None:
 def _copies(directory: Path) -> list[tuple[int, Path]]:
     found = ((_NAME.match(path.name), path) for path in directory.glob("serve-*.duckdb"))
     return [(int(name[1]), path) for name, path in found if name]
-
-
-def _flush(path: Path) -> None:
-    """Have the disk keep a file, or the names in a directory, before the next step relies on it."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

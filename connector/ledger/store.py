@@ -33,13 +33,12 @@ from connector.ledger.database import (
     written_state,
 )
 from connector.ledger.failpoints import failpoint
-from connector.ledger.interface import now_utc
+from connector.ledger.interface import LINK, now_utc
 from connector.ledger.keep.forget import rewrite_without
 from connector.ledger.load.apply import apply_batch
 from connector.ledger.load.batch import Applied, Batch
 from connector.ledger.migrate import migrate
 from connector.ledger.publish import (
-    LINK,
     committed,
     copy_in_child,
     leftovers,
@@ -49,7 +48,7 @@ from connector.ledger.publish import (
     remove_leftovers,
     remove_old,
 )
-from connector.ledger.reader import DuckReader, PublishedSession, open_published
+from connector.ledger.published import DuckReader, PublishedSession, open_published
 
 # Seconds. A load and publication of another company takes moments, a first load of a large one maybe minutes.
 STORE_LOCK_WAIT = 600.0

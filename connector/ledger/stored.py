@@ -1,15 +1,26 @@
-"""Reads for a run: what is already stored of one connection. Ids go in as one list parameter."""
+"""What earlier runs stored of one connection, read for its next run. Ids go in as one list parameter.
 
-from collections.abc import Iterator, Mapping
+The run holds the connection's lock and the published file was repaired before, so nothing newer exists anywhere.
+"""
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 import duckdb
 
-Connection = duckdb.DuckDBPyConnection
+from connector.ledger.connection_state import connection_states
+
 _STREAMS = 3
+_ROUNDING = timedelta(seconds=2)
+_CURRENT = (
+    "FROM ledger.source_records WHERE connection_id = $connection AND replaced_by IS NULL AND NOT is_deleted"
+)
+# Also what Clover deleted: the last that was read of it.
+_LATEST = "FROM ledger.source_records WHERE connection_id = $connection AND replaced_by IS NULL"
+_AMONG = "IN (SELECT unnest($ids))"
 # kind, id, order id, reason, amount in minor units, currency
 HeldBackRecord = tuple[str, str, str | None, str, int | None, str | None]
 
@@ -23,304 +34,307 @@ class StoredMerchant:
     currency: str | None
 
 
-def merchant(connection: Connection, connection_id: str) -> StoredMerchant | None:
-    """The merchant of a connection, None before its first run."""
-    row = connection.execute(
-        "SELECT merchant_name, country, currency FROM ledger.connections WHERE connection_id = $connection",
-        {"connection": connection_id},
-    ).fetchone()
-    return None if row is None else StoredMerchant(*row)
+class Home(NamedTuple):
+    """Where a record was at home when it was last loaded. created_ms: the time it was booked under."""
+
+    id: str
+    order_id: str | None
+    charge_id: str | None
+    created_ms: int | None
 
 
-def record_ids(connection: Connection, connection_id: str, data_type: str) -> set[str]:
-    """Ids of all current customers, products and the like."""
-    rows = connection.execute(
-        "SELECT record_id FROM ledger.record_versions WHERE connection_id = $connection"
-        " AND data_type = $data_type AND replaced_by IS NULL AND NOT is_deleted",
-        {"connection": connection_id, "data_type": data_type},
-    )
-    return {row[0] for row in rows.fetchall()}
+class StoredRefund(NamedTuple):
+    """A refund as it is stored. created_ms: what it is booked under; payload: its JSON, without personal data."""
+
+    id: str
+    order_id: str | None
+    charge_id: str | None
+    created_ms: int | None
+    list_hash: str
+    payload: str
 
 
-def is_new(connection: Connection, connection_id: str) -> bool:
-    """Whether nothing at all is stored of a connection."""
-    row = connection.execute(
-        "SELECT 1 FROM ledger.source_records WHERE connection_id = $connection LIMIT 1",
-        {"connection": connection_id},
-    ).fetchone()
-    return row is None
+class StoredVersion(NamedTuple):
+    """The current version of an order. modified: sourceModifiedDate, aware UTC; content_hash: "" when deleted."""
+
+    order_id: str
+    modified: datetime
+    content_hash: str
+    doc: str | None
 
 
-def list_hashes(connection: Connection, connection_id: str, kind: str, ids: list[str]) -> Mapping[str, str]:
-    """Record id -> fingerprint of its list row when it was last read."""
-    rows = connection.execute(
-        "SELECT record_id, list_hash FROM ledger.source_records WHERE connection_id = $connection AND kind = $kind"
-        " AND replaced_by IS NULL AND NOT is_deleted AND record_id IN (SELECT unnest($ids))",
-        {"connection": connection_id, "kind": kind, "ids": ids},
-    )
-    return dict(rows.fetchall())
+class Stored:
+    """One connection's records in one published file. Every method is one query; none writes."""
 
+    def __init__(self, connection: duckdb.DuckDBPyConnection, connection_id: str) -> None:
+        self._db = connection
+        self.connection_id = connection_id
+        self._has_records = True
+        self._has_records = bool(self._records(f"SELECT 1 {_LATEST} LIMIT 1"))
 
-def list_hashes_between(
-    connection: Connection, connection_id: str, since: datetime, until: datetime
-) -> Iterator[tuple[str, str, str]]:
-    """(kind, record id, fingerprint of its list row) of current records created in a span, or nobody knows when."""
-    rows = connection.execute(
-        "SELECT kind, record_id, list_hash FROM ledger.source_records WHERE connection_id = $connection"
-        " AND replaced_by IS NULL AND NOT is_deleted"
-        " AND (created_at IS NULL OR (created_at >= $since AND created_at < $until))",
-        {"connection": connection_id, "since": _bare(since), "until": _bare(until)},
-    )
-    while found := rows.fetchmany(10_000):
-        yield from found
-
-
-def records_of_orders(
-    connection: Connection, connection_id: str, order_ids: list[str]
-) -> Mapping[str, list[tuple[str, str]]]:
-    """Order id -> (kind, record id) of its current charges and refunds."""
-    rows = connection.execute(
-        "SELECT order_id, kind, record_id FROM ledger.source_records WHERE connection_id = $connection"
-        " AND kind IN ('charge', 'refund') AND replaced_by IS NULL AND NOT is_deleted"
-        " AND order_id IN (SELECT unnest($ids)) ORDER BY ALL",
-        {"connection": connection_id, "ids": order_ids},
-    ).fetchall()
-    found: dict[str, list[tuple[str, str]]] = {}
-    for order_id, kind, record_id in rows:
-        found.setdefault(order_id, []).append((kind, record_id))
-    return found
-
-
-def homes(
-    connection: Connection, connection_id: str, kind: str, ids: list[str]
-) -> list[tuple[str, str | None, str | None, int | None]]:
-    """(record id, order id, charge id, created in milliseconds) of stored records, also of deleted ones."""
-    return connection.execute(
-        "SELECT record_id, order_id, charge_id, epoch_ms(created_at) FROM ledger.source_records"
-        " WHERE connection_id = $connection AND kind = $kind AND replaced_by IS NULL"
-        " AND record_id IN (SELECT unnest($ids))",
-        {"connection": connection_id, "kind": kind, "ids": ids},
-    ).fetchall()
-
-
-def orders_naming(
-    connection: Connection, connection_id: str, charge_ids: list[str]
-) -> list[tuple[str, str, bool]]:
-    """(order id, charge id, whether it is the latest) of current orders that name one of the charges."""
-    return connection.execute(
-        """
-        WITH named AS (
-          SELECT record_id, unnest(names) AS charge_id, json_extract_string(payload, '$.charge') AS latest
-          FROM ledger.source_records
-          WHERE connection_id = $connection AND kind = 'order' AND replaced_by IS NULL AND NOT is_deleted
-            AND list_has_any(names, $ids))
-        SELECT record_id, charge_id, coalesce(latest = charge_id, false) FROM named
-        WHERE charge_id IN (SELECT unnest($ids)) ORDER BY ALL
-        """,
-        {"connection": connection_id, "ids": charge_ids},
-    ).fetchall()
-
-
-def order_payloads(connection: Connection, connection_id: str, order_ids: list[str]) -> dict[str, str]:
-    """Order id -> what Clover last said of it, also of an order it has no more."""
-    rows = connection.execute(
-        "SELECT record_id, payload FROM ledger.source_records WHERE connection_id = $connection AND kind = 'order'"
-        " AND replaced_by IS NULL AND record_id IN (SELECT unnest($ids))",
-        {"connection": connection_id, "ids": order_ids},
-    )
-    return dict(rows.fetchall())
-
-
-def charges_of_orders(
-    connection: Connection, connection_id: str, order_ids: list[str]
-) -> list[tuple[str, str, str, bool]]:
-    """(order id, charge id, payload, whether it was deleted) of every charge these orders ever had."""
-    return connection.execute(
-        "SELECT order_id, record_id, payload, is_deleted FROM ledger.source_records WHERE connection_id = $connection"
-        " AND kind = 'charge' AND replaced_by IS NULL AND order_id IN (SELECT unnest($ids)) ORDER BY ALL",
-        {"connection": connection_id, "ids": order_ids},
-    ).fetchall()
-
-
-def orders_with_references(
-    connection: Connection, connection_id: str, references: list[str]
-) -> list[tuple[str, str, bool]]:
-    """(order id, reference, whether it is published under that number) of orders that carry one of them."""
-    return connection.execute(
-        """
-        SELECT s.record_id, s.reference, coalesce(v.order_number = s.reference, false)
-        FROM (SELECT record_id, json_extract_string(payload, '$.external_reference_id') AS reference
-              FROM ledger.source_records
-              WHERE connection_id = $connection AND kind = 'order' AND replaced_by IS NULL AND NOT is_deleted) s
-        LEFT JOIN ledger.order_versions v
-               ON v.connection_id = $connection AND v.order_id = s.record_id AND v.replaced_by IS NULL
-              AND NOT v.is_deleted
-        WHERE s.reference IN (SELECT unnest($references)) ORDER BY ALL
-        """,
-        {"connection": connection_id, "references": references},
-    ).fetchall()
-
-
-def created_between(
-    connection: Connection, connection_id: str, kind: str, since: datetime, until: datetime
-) -> Mapping[str, str]:
-    """Record id -> order id of current records created in ``since <= created < until``."""
-    rows = connection.execute(
-        "SELECT record_id, order_id FROM ledger.source_records WHERE connection_id = $connection AND kind = $kind"
-        " AND replaced_by IS NULL AND NOT is_deleted AND order_id IS NOT NULL"
-        " AND created_at >= $since AND created_at < $until",
-        {"connection": connection_id, "kind": kind, "since": _bare(since), "until": _bare(until)},
-    )
-    return dict(rows.fetchall())
-
-
-def current_versions(
-    connection: Connection, connection_id: str, order_ids: list[str]
-) -> Iterator[tuple[str, datetime, str, str | None]]:
-    """(order id, sourceModifiedDate aware UTC, content hash, document) of current versions; "" hash when deleted."""
-    rows = connection.execute(
-        "SELECT order_id, source_modified_date, CASE WHEN is_deleted THEN '' ELSE content_hash END, doc"
-        " FROM ledger.order_versions WHERE connection_id = $connection AND replaced_by IS NULL"
-        " AND order_id IN (SELECT unnest($ids))",
-        {"connection": connection_id, "ids": order_ids},
-    ).fetchall()
-    for order_id, modified, content_hash, doc in rows:
-        yield order_id, modified.replace(tzinfo=UTC), content_hash, doc
-
-
-def totals(
-    connection: Connection, connection_id: str, order_ids: list[str]
-) -> dict[str, tuple[str, Decimal, Decimal]]:
-    """Order id -> (currency, totalAmount, totalRefund), major units."""
-    rows = connection.execute(
-        "SELECT order_id, currency, total_amount, total_refund FROM ledger.order_versions"
-        " WHERE connection_id = $connection AND replaced_by IS NULL AND NOT is_deleted"
-        " AND order_id IN (SELECT unnest($ids))",
-        {"connection": connection_id, "ids": order_ids},
-    ).fetchall()
-    return {order_id: (currency, amount, refund) for order_id, currency, amount, refund in rows}
-
-
-def documents(
-    connection: Connection, connection_id: str, data_type: str, ids: list[str]
-) -> Mapping[str, str]:
-    """Record id -> current document of customers, products and the like."""
-    rows = connection.execute(
-        "SELECT record_id, doc FROM ledger.record_versions WHERE connection_id = $connection"
-        " AND data_type = $data_type AND replaced_by IS NULL AND NOT is_deleted AND record_id IN (SELECT unnest($ids))",
-        {"connection": connection_id, "data_type": data_type, "ids": ids},
-    )
-    return dict(rows.fetchall())
-
-
-def stored_rows(
-    connection: Connection, connection_id: str, keys: list[tuple[str, str]]
-) -> Iterator[dict[str, Any]]:
-    """Current source records among (kind, id), as rows a load takes."""
-    for kind in sorted({kind for kind, _ in keys}):
-        rows = connection.execute(
-            "SELECT kind, record_id, order_id, charge_id, created_at::VARCHAR AS created_at,"
-            " list_hash, content_hash, names, payload FROM ledger.source_records WHERE connection_id = $connection"
-            " AND kind = $kind AND replaced_by IS NULL AND NOT is_deleted AND record_id IN (SELECT unnest($ids))",
-            {
-                "connection": connection_id,
-                "kind": kind,
-                "ids": [record_id for k, record_id in keys if k == kind],
-            },
+    def list_hashes(self, kind: str, ids: list[str]) -> Mapping[str, str]:
+        """Record id -> fingerprint of its list row when it was last read."""
+        return dict(
+            self._records(
+                f"SELECT record_id, list_hash {_CURRENT} AND kind = $kind AND record_id {_AMONG}",
+                kind=kind,
+                ids=ids,
+            )
         )
-        names = [column[0] for column in rows.description]
-        for row in rows.fetchall():
-            yield dict(zip(names, row, strict=True))
 
+    def list_hashes_between(self, since: datetime, until: datetime) -> dict[str, dict[str, str]]:
+        """Kind -> record id -> fingerprint of its list row, of what was created in a span, or nobody knows when.
 
-def refunds(
-    connection: Connection, connection_id: str, ids: list[str]
-) -> list[tuple[str, str | None, str | None, int | None, str, str]]:
-    """(id, order id, charge id, created in milliseconds, list hash, payload) of current refunds."""
-    return connection.execute(
-        "SELECT record_id, order_id, charge_id, epoch_ms(created_at), list_hash, payload"
-        " FROM ledger.source_records WHERE connection_id = $connection AND kind = 'refund'"
-        " AND replaced_by IS NULL AND NOT is_deleted AND record_id IN (SELECT unnest($ids)) ORDER BY record_id",
-        {"connection": connection_id, "ids": ids},
-    ).fetchall()
+        Clover rounds times, so a little more is looked at. Empty when nothing is stored for the span.
+        """
+        rows = self._stream(
+            f"SELECT kind, record_id, list_hash {_CURRENT}"
+            " AND (created_at IS NULL OR (created_at >= $since AND created_at < $until))",
+            since=_bare(since - _ROUNDING),
+            until=_bare(until + _ROUNDING),
+        )
+        hashes: dict[str, dict[str, str]] = {}
+        for kind, record_id, list_hash in rows:
+            hashes.setdefault(kind, {})[record_id] = list_hash
+        return hashes
 
+    def created_between(self, kind: str, since: datetime, until: datetime) -> Mapping[str, str]:
+        """Record id -> order id of current records created in ``since <= created < until``."""
+        return dict(
+            self._records(
+                f"SELECT record_id, order_id {_CURRENT} AND kind = $kind AND order_id IS NOT NULL"
+                " AND created_at >= $since AND created_at < $until",
+                kind=kind,
+                since=_bare(since),
+                until=_bare(until),
+            )
+        )
 
-def unusable_records(connection: Connection, connection_id: str) -> tuple[tuple[str, str, str | None], ...]:
-    """(kind, id, order id) of records that could not be read or mapped or lead to no order, and are held back."""
-    rows = connection.execute(
-        "SELECT DISTINCT record_kind, record_id, order_id FROM ledger.held_back WHERE connection_id = $connection"
-        " AND reason IN ('unreadable', 'no_link') AND resolved_run IS NULL ORDER BY ALL",
-        {"connection": connection_id},
-    )
-    return tuple(rows.fetchall())
+    def homes(self, kind: str, ids: list[str]) -> Iterator[Home]:
+        """Where stored records are at home, also those that Clover deleted since."""
+        rows = self._records(
+            f"SELECT record_id, order_id, charge_id, epoch_ms(created_at) {_LATEST}"
+            f" AND kind = $kind AND record_id {_AMONG}",
+            kind=kind,
+            ids=ids,
+        )
+        return (Home(*row) for row in rows)
 
+    def orders_naming(self, charge_ids: list[str]) -> list[tuple[str, str, bool]]:
+        """(order id, charge id, whether it is the latest) of current orders that name one of the charges."""
+        return self._records(
+            f"""
+            WITH named AS (
+              SELECT record_id, unnest(names) AS charge_id, json_extract_string(payload, '$.charge') AS latest
+              {_CURRENT} AND kind = 'order' AND list_has_any(names, $ids))
+            SELECT record_id, charge_id, coalesce(latest = charge_id, false) FROM named
+            WHERE charge_id {_AMONG} ORDER BY ALL
+            """,
+            ids=charge_ids,
+        )
 
-def held_back_records(connection: Connection, connection_id: str) -> list[HeldBackRecord]:
-    """Everything that is held back, see ``HeldBackRecord``."""
-    return connection.execute(
-        "SELECT record_kind, record_id, order_id, reason, amount_minor, currency FROM ledger.held_back"
-        " WHERE connection_id = $connection AND resolved_run IS NULL ORDER BY ALL",
-        {"connection": connection_id},
-    ).fetchall()
+    def records_of_orders(self, order_ids: list[str]) -> Mapping[str, list[tuple[str, str]]]:
+        """Order id -> (kind, record id) of its current charges and refunds."""
+        rows = self._records(
+            f"SELECT order_id, kind, record_id {_CURRENT}"
+            f" AND kind IN ('charge', 'refund') AND order_id {_AMONG} ORDER BY ALL",
+            ids=order_ids,
+        )
+        records: dict[str, list[tuple[str, str]]] = {}
+        for order_id, kind, record_id in rows:
+            records.setdefault(order_id, []).append((kind, record_id))
+        return records
 
+    def refunds(self, ids: list[str]) -> list[StoredRefund]:
+        """Stored refunds that Clover has not deleted."""
+        if not ids:
+            return []
+        rows = self._records(
+            f"SELECT record_id, order_id, charge_id, epoch_ms(created_at), list_hash, payload {_CURRENT}"
+            f" AND kind = 'refund' AND record_id {_AMONG} ORDER BY record_id",
+            ids=ids,
+        )
+        return [StoredRefund(*row) for row in rows]
 
-def orders_to_poll(connection: Connection, connection_id: str, at: datetime) -> tuple[str, ...]:
-    """Unsettled orders whose next poll has come, or that a wrong clock says were polled at a time to come."""
-    rows = connection.execute(
-        "SELECT order_id FROM ledger.open_orders WHERE connection_id = $connection"
-        " AND (next_poll <= $at OR last_polled > $at) ORDER BY ALL",
-        {"connection": connection_id, "at": _bare(at)},
-    )
-    return tuple(row[0] for row in rows.fetchall())
+    def charges_of_orders(self, order_ids: list[str]) -> list[tuple[str, str, str, bool]]:
+        """(order id, charge id, payload, whether it was deleted) of every charge these orders ever had."""
+        return self._records(
+            f"SELECT order_id, record_id, payload, is_deleted {_LATEST}"
+            f" AND kind = 'charge' AND order_id {_AMONG} ORDER BY ALL",
+            ids=order_ids,
+        )
 
+    def order_payloads(self, order_ids: Collection[str]) -> dict[str, str]:
+        """Order id -> what Clover last said of it, also of an order it has no more."""
+        if not order_ids:
+            return {}
+        return dict(
+            self._records(
+                f"SELECT record_id, payload {_LATEST} AND kind = 'order' AND record_id {_AMONG}",
+                ids=list(order_ids),
+            )
+        )
 
-def open_since(connection: Connection, connection_id: str, order_ids: list[str]) -> Mapping[str, datetime]:
-    """Order id -> since when it has been unsettled, aware UTC."""
-    rows = connection.execute(
-        "SELECT order_id, first_seen FROM ledger.open_orders WHERE connection_id = $connection"
-        " AND order_id IN (SELECT unnest($ids))",
-        {"connection": connection_id, "ids": order_ids},
-    ).fetchall()
-    return {order_id: first_seen.replace(tzinfo=UTC) for order_id, first_seen in rows}
+    def orders_with_references(self, references: list[str]) -> list[tuple[str, str, bool]]:
+        """(order id, reference, whether it is published under that number) of orders that carry one of them."""
+        if not references:
+            return []
+        return self._records(
+            f"""
+            SELECT s.record_id, s.reference, coalesce(v.order_number = s.reference, false)
+            FROM (SELECT record_id, json_extract_string(payload, '$.external_reference_id') AS reference
+                  {_CURRENT} AND kind = 'order') s
+            LEFT JOIN ledger.order_versions v
+                   ON v.connection_id = $connection AND v.order_id = s.record_id AND v.replaced_by IS NULL
+                  AND NOT v.is_deleted
+            WHERE s.reference {_AMONG} ORDER BY ALL
+            """,
+            ids=references,
+        )
 
+    def all_records(self) -> Iterator[tuple[str, str, str | None, bool]]:
+        """(kind, id, order id, whether Clover deleted it) of every record as it was last read."""
+        return self._stream(f"SELECT kind, record_id, order_id, is_deleted {_LATEST}")
 
-def lowest_cursor(connection: Connection, connection_id: str) -> datetime | None:
-    """The lowest high-water mark of the streams, aware UTC; None until every stream has one."""
-    row = connection.execute(
-        'SELECT count(*), min("cursor") FROM ledger.sync_state WHERE connection_id = $connection'
-        " AND stream IN ('charges', 'orders', 'refunds')",
-        {"connection": connection_id},
-    ).fetchone()
-    return None if row is None or row[0] < _STREAMS else row[1].replace(tzinfo=UTC)
+    def rows_of(self, keys: Iterable[tuple[str, str]]) -> Iterator[dict[str, Any]]:
+        """Current records among (kind, id), as rows a load takes."""
+        ids_of: dict[str, list[str]] = {}
+        for kind, record_id in keys:
+            ids_of.setdefault(kind, []).append(record_id)
+        for kind, ids in sorted(ids_of.items()):
+            rows = self._ask(
+                "SELECT kind, record_id, order_id, charge_id, created_at::VARCHAR AS created_at,"
+                f" list_hash, content_hash, names, payload {_CURRENT} AND kind = $kind AND record_id {_AMONG}",
+                kind=kind,
+                ids=ids,
+            )
+            names = [column[0] for column in rows.description]
+            for row in rows.fetchall():
+                yield dict(zip(names, row, strict=True))
 
+    def current_versions(self, order_ids: list[str]) -> Iterator[StoredVersion]:
+        """Current versions of orders, also deleted ones: their dates must not go back."""
+        rows = self._records(
+            "SELECT order_id, source_modified_date, CASE WHEN is_deleted THEN '' ELSE content_hash END, doc"
+            " FROM ledger.order_versions WHERE connection_id = $connection AND replaced_by IS NULL"
+            f" AND order_id {_AMONG}",
+            ids=order_ids,
+        )
+        for order_id, modified, content_hash, doc in rows:
+            yield StoredVersion(order_id, modified.replace(tzinfo=UTC), content_hash, doc)
 
-def deep_scans(connection: Connection, connection_id: str) -> Mapping[str, datetime]:
-    """Tier -> when it was last completed, aware UTC."""
-    rows = connection.execute(
-        "SELECT tier, last_completed FROM ledger.deep_scans WHERE connection_id = $connection",
-        {"connection": connection_id},
-    ).fetchall()
-    return {tier: completed.replace(tzinfo=UTC) for tier, completed in rows}
+    def totals(self, order_ids: list[str]) -> dict[str, tuple[str, Decimal, Decimal]]:
+        """Order id -> (currency, totalAmount, totalRefund) as published, major units."""
+        rows = self._ask(
+            "SELECT order_id, currency, total_amount, total_refund FROM ledger.order_versions"
+            " WHERE connection_id = $connection AND replaced_by IS NULL AND NOT is_deleted"
+            f" AND order_id {_AMONG}",
+            ids=order_ids,
+        )
+        return {
+            order_id: (currency, amount, refund) for order_id, currency, amount, refund in rows.fetchall()
+        }
 
+    def documents(self, data_type: str, ids: list[str]) -> Mapping[str, str]:
+        """Record id -> current document of customers, products and the like."""
+        return dict(
+            self._records(
+                "SELECT record_id, doc FROM ledger.record_versions WHERE connection_id = $connection"
+                f" AND data_type = $data_type AND replaced_by IS NULL AND NOT is_deleted AND record_id {_AMONG}",
+                data_type=data_type,
+                ids=ids,
+            )
+        )
 
-def all_records(connection: Connection, connection_id: str) -> Iterator[tuple[str, str, str | None, bool]]:
-    """(kind, id, order id, whether Clover deleted it) of every record as it was last read."""
-    rows = connection.execute(
-        "SELECT kind, record_id, order_id, is_deleted FROM ledger.source_records"
-        " WHERE connection_id = $connection AND replaced_by IS NULL",
-        {"connection": connection_id},
-    )
-    while chunk := rows.fetchmany(10_000):
-        yield from chunk
+    def record_ids(self, data_type: str) -> set[str]:
+        """Ids of all current customers, products and the like."""
+        rows = self._ask(
+            "SELECT record_id FROM ledger.record_versions WHERE connection_id = $connection"
+            " AND data_type = $data_type AND replaced_by IS NULL AND NOT is_deleted",
+            data_type=data_type,
+        )
+        return {row[0] for row in rows.fetchall()}
 
+    def unusable_records(self) -> tuple[tuple[str, str, str | None], ...]:
+        """(kind, id, order id) of what is held back as unreadable, unmapped or leading to no order."""
+        rows = self._ask(
+            "SELECT DISTINCT record_kind, record_id, order_id FROM ledger.held_back WHERE connection_id = $connection"
+            " AND reason IN ('unreadable', 'no_link') AND resolved_run IS NULL ORDER BY ALL"
+        )
+        return tuple(rows.fetchall())
 
-def loaded_runs(connection: Connection, connection_id: str) -> set[str]:
-    """Ids of the runs of a connection whose data was loaded, all of it or a part so far."""
-    rows = connection.execute(
-        "SELECT run_id FROM ledger.sync_runs WHERE connection_id = $connection AND status <> 'failed'",
-        {"connection": connection_id},
-    )
-    return {row[0] for row in rows.fetchall()}
+    def held_back(self) -> list[HeldBackRecord]:
+        """Everything that is held back, whatever the reason."""
+        return self._ask(
+            "SELECT record_kind, record_id, order_id, reason, amount_minor, currency FROM ledger.held_back"
+            " WHERE connection_id = $connection AND resolved_run IS NULL ORDER BY ALL"
+        ).fetchall()
+
+    def orders_to_poll(self, at: datetime) -> tuple[str, ...]:
+        """Unsettled orders whose next poll has come, or that a wrong clock says were polled at a time to come."""
+        rows = self._ask(
+            "SELECT order_id FROM ledger.open_orders WHERE connection_id = $connection"
+            " AND (next_poll <= $at OR last_polled > $at) ORDER BY ALL",
+            at=_bare(at),
+        )
+        return tuple(row[0] for row in rows.fetchall())
+
+    def open_since(self, order_ids: list[str]) -> Mapping[str, datetime]:
+        """Order id -> since when it has been unsettled, aware UTC."""
+        rows = self._ask(
+            "SELECT order_id, first_seen FROM ledger.open_orders WHERE connection_id = $connection"
+            f" AND order_id {_AMONG}",
+            ids=order_ids,
+        )
+        return {order_id: first_seen.replace(tzinfo=UTC) for order_id, first_seen in rows.fetchall()}
+
+    def merchant(self) -> StoredMerchant | None:
+        """Who the merchant was when the last run was loaded, None before the first."""
+        row = self._ask(
+            "SELECT merchant_name, country, currency FROM ledger.connections WHERE connection_id = $connection"
+        ).fetchone()
+        return None if row is None else StoredMerchant(*row)
+
+    def cursor(self) -> datetime | None:
+        """The lowest high-water mark of the streams, aware UTC; None until every stream has one."""
+        row = self._ask(
+            'SELECT count(*), min("cursor") FROM ledger.sync_state WHERE connection_id = $connection'
+            " AND stream IN ('charges', 'orders', 'refunds')"
+        ).fetchone()
+        return None if row is None or row[0] < _STREAMS else row[1].replace(tzinfo=UTC)
+
+    def deep_scans(self) -> Mapping[str, datetime]:
+        """Tier -> when it was last completed, aware UTC."""
+        rows = self._ask(
+            "SELECT tier, last_completed FROM ledger.deep_scans WHERE connection_id = $connection"
+        )
+        return {tier: completed.replace(tzinfo=UTC) for tier, completed in rows.fetchall()}
+
+    def last_success_began(self, at: datetime) -> datetime | None:
+        """When the newest sync began that succeeded and is not dated after ``at``."""
+        state = connection_states(self._db, at=at).get(self.connection_id)
+        return None if state is None else state.last_success_began
+
+    def loaded_runs(self) -> set[str]:
+        """Ids of the runs whose data was loaded, all of it or a part so far."""
+        rows = self._ask(
+            "SELECT run_id FROM ledger.sync_runs WHERE connection_id = $connection AND status <> 'failed'"
+        )
+        return {row[0] for row in rows.fetchall()}
+
+    def _ask(self, sql: str, **values: object) -> duckdb.DuckDBPyConnection:
+        return self._db.execute(sql, {"connection": self.connection_id, **values})
+
+    def _records(self, sql: str, **values: object) -> list[Any]:
+        """The rows of what is only there once a record is stored: a first sync asks nothing."""
+        return self._ask(sql, **values).fetchall() if self._has_records else []
+
+    def _stream(self, sql: str, **values: object) -> Iterator[Any]:
+        """``_records`` in chunks; nothing else may be asked until the last was taken."""
+        if self._has_records:
+            rows = self._ask(sql, **values)
+            while chunk := rows.fetchmany(10_000):
+                yield from chunk
 
 
 def _bare(moment: datetime) -> datetime:

@@ -13,7 +13,7 @@ from typing import Any
 import plotly.graph_objects as go  # type: ignore[import-untyped]
 
 from connector.report.figures import Comparison, Customers, Figures, Freshness, OpenIssues, Sales
-from schemas.money import exponent
+from schemas.money import money
 
 INK, GREEN, RED, GREY, BLUE, AMBER = "#1f2933", "#2f7d4f", "#c0392b", "#9aa5b1", "#2b6cb0", "#b7791f"
 _SEVERITY = {"error": RED, "warning": AMBER, "info": GREY}
@@ -46,13 +46,6 @@ def charts(figures: Figures, *, at: datetime) -> list[Chart]:
         for currency in dict.fromkeys(one.currency for one in figures.comparisons)
     ]
     return made
-
-
-def money(amount: Decimal, currency: str) -> str:
-    """``1,234.50`` with the decimals of the currency, more where the amount has more; never rounded."""
-    digits = exponent(currency)
-    needed = -int(amount.normalize().as_tuple().exponent) if amount else 0
-    return f"{amount:,.{max(digits, needed)}f}"
 
 
 def net_sales(sales: Sales) -> Chart:

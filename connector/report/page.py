@@ -12,8 +12,9 @@ from typing import Any
 
 from plotly.offline import get_plotlyjs  # type: ignore[import-untyped]
 
-from connector.report.charts import Chart, charts, money
+from connector.report.charts import Chart, charts
 from connector.report.figures import Figures, Sales
+from schemas.money import money
 
 _POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:"
 

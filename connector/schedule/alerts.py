@@ -12,6 +12,7 @@ from typing import Any, Literal
 from connector.redaction import redact
 from connector.schedule.advice import next_command
 from connector.schedule.planner import longest_interval
+from schemas.times import second_text
 
 Episode = Literal["failing", "stale"]
 Event = Literal["connection.failed", "connection.stale", "connection.recovered"]
@@ -123,4 +124,4 @@ def _age(known: Known, now: datetime) -> timedelta:
 
 
 def _text(moment: datetime | None) -> str | None:
-    return None if moment is None else moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+    return None if moment is None else second_text(moment)

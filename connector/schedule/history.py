@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from connector.errors import StoreError
 from connector.ledger.connection_state import connection_states
 from connector.ledger.interface import Store
+from connector.ledger.published import NothingPublishedError, newest_file
 from connector.schedule.planner import LastRun, is_past
 
 if TYPE_CHECKING:
@@ -53,11 +54,13 @@ class PastReader:
 
     def read(self, now: datetime) -> Mapping[str, Past]:
         """See ``read_past``."""
-        link = self.store.directory / "commerce.duckdb"
-        newest_file = link.resolve() if link.exists() else None
+        try:
+            newest: Path | None = newest_file(self.store.directory)
+        except NothingPublishedError:
+            newest = None
         is_ahead = any(one.last is not None and not is_past(one.last, now) for one in self._past.values())
-        if newest_file is None or newest_file != self._seen or is_ahead:
-            self._past, self._seen = read_past(self.store, now), newest_file
+        if newest is None or newest != self._seen or is_ahead:
+            self._past, self._seen = read_past(self.store, now), newest
         return self._past
 
 

@@ -6,22 +6,24 @@ import structlog
 
 from connector.clover.http.client import CloverClient
 from connector.errors import ConnectorError, StoreBusy, StoreError
-from connector.sync.link.stored import Known
+from connector.ledger.stored import Stored
 from connector.sync.map.batch import MappedBatch
 from connector.sync.report import Change, RunReport
 
 log = structlog.get_logger(__name__)
 
 
-def changes_of(batch: MappedBatch, known: Known) -> list[Change]:
+def changes_of(batch: MappedBatch, stored: Stored) -> list[Change]:
     """What a batch would change, with old and new totals in major units."""
-    before = known.totals([change[0] for change in batch.changes] + batch.tombstones)
-    found = []
+    before = stored.totals([change[0] for change in batch.changes] + batch.tombstones)
+    changes = []
     for order_id, currency, amount, refund in batch.changes:
         old = before.get(order_id)
-        found.append(Change(order_id, currency, old and old[1], amount, old and old[2], refund))
+        changes.append(Change(order_id, currency, old and old[1], amount, old and old[2], refund))
     deleted = {order_id: before[order_id] for order_id in batch.tombstones if order_id in before}
-    return found + [Change(order_id, old[0], old[1], None, old[2], None) for order_id, old in deleted.items()]
+    return changes + [
+        Change(order_id, old[0], old[1], None, old[2], None) for order_id, old in deleted.items()
+    ]
 
 
 def explained(error: Exception) -> ConnectorError:

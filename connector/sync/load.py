@@ -9,7 +9,7 @@ from connector.errors import StoreError
 from connector.ledger.interface import Store
 from connector.ledger.load.batch import Applied, Batch, ConnectionRow, ConnectionStatus, RunRow
 from connector.progress import Progress
-from connector.sync.map.files import BatchFiles
+from connector.sync.commit import Mapped
 from connector.sync.report import RunReport
 from connector.sync.spans import Span
 from transforms.model import Merchant
@@ -27,9 +27,8 @@ class Loading:
     def apply(
         self,
         span: Span,
-        files: BatchFiles,
+        mapped: Mapped,
         *,
-        unchanged: int,
         cursors: Mapping[str, datetime],
         ceiling: datetime | None = None,
         last: bool,
@@ -41,6 +40,7 @@ class Loading:
         The end of a run may be published together with other runs that end now. ceiling: Clover's time where this
         machine's clock is ahead of it; nothing counts as read beyond it.
         """
+        files = mapped.files
         applied = self.store.apply(
             Batch(
                 run=self._run_row(last),
@@ -53,7 +53,7 @@ class Loading:
                 present=ceiling,
                 tombstones=files.tombstones,
                 released=files.released,
-                orders_unchanged=unchanged,
+                orders_unchanged=mapped.unchanged,
             )
         )
         progress.stage("publish")

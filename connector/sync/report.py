@@ -3,11 +3,12 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import Decimal
 from typing import Any, Literal
 
 from schemas.money import exponent, to_decimal
+from schemas.times import second_text
 from transforms.check.withheld import Withheld
 
 Status = Literal["succeeded", "partly_done", "failed"]
@@ -104,8 +105,8 @@ class RunReport:
             "connectionId": self.connection_id,
             "kind": self.kind,
             "status": self.status,
-            "startedAt": wire_time(self.started_at),
-            "finishedAt": wire_time(self.finished_at) if self.finished_at else None,
+            "startedAt": second_text(self.started_at),
+            "finishedAt": second_text(self.finished_at) if self.finished_at else None,
             "seconds": round(self.seconds, 3),
             "requests": self.requests,
             "retries": self.retries,
@@ -177,11 +178,6 @@ def _withheld_json(held: Withheld) -> Mapping[str, Any]:
         if held.amount is None
         else str(to_decimal(held.amount, exponent(held.currency or "XXX"))),
     }
-
-
-def wire_time(moment: datetime) -> str:
-    """``YYYY-MM-DDTHH:MM:SSZ`` in UTC."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _change_json(change: Change) -> Mapping[str, Any]:

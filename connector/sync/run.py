@@ -2,41 +2,30 @@
 
 import tempfile
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from contextvars import copy_context
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from threading import Event
 
 import httpx
 import structlog
 
-from connector.clover.http.client import CloverClient
 from connector.clover.platform import MerchantProfile
 from connector.config import Company, Config, Connection
-from connector.errors import Deauthorized, StoreError
+from connector.errors import Deauthorized, PartlyDone, StoreError
 from connector.ledger.interface import Store
+from connector.ledger.stored import Stored
 from connector.progress import Progress, Silent
-from connector.sync.commit import Mapped, Plan, complete, drop_known, list_pieces, map_piece
+from connector.sync.commit import Commit, Mapped, Source
 from connector.sync.connect.connecting import Pace, connected, merchant_of, witnessed
-from connector.sync.failure import changes_of, count_requests, explained, log_line, note_failure
-from connector.sync.link.notebook import Staging
-from connector.sync.link.stored import Known, known_of
+from connector.sync.failure import count_requests, explained, log_line, note_failure
 from connector.sync.load import Loading
-from connector.sync.map.batch import MappedBatch
-from connector.sync.map.files import BatchFiles
 from connector.sync.map.processes import MappingProcesses
-from connector.sync.map.side_records import SideRecords
 from connector.sync.modes import SyncMode
-from connector.sync.plan import plan_of, position_of, span_of
-from connector.sync.read.archive import stage_archive
-from connector.sync.read.clover import CloverAccess
-from connector.sync.read.intake import Intake
-from connector.sync.read.platform import Witness
-from connector.sync.read.platform_customers import CUSTOMERS, fill_in_customers
+from connector.sync.plan import Plan, plan_of, position_of, span_of
 from connector.sync.read.refund_feed import RefundFeed
 from connector.sync.report import RunReport, summed
 from connector.sync.spans import ClockCheck, Span, check_clock, pieces
@@ -90,35 +79,6 @@ def new_run_id(at: datetime) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class _Source:
-    """Where a run reads. stop: set when whatever reads ahead need not go on. background: the thread that does.
-
-    refunds: those of the whole span, where it is long.
-    """
-
-    access: CloverAccess
-    witness: Witness | None
-    profile: MerchantProfile | None
-    stop: Event
-    background: ThreadPoolExecutor
-    refunds: RefundFeed
-
-    @property
-    def clients(self) -> list[CloverClient]:
-        return [self.access.client] + ([self.witness.client] if self.witness else [])
-
-
-@dataclass(frozen=True, slots=True)
-class _Listing:
-    """What a commit begins with: the notebook with the rows that were listed. left: pieces for later commits."""
-
-    work: Path
-    staging: Staging
-    intake: Intake
-    left: list[Span]
-
-
-@dataclass(frozen=True, slots=True)
 class _Run:
     runtime: Runtime
     company: Company
@@ -138,12 +98,11 @@ class _Run:
         try:
             with self._directory() as directory:
                 if self.mode.kind == "rebuild":
-                    at = self.report.started_at
-                    self._commit([Span(at, at, moves_cursor=False)], directory, None, None)
+                    self._read_archive(directory)
                 else:
-                    self._read_and_load(directory)
+                    self._read_clover(directory)
             if self.report.is_partly_done:
-                self.report.status, self.report.exit_code = "partly_done", 3
+                self.report.status, self.report.exit_code = "partly_done", PartlyDone.exit_code
         except Exception as error:
             note_failure(self.report, explained(error))
             self.report.finished_at = self.runtime.now()
@@ -151,8 +110,20 @@ class _Run:
                 deauthorized = isinstance(error, Deauthorized)
                 self.loading.record_failure(deauthorized=deauthorized, merchant=self._merchant_as_stored())
 
-    def _read_and_load(self, directory: Path) -> None:
-        runtime, stop = self.runtime, Event()
+    def _read_archive(self, directory: Path) -> None:
+        """Map everything that earlier runs kept, in one commit; Clover is not asked."""
+        at = self.report.started_at
+        with self._opened() as stored:
+            plan = self._plan([Span(at, at, moves_cursor=False)], stored, None)
+            with Commit.begin(plan, stored, None, self.progress, directory) as commit:
+                commit.list_archive(self.runtime.raw_directory)
+                mapped = commit.map_orders(self.processes)
+        self._note(commit, mapped)
+        if not self.mode.dry_run:
+            self._load(commit, mapped, ClockCheck())
+
+    def _read_clover(self, directory: Path) -> None:
+        runtime = self.runtime
         with (
             connected(
                 runtime.config,
@@ -166,149 +137,109 @@ class _Run:
             closing(RefundFeed(directory / "refunds.sqlite")) as refunds,
             ThreadPoolExecutor(max_workers=1, thread_name_prefix="ahead") as background,
         ):
-            profile = witness.profile() if witness else None
-            source = _Source(access, witness, profile, stop, background, refunds)
+            source = Source(access, witness, witness.profile() if witness else None, refunds)
             try:
-                left, ahead = self._commit(None, directory, source, None)
-                while left:
-                    left, ahead = self._commit(left, directory, source, ahead)
+                self._commits(source, directory, background)
             finally:
-                stop.set()
+                source.stop.set()
                 count_requests(self.report, source.clients)
 
-    def _commit(
-        self,
-        todo: list[Span] | None,
-        directory: Path,
-        source: "_Source | None",
-        ahead: "Future[_Listing] | None",
-    ) -> "tuple[list[Span], Future[_Listing] | None]":
-        """Read, map and load as many pieces as make one commit, with a notebook of its own.
+    def _commits(self, source: Source, directory: Path, background: ThreadPoolExecutor) -> None:
+        """One commit after the other, each with as many pieces as it can take.
 
-        todo: None for the first one of a run. ahead: what was listed already while the commit before was loaded.
-        Returns what is left, and its listing.
+        The next rows are listed while these are loaded: one waits for Clover, the other for the disk.
         """
-        report = self.report
-        listing = ahead.result() if ahead is not None else None
-        with self.runtime.store.open_reader() as reader:
-            known = known_of(reader, self.connection.id)
-            todo = todo or pieces(self._span(known))
-            plan = self._plan(todo, known, source)
-            if listing is None:
-                listing = self._list(plan, known, directory, source, self.progress)
-            else:
-                drop_known(plan, todo[: len(todo) - len(listing.left)], known, listing.staging)
-            with closing(listing.staging):
-                files, result = self._complete_and_map(listing, plan, known, source)
-                held_before = known.held_back()
-        left = listing.left
-        for kind, rows in listing.intake.rows.items():
+        listed: Future[Commit] | None = None
+        left: list[Span] | None = None
+        while left is None or left:
+            ahead = listed.result() if listed else None
+            with self._opened() as stored:
+                plan = self._plan(left or pieces(self._span(stored)), stored, source.profile)
+                if ahead is None:
+                    commit = self._listed(plan, stored, source, self.progress, directory)
+                else:
+                    commit = ahead
+                    commit.go_on(plan, stored, self.progress)
+                with commit:
+                    commit.complete()
+                    count_requests(self.report, source.clients)
+                    mapped = commit.map_orders(self.processes)
+            listed, left = None, commit.left
+            self._note(commit, mapped)
+            if self.mode.dry_run:
+                continue
+            if left:
+                rest = replace(plan, pieces=tuple(left))
+                listed = background.submit(copy_context().run, self._list_ahead, rest, source, directory)
+            self._load(commit, mapped, self._check_clock(source))
+            if left:
+                self.progress.stage("extract")
+
+    def _listed(
+        self, plan: Plan, stored: Stored, source: Source, progress: Progress, directory: Path
+    ) -> Commit:
+        commit = Commit.begin(plan, stored, source, progress, directory)
+        try:
+            commit.list_rows()
+        except BaseException:
+            commit.notebook.close()
+            raise
+        return commit
+
+    def _list_ahead(self, plan: Plan, source: Source, directory: Path) -> Commit:
+        with self._opened() as stored:
+            return self._listed(plan, stored, source, Silent(), directory)
+
+    def _note(self, commit: Commit, mapped: Mapped) -> None:
+        """Put what a commit read and mapped into the report."""
+        report, files = self.report, mapped.files
+        for kind, rows in commit.intake.rows.items():
             report.rows_read[kind] = report.rows_read.get(kind, 0) + rows
-        report.orders_mapped += result.mapped
+        report.orders_mapped += mapped.orders
         report.held_back.update(files.held_back)
         report.unreadable += files.unreadable
-        report.withheld = summed(files.withheld(held_before))
+        report.withheld = summed(mapped.withheld)
         report.issues.update(files.issues)
         report.unknown_words.update(files.unknown_words)
+        report.changes.extend(mapped.changes)
         if self.mode.dry_run:
-            report.orders_unchanged += result.unchanged
-            return left, None
-        # The next rows are listed while these are loaded: one waits for Clover, the other for the disk.
-        following = None
-        if left and source is not None:
-            following = source.background.submit(
-                copy_context().run, self._list_ahead, replace(plan, pieces=tuple(left)), directory, source
-            )
+            report.orders_unchanged += mapped.unchanged
+
+    def _load(self, commit: Commit, mapped: Mapped, clock: ClockCheck) -> None:
+        plan = commit.plan
         self.progress.stage("load")
-        clock = self._check_clock(source)
-        if not left:
-            report.finished_at = self.runtime.now()
-        done = todo[len(todo) - len(left) - 1]
-        moves = self.mode.kind == "sync" and done.moves_cursor
+        if commit.is_last:
+            self.report.finished_at = self.runtime.now()
+        moves = self.mode.kind == "sync" and commit.done.moves_cursor
         self.loading.apply(
-            done,
-            files,
-            unchanged=result.unchanged,
-            cursors={f"{stream.kind}s": done.until for stream in plan.streams} if moves else {},
+            commit.done,
+            mapped,
+            cursors={f"{stream.kind}s": commit.done.until for stream in plan.streams} if moves else {},
             ceiling=clock.ceiling,
-            last=not left,
+            last=commit.is_last,
             progress=self.progress,
             merchant=plan.merchant,
         )
-        if following is not None:
-            self.progress.stage("extract")
-        return left, following
 
-    def _list(
-        self, plan: Plan, known: Known, directory: Path, source: "_Source | None", progress: Progress
-    ) -> "_Listing":
-        work = Path(tempfile.mkdtemp(dir=directory))
-        staging = Staging(work / "staging.sqlite")
-        try:
-            if source is None:
-                intake = stage_archive(self.runtime.raw_directory, known, staging, progress)
-                return _Listing(work, staging, intake, [])
-            intake, left = list_pieces(
-                plan, source.access, known, staging, progress, source.stop, source.refunds
-            )
-        except BaseException:
-            staging.close()
-            raise
-        return _Listing(work, staging, intake, left)
-
-    def _list_ahead(self, plan: Plan, directory: Path, source: "_Source") -> "_Listing":
-        with self.runtime.store.open_reader() as reader:
-            return self._list(plan, known_of(reader, self.connection.id), directory, source, Silent())
-
-    def _complete_and_map(
-        self, listing: "_Listing", plan: Plan, known: Known, source: "_Source | None"
-    ) -> tuple[BatchFiles, Mapped]:
-        staging, intake, is_last = listing.staging, listing.intake, not listing.left
-        if source is not None:
-            complete(
-                plan, intake, source.access, known, staging, self.progress, source.witness, is_last=is_last
-            )
-            count_requests(self.report, source.clients)
-        files = BatchFiles(listing.work, self.company.id, self.connection.id)
-
-        def note_changes(batch: MappedBatch) -> None:
-            if self.mode.dry_run:
-                self.report.changes.extend(changes_of(batch, known))
-
-        def fill_in(side: SideRecords) -> None:
-            if source is not None and source.witness is not None:
-                nightly = is_last and "nightly" in plan.pieces[-1].deep_scans
-                stored = (lambda: known.record_ids(CUSTOMERS)) if nightly else None
-                fill_in_customers(source.witness, side, plan.run_start, stored=stored)
-
-        result = map_piece(
-            plan,
-            staging,
-            known,
-            files,
-            self.progress,
-            intake=intake,
-            processes=self.processes,
-            on_batch=note_changes,
-            fill_in=fill_in,
-        )
-        return files, result
-
-    def _plan(self, todo: list[Span], known: Known, source: "_Source | None") -> Plan:
+    def _plan(self, todo: Sequence[Span], stored: Stored, profile: MerchantProfile | None) -> Plan:
         return plan_of(
             self.company,
             self.connection,
             self.mode,
             self.runtime.config.sync,
-            known,
+            stored,
             tuple(todo),
             run_start=self.report.started_at,
-            profile=source.profile if source else None,
+            profile=profile,
         )
 
-    def _check_clock(self, source: "_Source | None") -> ClockCheck:
-        if source is None:
-            return ClockCheck()
+    @contextmanager
+    def _opened(self) -> Iterator[Stored]:
+        """What earlier commits stored, as it is published now."""
+        with self.runtime.store.open_reader() as reader:
+            yield Stored(reader.connection, self.connection.id)
+
+    def _check_clock(self, source: Source) -> ClockCheck:
         client = source.access.client
         clock = check_clock(
             run_start=self.report.started_at,
@@ -320,20 +251,20 @@ class _Run:
             self.report.warn(clock.warning)
         return clock
 
-    def _span(self, known: Known) -> Span:
-        ahead = position_of(known, self.report.started_at).ahead
+    def _span(self, stored: Stored) -> Span:
+        ahead = position_of(stored, self.report.started_at).ahead
         if ahead is not None:
             self.report.warn(
                 f"An earlier run stored a date after this run's start ({ahead:%Y-%m-%d %H:%M:%S} UTC): a clock was"
                 " wrong. Reading goes on from the last success that is not in the future, and deep scans are due."
             )
         overlap = self.runtime.config.sync.overlap
-        return span_of(self.connection, self.mode, known, overlap=overlap, run_start=self.report.started_at)
+        return span_of(self.connection, self.mode, stored, overlap=overlap, run_start=self.report.started_at)
 
     def _merchant_as_stored(self) -> Merchant:
         try:
-            with self.runtime.store.open_reader() as reader:
-                before = known_of(reader, self.connection.id).merchant()
+            with self._opened() as stored:
+                before = stored.merchant()
         except StoreError:
             before = None
         return merchant_of(self.connection, None, before)

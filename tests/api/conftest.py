@@ -26,7 +26,7 @@ from connector.control import keys as api_keys
 JUNIPER, RIVAL = "8a210b68-6988-11ed-a1eb-0242ac120002", "11111111-aaaa-4bbb-8ccc-0242ac120009"
 JUNIPER_SHOP, JUNIPER_NEW, RIVAL_SHOP = "2e9d2c44-f675-40ba-8049-353bfcb5e171", "n-new", "n-rival"
 NOW = datetime(2026, 11, 20, 4, 30, tzinfo=UTC)
-MIGRATION = Path(__file__).parents[2] / "connector/ledger/migrations/0001_ledger.sql"
+MIGRATIONS = sorted((Path(__file__).parents[2] / "connector/ledger/migrations").glob("*.sql"))
 
 
 def wire(moment: datetime) -> str:
@@ -243,7 +243,8 @@ class Books:
         path = self.directory / f"serve-{self.published:09d}.duckdb"
         with duckdb.connect(str(path)) as con:
             con.execute("CREATE SCHEMA ledger")
-            con.execute(MIGRATION.read_text())
+            for migration in MIGRATIONS:
+                con.execute(migration.read_text())
             for table, rows in (
                 ("order_versions", [order.row() for order in self.orders]),
                 ("record_versions", self.records),

@@ -49,7 +49,7 @@ def digest_of(answer):
 
 
 def test_every_view_comes_as_the_file_that_export_writes(get, exporting, tmp_path):
-    from connector.ledger.reader import open_published
+    from connector.ledger.published import open_published
     from connector.report.export import Wanted, export
 
     with open_published(exporting.books.directory) as reader:

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 import httpx
 import pytest
 
-from connector.api.reads.published import NothingPublishedError, Published
+from connector.ledger.published import NothingPublishedError, Published
 
 JUNIPER, SHOP = "8a210b68-6988-11ed-a1eb-0242ac120002", "2e9d2c44-f675-40ba-8049-353bfcb5e171"
 ORDERS = f"/companies/{JUNIPER}/connections/{SHOP}/data/commerce-orders"

@@ -6,8 +6,9 @@ from decimal import Decimal
 
 import pytest
 
-from connector.cli.terminal.output import json_text, money, plain
+from connector.cli.terminal.output import json_text, plain
 from connector.cli.terminal.times import ago, parse_duration, parse_time
+from schemas.money import money
 
 NOW = datetime(2026, 11, 20, 4, tzinfo=UTC)
 

@@ -7,8 +7,9 @@ import sys
 import duckdb
 import pytest
 
+from connector.errors import StoreError
 from connector.ledger.database import WORK, WorkSession
-from connector.ledger.reader import PublishedSession, open_published
+from connector.ledger.published import PublishedSession, open_published, opened
 
 
 def load(store, books, rows, order_id):
@@ -76,3 +77,33 @@ def test_readers_of_one_session_do_not_see_each_others_settings_and_tables(store
         assert other.connection.execute("SELECT current_setting('TimeZone')").fetchall() == [("UTC",)]
     with store.open_reader() as later:
         assert later.connection.execute("SELECT current_setting('TimeZone')").fetchall() == [("UTC",)]
+
+
+def test_a_file_that_is_cleaned_away_while_it_is_opened_is_looked_for_again(store, books, rows):
+    load(store, books, rows, "O1")
+    tried = []
+
+    def way(path):
+        tried.append(path)
+        if len(tried) == 1:
+            load(store, books, rows, "O2")
+            path.unlink()
+            raise duckdb.IOException("No such file")
+        return "opened"
+
+    assert opened(store.directory, way) == (tried[1], "opened")
+    assert tried[0] != tried[1]
+
+
+def test_a_file_that_is_there_and_cannot_be_opened_is_tried_once(store, books, rows):
+    load(store, books, rows, "O1")
+    tried = []
+
+    def way(path):
+        tried.append(path)
+        raise duckdb.IOException("not a database")
+
+    with pytest.raises(StoreError, match="not a database") as caught:
+        opened(store.directory, way)
+    assert len(tried) == 1
+    assert "connector check" in caught.value.hint

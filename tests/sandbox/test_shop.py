@@ -5,7 +5,6 @@ from collections import Counter
 
 from connector.sandbox import PLAIN, Shapes, World
 from connector.sandbox.lists import COLLECTIONS, read_one
-from connector.sandbox.serve import serve_forever
 from connector.sandbox.shop import generate_shop
 
 DAY = 86_400_000
@@ -123,18 +122,6 @@ def test_a_warmed_sandbox_serves_the_same_rows(serve):
     assert all(order.row[0] is caller.sandbox.shapes for order in world.orders.by_id.values())
     caller.sandbox.shapes = PLAIN
     assert caller.get("/v1/orders", limit=100).content == cold
-
-
-def test_serving_says_where_it_is_and_what_the_books_say():
-    said: list[str] = []
-    stop = threading.Event()
-    stop.set()
-    serve_forever(0, 50, 1, token="sandbox-token", say=said.append, stop=stop, clock=lambda: 1_795_305_600.0)
-    text = "\n".join(said)
-    assert "http://127.0.0.1:" in text
-    assert "token: sandbox-token" in text
-    assert "merchant_id: MHT4QK2Z9WX61" in text
-    assert "USD: " in text
 
 
 def test_events_may_come_from_many_threads(world, t):

@@ -5,8 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
+from schemas.base import Currency
 from schemas.iso import ALPHA_3, alpha_3
-from schemas.money import CURRENCIES, Currency, divide_half_up, exponent, shortest, to_decimal, to_minor
+from schemas.money import CURRENCIES, divide_half_up, exponent, shortest, to_decimal, to_minor
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from connector.sandbox import faults
 from connector.sandbox.shapes import PLAIN, Shapes
 from connector.sandbox.shop import generate_shop
 from connector.sync import commit as pipeline
-from connector.sync import run
+from connector.sync.commit import Commit
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 
@@ -123,13 +123,13 @@ def test_a_power_cut_in_any_part_is_repaired_by_the_next_run(bench, place, monke
 
 
 def test_a_bug_in_a_later_part_says_that_the_parts_before_it_are_kept(bench, monkeypatch):
-    shop, mapped, map_piece = shop_of(bench), [], run.map_piece
+    shop, mapped, map_orders = shop_of(bench), [], Commit.map_orders
 
-    def map_once(*arguments, **settings):
-        mapped.append(map_piece(*arguments, **settings) if not mapped else 1 // 0)
+    def map_once(commit, processes):
+        mapped.append(map_orders(commit, processes) if not mapped else 1 // 0)
         return mapped[-1]
 
-    monkeypatch.setattr(run, "map_piece", map_once)
+    monkeypatch.setattr(Commit, "map_orders", map_once)
     report = shop.sync(at=NOON)
     assert (report.status, report.error_kind, report.exit_code) == ("failed", "bug", 1)
     assert commits(shop) == 1

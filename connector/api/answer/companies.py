@@ -9,13 +9,13 @@ from collections import defaultdict
 from collections.abc import Mapping
 from urllib.parse import urlencode
 
-from connector.api.reads.published import NothingPublishedError
 from connector.api.reads.records import wire_time
 from connector.api.reads.runs import states_of
 from connector.api.state import Call
 from connector.control import companies as api_companies
 from connector.control.companies import CompanyRow, ConnectionRow
 from connector.ledger.connection_state import UNKNOWN, ConnectionState
+from connector.ledger.published import NothingPublishedError
 from schemas.platform import (
     Company,
     Connection,

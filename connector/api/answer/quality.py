@@ -21,10 +21,10 @@ from typing import Any, cast
 
 from connector.api.reads import quality as api_quality
 from connector.api.reads.history import ReconciledDay
-from connector.api.reads.published import Publication
 from connector.api.reads.quality import DeletedOrder, HeldBack
 from connector.api.reads.records import wire_time
 from connector.ledger.connection_state import ConnectionState
+from connector.ledger.published import Publication
 from schemas.money import exponent, to_decimal
 from schemas.wire import number_text
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from connector.api.answer.errors import busy
+from schemas.times import second_text
 
 WINDOW_SECONDS = 60
 MOST_FAILURES = 30  # within a minute from one address; more are refused unread
@@ -37,7 +38,7 @@ class Quota:
         return [
             (b"x-rate-limit-limit", str(self.limit).encode()),
             (b"x-rate-limit-remaining", str(self.remaining).encode()),
-            (b"x-rate-limit-reset", self.resets.strftime("%Y-%m-%dT%H:%M:%SZ").encode()),
+            (b"x-rate-limit-reset", second_text(self.resets).encode()),
         ]
 
 

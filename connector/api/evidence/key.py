@@ -5,7 +5,6 @@ the read API show it. The key is in no backup; a new one signs later files, and 
 ones.
 """
 
-import os
 import stat
 from contextlib import suppress
 from hashlib import sha256
@@ -20,6 +19,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from connector.errors import ConfigError
+from connector.files import make_private
 
 FILE = "evidence.key"
 
@@ -68,14 +68,4 @@ def _make(path: Path) -> None:
     if path.exists():
         raise FileExistsError(path)
     pem = Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    # Written aside and linked, so that no process ever reads half a key and the first of two keeps its own.
-    draft = path.with_name(f".{FILE}.{os.getpid()}-{os.urandom(4).hex()}")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(pem)
-            file.flush()
-            os.fsync(file.fileno())
-        os.link(draft, path)
-    finally:
-        draft.unlink(missing_ok=True)
+    make_private(path, pem)

@@ -28,9 +28,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from connector.api.evidence.key import fingerprint, public_half
 from connector.api.reads import history as api_history
 from connector.api.reads import records as api_reads
-from connector.api.reads.published import Publication
 from connector.api.reads.records import Scope, Selection, wire_time
 from connector.control.file import stamp
+from connector.ledger.published import Publication
 from schemas.wire import number_text
 
 FORMAT = "clover-codat-connector/evidence/1"

@@ -6,7 +6,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Literal
 
-from connector.api.reads.published import Publication
+from connector.ledger.published import Publication
 
 Kind = Literal["inserted", "updated", "deleted"]
 TOTALS = ("total_amount", "total_refund", "total_tax_amount", "total_discount", "total_gratuity")

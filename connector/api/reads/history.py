@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 
-from connector.api.reads.published import Publication
+from connector.ledger.published import Publication
 
 
 @dataclass(frozen=True, slots=True)

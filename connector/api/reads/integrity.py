@@ -9,7 +9,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from connector.api.reads.published import Publication
+from connector.ledger.published import Publication
 
 _ORDERS = """
 WITH issues AS (

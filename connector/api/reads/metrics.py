@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
 
-from connector.api.reads.published import Publication
 from connector.api.reads.records import Scope
+from connector.ledger.published import Publication
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from connector.api.reads.history import ReconciledDay, reconciled_days
-from connector.api.reads.published import Publication
+from connector.ledger.published import Publication
 from connector.ledger.reconcile_reads import DELETED_AT_CLOVER
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from connector.api.reads.published import Publication
+from connector.ledger.published import Publication
 from schemas.commerce import Transaction, TransactionSourceRef
 from schemas.commerce_enums import TransactionSourceType
 from schemas.money import shortest

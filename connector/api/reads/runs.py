@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import cast
 
-from connector.api.reads.published import Publication
 from connector.ledger.connection_state import ConnectionState, connection_states
+from connector.ledger.published import Publication
 
 SUCCEEDED = ("succeeded", "partly_done")
 

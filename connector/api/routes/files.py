@@ -30,7 +30,7 @@ from connector.api.answer.openapi import documented
 from connector.api.answer.params import CompanyId
 from connector.api.state import Call, call_of
 from connector.errors import StoreError
-from connector.ledger.reader import DuckReader, open_published
+from connector.ledger.published import DuckReader, open_published
 from connector.ledger.view_files import Exported, Format, Wanted, columns_of_views, write_view
 from schemas.wire import encode_present
 

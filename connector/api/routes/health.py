@@ -13,9 +13,9 @@ from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, 
 from prometheus_client.multiprocess import MultiProcessCollector
 
 from connector.api.answer.body import JSON, VERSION
-from connector.api.reads.published import NothingPublishedError
 from connector.api.state import call_of
 from connector.errors import ConnectorError
+from connector.ledger.published import NothingPublishedError
 from schemas.wire import encode
 
 router = APIRouter(tags=["Health"])

@@ -17,7 +17,6 @@ from connector.api.query.fields import Field, Fields, Kind, text
 from connector.api.reads import history as api_history
 from connector.api.reads import integrity as api_integrity
 from connector.api.reads.integrity import Matched, MatchedOrder
-from connector.api.reads.published import NothingPublishedError, Publication
 from connector.api.reads.records import wire_time
 from connector.api.reads.runs import Run, reads_of, snapshot_at, states_of
 from connector.api.routes.companies import small_page
@@ -25,6 +24,7 @@ from connector.api.routes.data import parameters
 from connector.api.routes.status import READ_TYPES, operation_id, run_status
 from connector.api.state import Call, call_of
 from connector.control import companies as api_companies
+from connector.ledger.published import NothingPublishedError, Publication
 from schemas.platform import DataType
 from schemas.wire import encode_present, number_text
 

@@ -19,7 +19,6 @@ from connector.api.answer.paging import PageRequest
 from connector.api.answer.params import CompanyId, OrderBy, PageNumber, PageSize, QueryText
 from connector.api.answer.resources import UNSUPPORTED
 from connector.api.query import fields
-from connector.api.reads.published import NothingPublishedError
 from connector.api.reads.records import wire_time
 from connector.api.reads.runs import Run, reads_of, states_of
 from connector.api.routes.companies import small_page
@@ -29,6 +28,7 @@ from connector.control.file import stamp
 from connector.control.refreshes import Refresh, ask_for_refresh, refreshes_of
 from connector.control.webhooks import parse_stamp
 from connector.ledger.connection_state import ConnectionState
+from connector.ledger.published import NothingPublishedError
 from schemas.platform import DatasetStatus, DataStatus, DataType, PullOperation
 from schemas.wire import encode, members
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal
 
 from connector.config import Company, Config, Connection
 from connector.errors import ConnectorError, PermissionMissing
+from connector.ledger.interface import LINK
 
 if TYPE_CHECKING:
     from connector.clover import CloverClient
@@ -65,7 +66,7 @@ def examine_store(store: str) -> Iterator[Finding]:
             "Run as its owner, or set `store` to another place.",
         )
         return
-    published = directory / "commerce.duckdb"
+    published = directory / LINK
     if not directory.exists():
         yield Finding("store", "ok", f"{directory} will be made by the first sync")
     elif published.exists():

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 
 from connector.cli.check.clover import Finding
 from connector.config import Company, Connection
-from connector.config.countries import ALPHA_3, UNKNOWN
 from connector.errors import ConnectorError
+from schemas.iso import ALPHA_3, UNKNOWN_COUNTRY
 
 if TYPE_CHECKING:
     from connector.clover import CloverClient
@@ -49,7 +49,7 @@ def _contradictions(subject: str, connection: Connection, profile: "MerchantProf
     country = ALPHA_3.get((profile.country or "").upper())
     for name, ours, theirs in (
         ("timezone", connection.timezone, profile.timezone),
-        ("country", connection.country if connection.country != UNKNOWN else None, country),
+        ("country", connection.country if connection.country != UNKNOWN_COUNTRY else None, country),
         ("currency", connection.currency, profile.currency),
     ):
         if ours and theirs and ours != theirs:

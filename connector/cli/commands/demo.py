@@ -4,7 +4,6 @@ from pathlib import Path
 
 import click
 
-from connector.cli.commands.init import write_private
 from connector.cli.invocation import Invocation, json_option, pass_invocation
 from connector.cli.processes.stand_in import StandIn, stand_in
 from connector.cli.terminal.output import json_text
@@ -12,6 +11,7 @@ from connector.cli.terminal.progress import watching
 from connector.cli.terminal.reconciliation import print_reconciliation
 from connector.cli.terminal.summary import print_next, print_runs, print_store
 from connector.errors import ConfigError
+from connector.files import replace_private
 
 NEXT = ('query "SELECT * FROM monthly_sales"', "status", 'query "DESCRIBE orders"')
 
@@ -57,7 +57,7 @@ def demo(
     _refuse_foreign_config(invocation.config_path)
     with stand_in(orders=orders, seed=seed) as clover:
         directory.mkdir(parents=True, exist_ok=True)
-        write_private(invocation.config_path, demo_config(clover))
+        replace_private(invocation.config_path, demo_config(clover).encode())
         code = _sync_and_reconcile(invocation, as_json=as_json)
         if serving and code in (0, 3):
             _serve(invocation, clover)

@@ -52,10 +52,10 @@ def make(
     from connector.api.evidence.key import fingerprint, public_half, signing_key
     from connector.api.evidence.seal import Evidence, seal
     from connector.api.reading import Reading
-    from connector.api.reads.published import Published
     from connector.api.reads.runs import snapshot_up_to, states_of
     from connector.api.routes.evidence import quality_members
     from connector.ledger.connection_state import UNKNOWN
+    from connector.ledger.published import Published
 
     config = invocation.config(secrets_may_be_missing=True)
     company_id, connection_id = selected(config, company, connection)

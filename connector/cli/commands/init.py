@@ -1,12 +1,12 @@
 """``connector init``: a config.yaml to start from."""
 
-import os
 from pathlib import Path
 
 import click
 
 from connector.cli.terminal.output import program
 from connector.errors import ConfigError
+from connector.files import replace_private
 
 EXAMPLE = "config.example.yaml"
 
@@ -36,7 +36,7 @@ def init(directory: Path, force: bool) -> None:
             f"{target} exists; nothing was written.",
             hint="Overwrite it with --force, or choose another --dir.",
         )
-    write_private(target, text)
+    replace_private(target, text.encode())
     elsewhere = "" if directory.resolve() == Path.cwd() else f" --config {target}"
     click.echo(f"Wrote {target}.")
     click.echo("Next:")
@@ -52,16 +52,3 @@ def example_config() -> str:
         if place.is_file():
             return place.read_text(encoding="utf-8")
     raise ConfigError(f"{EXAMPLE} is missing from this installation.", hint="Install the connector again.")
-
-
-def write_private(path: Path, text: str) -> None:
-    """Write a file only its owner can read, whole or not at all."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with os.fdopen(
-            os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8"
-        ) as out:
-            out.write(text)
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)

@@ -1,6 +1,6 @@
 """``connector status``: what was read when, how far, and what comes next; also for monitoring."""
 
-from contextlib import nullcontext
+from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -8,10 +8,9 @@ import click
 
 from connector.cli.check.freshness import Freshness, freshness
 from connector.cli.invocation import Invocation, json_option, pass_invocation
-from connector.cli.published import open_published, published_file
+from connector.cli.published import open_published
 from connector.cli.terminal.output import console, json_text, plain, table
 from connector.cli.terminal.times import Duration, ago
-from connector.errors import StoreError
 from connector.sync.spans import CLOCK_TOLERANCE
 
 
@@ -41,12 +40,13 @@ def status(invocation: Invocation, max_age: timedelta | None, as_json: bool) -> 
     """
     config = invocation.config(secrets_may_be_missing=True)
     now = datetime.now(UTC)
-    try:
-        published_file(config.store)
-        opened: Any = open_published(config.store)
-    except StoreError:
-        opened = nullcontext()
-    with opened as published:
+    from connector.ledger.published import NothingPublishedError
+
+    with ExitStack() as stack:
+        try:
+            published = stack.enter_context(open_published(config.store))
+        except NothingPublishedError:
+            published = None
         found = freshness(config, published, now=now)
     stale = [] if max_age is None else [one for one in found if one.is_stale(now, max_age)]
     if as_json:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
 from connector.cli.processes.listening import listening_errors
-from connector.config.countries import ALPHA_3
+from schemas.iso import ALPHA_3
 
 TOKEN = "stand-in-token"  # noqa: S105 - opens nothing but the stand-in
 NEWEST_SALE = datetime(2026, 11, 22, tzinfo=UTC)

@@ -16,38 +16,6 @@ from rich.table import Table
 
 from schemas.wire import encode, number_text, ready
 
-# Minor digits of ISO 4217 that are not two; money is shown with as many as its currency has.
-_MINOR_DIGITS = dict.fromkeys(
-    [
-        "BIF",
-        "CLP",
-        "DJF",
-        "GNF",
-        "ISK",
-        "JPY",
-        "KMF",
-        "KRW",
-        "PYG",
-        "RWF",
-        "UGX",
-        "UYI",
-        "VND",
-        "VUV",
-        "XAF",
-        "XOF",
-        "XPF",
-    ],
-    0,
-) | dict.fromkeys(["BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"], 3)
-
-
-def money(amount: Decimal, currency: str) -> str:
-    """``1,234.50`` in the currency's own digits, more where the amount needs them; exact, never rounded."""
-    digits = _MINOR_DIGITS.get(currency, 2)
-    exact = Decimal(amount)
-    needed = -min(0, int(exact.normalize().as_tuple().exponent)) if exact else 0
-    return f"{exact:,.{max(digits, needed)}f}"
-
 
 def json_text(value: Any, *, indent: int | None = 2) -> str:
     """One JSON document. Decimals are numbers with all their digits, times end in Z; indent None is one line."""

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from connector.cli.terminal.output import console, money, table
+from connector.cli.terminal.output import console, table
+from schemas.money import money
 
 if TYPE_CHECKING:
     from connector.sync.reconcile.report import ConnectionReconciliation, ReconciledLine, ReconcileReport

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from connector.cli.published import FILE_NAME, open_published
-from connector.cli.terminal.output import console, money, program, table
+from connector.cli.published import open_published
+from connector.cli.terminal.output import console, program, table
 from connector.errors import StoreError
-from schemas.money import exponent, to_decimal
+from connector.ledger.interface import LINK
+from schemas.money import exponent, money, to_decimal
 
 if TYPE_CHECKING:
     from connector.sync.report import Report
@@ -112,7 +113,7 @@ def print_store(report: "Report", store: str) -> None:
     console().print(table("In the store", columns, rows, numbers=frozenset(columns[2:])))
     _print_counts("Held back, not published", held_back)
     _print_counts("Did not add up (view data_issues)", issues)
-    click.echo(f"DuckDB file: {Path(store) / FILE_NAME}")
+    click.echo(f"DuckDB file: {Path(store) / LINK}")
 
 
 def _print_counts(title: str, counts: Sequence[tuple[str, int]]) -> None:

@@ -15,6 +15,7 @@ from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from filelock import FileLock, Timeout
 
 from connector.errors import ConfigError, StoreBusy, StoreError
+from connector.files import make_private, replace_private
 
 _SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _LOCK_SECONDS = 120.0  # longer than a refresh with its retries
@@ -65,32 +66,14 @@ class EncryptedCredentials:
         Raises StoreError when they cannot be written.
         """
         path = self._path(connection_id)
-        draft = path.with_suffix(".new")
         try:
             self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-            _write_durably(draft, self._fernet.encrypt(orjson.dumps(values)))
-            draft.replace(path)
-            _sync_directory(self._directory)
+            replace_private(path, self._fernet.encrypt(orjson.dumps(values)))
         except OSError as error:
             raise StoreError(
                 f"The OAuth tokens of connection {connection_id} cannot be stored: {error.strerror}.",
                 hint=f"Make room or correct the permissions of {self._directory}, then sync again.",
             ) from None
-
-    def delete(self, connection_id: str) -> None:
-        """Forgets a connection's tokens."""
-        for suffix in (".fernet", ".new", ".lock"):
-            self._path(connection_id).with_suffix(suffix).unlink(missing_ok=True)
-
-    def rotate(self) -> int:
-        """Encrypts everything anew with the first key; then the others may go. Returns how many files."""
-        names = sorted(path.stem for path in self._directory.glob("*.fernet"))
-        for name in names:
-            with self.lock(name):
-                values = self.load(name)
-                if values is not None:
-                    self.save(name, values)
-        return len(names)
 
     def lock(self, connection_id: str) -> "_Lock":
         """Keeps other processes from refreshing the same connection at the same time."""
@@ -147,31 +130,11 @@ def ensure_key_file(key_file: Path) -> bool:
     """Makes a key file with a new key unless there is one. Returns whether it was made."""
     key_file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     try:
-        _write_durably(key_file, Fernet.generate_key() + b"\n", flags=os.O_EXCL)
+        make_private(key_file, Fernet.generate_key() + b"\n")
     except FileExistsError:
         return False
-    _sync_directory(key_file.parent)
     return True
 
 
 def _keys_in(text: str) -> list[str]:
     return [key for key in re.split(r"[\s,]+", text) if key]
-
-
-def _write_durably(path: Path, data: bytes, *, flags: int = os.O_TRUNC) -> None:
-    file = os.open(path, os.O_WRONLY | os.O_CREAT | flags, 0o600)
-    try:
-        view = memoryview(data)
-        while view:
-            view = view[os.write(file, view) :]
-        os.fsync(file)
-    finally:
-        os.close(file)
-
-
-def _sync_directory(directory: Path) -> None:
-    handle = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

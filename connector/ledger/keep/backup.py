@@ -24,7 +24,7 @@ import duckdb
 from connector.control.file import FILE as CONTROL
 from connector.errors import StoreError
 from connector.ledger.database import private_directory, quoted, store_errors
-from connector.ledger.publish import LINK
+from connector.ledger.interface import LINK
 
 MANIFEST = "manifest.json"
 FORMAT = 1

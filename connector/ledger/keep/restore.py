@@ -7,9 +7,9 @@ from pathlib import Path
 
 from connector.errors import StoreError, StoreTooNew
 from connector.ledger.database import private_directory, store_errors
+from connector.ledger.interface import LINK
 from connector.ledger.keep.backup import Manifest, figures, unpack, verify_backup
 from connector.ledger.migrate import migrations
-from connector.ledger.publish import LINK
 from connector.ledger.store import DuckStore
 
 

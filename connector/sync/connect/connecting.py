@@ -15,11 +15,11 @@ from connector.clover.http.client import CloverClient
 from connector.clover.http.pacing import AppPacer, Pacer
 from connector.clover.platform import MerchantProfile
 from connector.config import Company, Config, Connection
-from connector.config.countries import ALPHA_3, UNKNOWN
 from connector.errors import ConfigError
 from connector.ledger.stored import StoredMerchant
 from connector.sync.read.clover import CloverAccess
 from connector.sync.read.platform import Witness, call_witness
+from schemas.iso import ALPHA_3, UNKNOWN_COUNTRY
 from transforms.model import Merchant
 
 
@@ -131,7 +131,7 @@ def merchant_of(
     country, currency = connection.country, connection.currency
     if "merchant_name" not in connection.model_fields_set:
         name = (profile and profile.name) or (before and before.name) or name
-    if country == UNKNOWN:
+    if country == UNKNOWN_COUNTRY:
         told = ALPHA_3.get(((profile and profile.country) or "").upper())
         country = told or (before and before.country) or country
     return Merchant(
@@ -147,14 +147,14 @@ def selected_connections(
     config: Config, company: str | None, connection: str | None
 ) -> list[tuple[Company, Connection]]:
     """The connections that a call asks for. Raises ConfigError when nothing matches."""
-    found = [
+    chosen = [
         (owner, candidate)
         for owner, candidate in config.pairs()
         if company in (None, owner.id) and connection in (None, candidate.id)
     ]
-    if not found:
+    if not chosen:
         asked = connection or company
         raise ConfigError(
             f"The configuration has no company or connection {asked!r}.", hint="See: connector status"
         )
-    return found
+    return chosen

@@ -27,8 +27,8 @@ when its answer is whole (it has status and created), else it says nothing.
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
 
+from connector.ledger.stored import Stored
 from connector.sync.read.rows import Row, identity, members
 
 CHARGE, ORDER, REFUND = "charge", "order", "refund"
@@ -62,25 +62,6 @@ class Said:
     names: tuple[tuple[str, bool], ...] = ()
     shows: tuple[str, ...] = ()
     is_whole: bool = True
-
-
-class Home(NamedTuple):
-    """Where a record was at home when it was last loaded. created_ms: the time it was booked under."""
-
-    id: str
-    order_id: str | None
-    charge_id: str | None
-    created_ms: int | None
-
-
-class StoredLinks(Protocol):
-    """What earlier runs stored of links."""
-
-    def homes(self, kind: str, ids: list[str]) -> Iterable[Home]:
-        """Where stored records are at home, also those that Clover deleted since."""
-
-    def orders_naming(self, charge_ids: list[str]) -> Iterable[tuple[str, str, bool]]:
-        """(order id, charge id, whether it is the latest) of stored orders that name one of the charges."""
 
 
 def said_by(kind: str, row: Row) -> Said:
@@ -136,7 +117,7 @@ class Links:
         elif kind == CHARGE:
             self._db.execute("DELETE FROM shown WHERE charge_id=?", (record_id,))
 
-    def resolve(self, stored: StoredLinks) -> None:
+    def resolve(self, stored: Stored) -> None:
         """Give every staged record its home, and make every order dirty that gained or lost one. Repeatable."""
         self._look_up(stored)
         self._move("charge", "order_id", _HOME_OF_CHARGE)
@@ -192,7 +173,7 @@ class Links:
         rows = self._db.execute("SELECT id FROM platform_says WHERE kind=?", (kind,))
         return {row[0] for row in rows}.intersection(ids)
 
-    def charges_among(self, ids: Sequence[str], stored: StoredLinks) -> list[str]:
+    def charges_among(self, ids: Sequence[str], stored: Stored) -> list[str]:
         """Those ids that are charges, staged or stored, and no orders: a charge without an order has its own id."""
         known = {row.id for row in stored.homes(CHARGE, list(ids))} if ids else set()
         rows = self._db.execute(
@@ -206,12 +187,12 @@ class Links:
             "SELECT s.order_id, r.order_id FROM stored s JOIN records r ON r.kind = s.kind AND r.id = s.id"
             " WHERE s.order_id IS NOT NULL AND r.order_id IS NOT NULL AND s.order_id <> r.order_id"
         ).fetchall()
-        found = set(order_ids)
+        together = set(order_ids)
         while True:
-            more = {one for pair in pairs if found.intersection(pair) for one in pair} - found
+            more = {order_id for pair in pairs if together.intersection(pair) for order_id in pair} - together
             if not more:
-                return found
-            found |= more
+                return together
+            together |= more
 
     def orders_only_named(self) -> list[str]:
         """Orders that staged charges name and that are not staged themselves."""
@@ -239,10 +220,10 @@ class Links:
 
     def void_claims(self, order_ids: Sequence[str]) -> Mapping[str, Mapping[str, tuple[str, str | None]]]:
         """Order id -> record id -> (kind, its real home): claims of these orders that are void."""
-        found: dict[str, dict[str, tuple[str, str | None]]] = {}
+        claims: dict[str, dict[str, tuple[str, str | None]]] = {}
         for order_id, kind, record_id, home in self._claims(order_ids):
-            found.setdefault(order_id, {})[record_id] = (kind, home)
-        return found
+            claims.setdefault(order_id, {})[record_id] = (kind, home)
+        return claims
 
     def _claims(self, order_ids: Sequence[str]) -> Iterator[tuple[str, str, str, str | None]]:
         yield from self._db.execute(
@@ -260,7 +241,7 @@ class Links:
             list(order_ids),
         )
 
-    def _look_up(self, stored: StoredLinks) -> None:
+    def _look_up(self, stored: Stored) -> None:
         """Ask the store where the staged and the vanished records, and the charges of refunds, were at home."""
         for kind in (CHARGE, ORDER, REFUND):
             wanted = "SELECT id FROM records WHERE kind = :kind UNION SELECT id FROM gone WHERE kind = :kind"

@@ -68,7 +68,7 @@ class BatchFiles:
         self, intake: Intake, failed: Iterable[FailedRead], incomplete: Mapping[str, str]
     ) -> None:
         """Append rows that could not be used and records that could not be read; their orders stay as stored."""
-        for place, count in sorted(intake.unnamed.items(), key=lambda found: found[0].record_id):
+        for place, count in sorted(intake.unnamed.items(), key=lambda item: item[0].record_id):
             detail = f"list rows without an id: {count}; this window is listed again until none is left"
             self._hold_back(place.kind, place.record_id, None, "unreadable", detail, unreadable=True)
         for kind, record_id, order_id, detail in failed:

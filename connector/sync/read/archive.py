@@ -14,10 +14,10 @@ import orjson
 from connector.clover.archive import ArchivedPage, read_archive
 from connector.clover.http.envelope import unwrap
 from connector.clover.lists.streams import STREAMS, RowShape, Stream, is_sparse, shape_of
+from connector.ledger.stored import Stored
 from connector.progress import Progress
 from connector.sync.link.links import CHARGE, ORDER
 from connector.sync.link.notebook import Staging
-from connector.sync.link.stored import Known
 from connector.sync.map.source_rows import digest
 from connector.sync.read.intake import Intake, Seen, stage_embedded_refunds, staged
 from schemas.times import from_ms
@@ -25,17 +25,17 @@ from schemas.times import from_ms
 _BY_PATH: Mapping[str, Stream] = {stream.path: stream for stream in STREAMS}
 
 
-def stage_archive(raw_directory: Path, known: Known, staging: Staging, progress: Progress) -> Intake:
+def stage_archive(raw_directory: Path, stored: Stored, staging: Staging, progress: Progress) -> Intake:
     """Stage the archive of one connection and mark its orders dirty."""
     intake = Intake()
     progress.stage("extract")
-    loaded = known.loaded_runs()
-    for page in read_archive(raw_directory, known.connection_id):
+    loaded = stored.loaded_runs()
+    for page in read_archive(raw_directory, stored.connection_id):
         progress.advance()
         if page.status == 200 and page.run_id in loaded:
             _stage_page(page, staging, intake)
     partly_kept: set[str] = set()
-    for kind, record_id, order_id, is_deleted in known.all_records():
+    for kind, record_id, order_id, is_deleted in stored.all_records():
         if is_deleted:
             staging.mark_gone(kind, record_id)
         elif (
@@ -44,11 +44,11 @@ def stage_archive(raw_directory: Path, known: Known, staging: Staging, progress:
             and order_id is not None
         ):
             partly_kept.add(order_id)
-    partly_kept |= {order_id for _, _, order_id in known.unusable_records() if order_id is not None}
+    partly_kept |= {order_id for _, _, order_id in stored.unusable_records() if order_id is not None}
     # A 404 leaves no payload: an order that charges name and that was never read is one that Clover does not have.
     for order_id in staging.links.orders_only_named():
         staging.mark_gone(ORDER, order_id)
-    staging.links.resolve(known)
+    staging.links.resolve(stored)
     staging.note_shared_references([])
     staging.leave_out(staging.links.entangled(partly_kept))
     return intake

@@ -18,10 +18,10 @@ import orjson
 from connector.clover.lists.by_id import FAILURES_IN_A_ROW, Read
 from connector.clover.lists.streams import CHARGES, agrees
 from connector.errors import CloverError
+from connector.ledger.stored import Stored, StoredRefund
 from connector.progress import Progress
-from connector.sync.link.links import CHARGE, ORDER, REFUND, StoredLinks
+from connector.sync.link.links import CHARGE, ORDER, REFUND
 from connector.sync.link.notebook import StagedRecord, Staging
-from connector.sync.link.stored import StoredRefund
 from connector.sync.map.source_rows import digest
 from connector.sync.read.intake import Seen, stage_embedded_refunds, staged
 from connector.sync.read.platform import Witness
@@ -46,19 +46,6 @@ class CloverReads(Protocol):
         """(charge id, all its refunds, or why they cannot be read)."""
 
 
-class KnownRecords(StoredLinks, Protocol):
-    """What earlier runs stored."""
-
-    def records_of_orders(self, order_ids: list[str]) -> Mapping[str, list[tuple[str, str]]]:
-        """order id -> (kind, record id) of its stored charges and refunds."""
-
-    def refunds(self, ids: list[str]) -> list[StoredRefund]:
-        """Stored refunds that Clover has not deleted."""
-
-    def orders_with_references(self, references: list[str]) -> list[tuple[str, str, bool]]:
-        """(order id, reference, whether it is published under that number) of stored orders."""
-
-
 @dataclass(frozen=True, slots=True)
 class Completion:
     """Completes the dirty orders of one staging notebook.
@@ -70,7 +57,7 @@ class Completion:
 
     staging: Staging
     clover: CloverReads
-    known: KnownRecords
+    stored: Stored
     listed_since: datetime
     run_start: datetime
     progress: Progress
@@ -91,7 +78,7 @@ class Completion:
                 for step in (self._orders, self._charges):
                     self._for_each_batch(step, being_read=True)
                 # An order to which a record came by that is due again: its refunds wait for the next round.
-                self.staging.links.resolve(self.known)
+                self.staging.links.resolve(self.stored)
                 self._for_each_batch(self._refunds, being_read=True)
                 self.staging.end_round()
             elif not self._share_references():
@@ -112,7 +99,7 @@ class Completion:
         while rows := self.staging.silent(CHARGE, _BATCH):
             ids = [row.id for row in rows]
             claimed = self.staging.links.named_among(ids)
-            claimed |= {charge_id for _, charge_id, _ in self.known.orders_naming(ids)}
+            claimed |= {charge_id for _, charge_id, _ in self.stored.orders_naming(ids)}
             if not asked:
                 asked = True
                 samples = {
@@ -149,7 +136,7 @@ class Completion:
         """Give every record its home, reading the charges that refunds name and asking the platform for the rest."""
         links = self.staging.links
         while True:
-            links.resolve(self.known)
+            links.resolve(self.stored)
             charges, refunds = links.unled()
             failed = {record_id for kind, record_id, _, _ in self.staging.failed() if kind == CHARGE}
             missing = [c for c in self.staging.not_staged(CHARGE, charges) if c not in failed]
@@ -172,14 +159,14 @@ class Completion:
     def _orders(self, batch: list[str]) -> None:
         """Read the orders. A charge without an order lends it its own id, and is read as what it is."""
         wanted = self.staging.orders_to_read(batch)
-        charges = set(self.staging.links.charges_among(wanted, self.known))
+        charges = set(self.staging.links.charges_among(wanted, self.stored))
         self._read(CHARGE, {i: i for i in self.staging.not_staged(CHARGE, charges)})
         self._read(ORDER, {i: i for i in wanted if i not in charges})
 
     def _share_references(self) -> bool:
         """An order number that a second order carries names neither; the first is mapped again. Whether any is."""
         before = self.staging.count_dirty()
-        stored = self.known.orders_with_references(self.staging.references())
+        stored = self.stored.orders_with_references(self.staging.references())
         self.staging.note_shared_references((order_id, reference) for order_id, reference, _ in stored)
         self.staging.mark_dirty(
             [order_id for order_id, ref, numbered in stored if numbered and self.staging.is_shared(ref)],
@@ -235,7 +222,7 @@ class Completion:
         Those that its lists should have shown and did not are left out: they may be gone.
         """
         found: dict[str, list[StoredRefund]] = {}
-        for refund in self.known.refunds(list(self._unseen(REFUND, batch))):
+        for refund in self.stored.refunds(list(self._unseen(REFUND, batch))):
             if refund.charge_id is not None and (
                 self._is_before_lists(refund.created_ms) or self.staging.was_seen(REFUND, refund.id)
             ):
@@ -256,7 +243,7 @@ class Completion:
         """Stored records of these orders that this run has not met, with their orders: they may have changed."""
         stored = {
             record_id: order_id
-            for order_id, records in self.known.records_of_orders(batch).items()
+            for order_id, records in self.stored.records_of_orders(batch).items()
             for of_kind, record_id in records
             if of_kind == kind
         }
@@ -314,7 +301,7 @@ class Completion:
             and order_id is not None
             and (row := self._embedded(order_id, record_id)) is not None
         ):
-            if not any(self.known.homes(CHARGE, [record_id])):
+            if not any(self.stored.homes(CHARGE, [record_id])):
                 self.staging.add([self._staged(CHARGE, record_id, row)])
                 return
             self.staging.mark_gone(kind, record_id)
@@ -335,7 +322,7 @@ class Completion:
         """Whether this run's lists could not have shown a stored record, or did show it."""
         if self.staging.was_seen(kind, record_id):
             return True
-        homes = list(self.known.homes(kind, [record_id]))
+        homes = list(self.stored.homes(kind, [record_id]))
         return any(
             home.created_ms is not None and home.created_ms < to_ms(self.listed_since) for home in homes
         )

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 
 from connector.clover.lists.window import Window
 
+HeldBack = tuple[str, str, str | None]
 _NAME = re.compile(r"\(no id\) (\S+)/(\S+)")
 
 
@@ -34,6 +35,16 @@ def unnamed_of(kind: str, record_id: str) -> Unnamed | None:
     if found is None:
         return None
     return Unnamed(kind, Window(datetime.fromisoformat(found[1]), datetime.fromisoformat(found[2])))
+
+
+def with_an_id(held: Iterable[HeldBack]) -> tuple[HeldBack, ...]:
+    """Of (kind, id, order id) that are held back those that are records, and no windows."""
+    return tuple(record for record in held if unnamed_of(*record[:2]) is None)
+
+
+def windows_among(held: Iterable[HeldBack]) -> tuple[Unnamed, ...]:
+    """The windows that (kind, id, order id) of what is held back stand for."""
+    return tuple(window for record in held if (window := unnamed_of(*record[:2])) is not None)
 
 
 def around(window: Window, others: Iterable[Window]) -> Iterator[Window]:

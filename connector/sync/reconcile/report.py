@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 from connector.sync.reconcile.comparison import Difference
-from connector.sync.report import wire_time
+from schemas.times import second_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +78,8 @@ class ConnectionReconciliation:
             "companyId": self.company_id,
             "companyName": self.company_name,
             "connectionId": self.connection_id,
-            "since": wire_time(self.since),
-            "until": wire_time(self.until),
+            "since": second_text(self.since),
+            "until": second_text(self.until),
             "agrees": self.agrees,
             "requests": self.requests,
             "seconds": round(self.seconds, 3),

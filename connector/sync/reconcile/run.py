@@ -21,14 +21,15 @@ from connector.ledger import reconcile_reads
 from connector.ledger.interface import Reader, Store
 from connector.ledger.load.batch import Batch, NdjsonWriter, RunRow
 from connector.ledger.reconcile_reads import DELETED_AT_CLOVER
+from connector.ledger.stored import Stored
 from connector.progress import Progress, Silent
 from connector.sync.connect.connecting import Pace, connected, selected_connections
-from connector.sync.link.stored import known_of
 from connector.sync.many import utc_now
 from connector.sync.plan import start_of
 from connector.sync.read.clover import CloverAccess
 from connector.sync.read.listing import ListJob, read_jobs
 from connector.sync.read.rows import whole_number
+from connector.sync.read.rows_without_id import with_an_id
 from connector.sync.reconcile.comparison import (
     DayLine,
     Difference,
@@ -47,7 +48,7 @@ from connector.sync.reconcile.report import (
 )
 from connector.sync.run import new_run_id
 from schemas.money import exponent, to_decimal, to_minor
-from schemas.times import as_milliseconds, from_ms, is_usable
+from schemas.times import as_milliseconds, from_ms, is_usable, ledger_text
 
 
 def reconcile_all(
@@ -68,7 +69,7 @@ def reconcile_all(
     since: default start_date. until: default now. Raises ConfigError when nothing is selected.
     """
     pace = pace or Pace(config)
-    found = []
+    results = []
     for owner, candidate in selected_connections(config, company, connection):
         started = now()
         result = ConnectionReconciliation(
@@ -90,8 +91,8 @@ def reconcile_all(
         except ConnectorError as error:
             result.error, result.hint, result.exit_code = error.message, error.hint, error.exit_code
         result.seconds = (now() - started).total_seconds()
-        found.append(result)
-    return ReconcileReport(found)
+        results.append(result)
+    return ReconcileReport(results)
 
 
 def _reconcile(
@@ -113,24 +114,24 @@ def _reconcile(
     ):
         stored = _stored(reader, connection, result)
         listed = _listed(access, connection, result, stored, progress)
-        known = known_of(reader, connection.id)
-        cursor = known.cursor()
+        before = Stored(reader.connection, connection.id)
+        cursor = before.cursor()
         unshown = reconcile_reads.unshown_records(reader.connection, connection.id)
         held_back = {(kind, record_id): reason for (kind, record_id), reason in unshown.items() if reason}
-        unusable = {(kind, record_id) for kind, record_id, _ in known.unusable_records()}
-        reasons = {(kind, record_id): reason for kind, record_id, _, reason, _, _ in known.held_back()}
+        unusable = {(kind, record_id) for kind, record_id, _ in with_an_id(before.unusable_records())}
+        reasons = {(kind, record_id): reason for kind, record_id, _, reason, _, _ in before.held_back()}
         held_back |= {key: reasons[key] for key in unusable}
         published = _published(reader, connection, result)
         # Within the overlap a record may have become visible late; the next sync reads that span again.
         seen_until = None if cursor is None else cursor - config.sync.overlap
         lines, differences = compare(listed, stored, seen_until=seen_until, held_back=held_back, uncounted={})
-        why = {(found.stream, found.record_id): found.reason for found in differences}
+        why = {(difference.stream, difference.record_id): difference.reason for difference in differences}
         money, unequal = compare_money(listed, stored, published, why=why, held_back=held_back)
         result.requests = access.client.meter.requests
     records = {(day, f"{stream}s", currency): line for (day, stream, currency), line in lines.items()}
     result.lines = [_line(key, line) for key, line in sorted((records | money).items())]
-    result.differences = [_record(found, f"{found.stream}s") for found in differences]
-    result.differences += [_record(found, found.stream) for found in unequal]
+    result.differences = [_record(difference, f"{difference.stream}s") for difference in differences]
+    result.differences += [_record(difference, difference.stream) for difference in unequal]
     result.deleted = [difference for difference in differences if difference.reason is Reason.DELETED]
 
 
@@ -138,21 +139,21 @@ def _published(
     reader: Reader, connection: Connection, result: ConnectionReconciliation
 ) -> dict[str, Published]:
     zone = ZoneInfo(connection.timezone)
-    found = {}
+    payments = {}
     for payment_id, currencies, amounts, is_refund, created in reconcile_reads.published_payments(
         reader.connection, connection.id
     ):
         day = (created.replace(tzinfo=UTC) if created else result.until).astimezone(zone).date()
         minor = (to_minor(amount, exponent(code)) for amount, code in zip(amounts, currencies, strict=True))
-        found[payment_id] = Published(payment_id, is_refund, day, tuple(currencies), tuple(minor))
-    return found
+        payments[payment_id] = Published(payment_id, is_refund, day, tuple(currencies), tuple(minor))
+    return payments
 
 
 def _stored(
     reader: Reader, connection: Connection, result: ConnectionReconciliation
 ) -> dict[tuple[str, str], SourceRecord]:
     zone = ZoneInfo(connection.timezone)
-    found = {}
+    records = {}
     for stream in STREAMS:
         rows = reconcile_reads.stored_records(
             reader.connection, connection.id, stream.kind, result.since, result.until
@@ -161,7 +162,7 @@ def _stored(
             row = orjson.loads(payload)
             # What Clover does not date is booked under an assumed time, which no list of a span goes by.
             aware = created.replace(tzinfo=UTC) if created and _created(row, result.until) else None
-            found[stream.kind, record_id] = SourceRecord(
+            records[stream.kind, record_id] = SourceRecord(
                 stream.kind,
                 record_id,
                 aware,
@@ -171,7 +172,7 @@ def _stored(
                 row,
                 order_id or (record_id if stream.kind == "order" else None),
             )
-    return found
+    return records
 
 
 def _listed(
@@ -186,7 +187,7 @@ def _listed(
     windows = Window(result.since, result.until).split(access.window_days)
     jobs = [ListJob(stream, window) for window in windows for stream in STREAMS]
     progress.stage("extract", total=len(jobs))
-    found: list[SourceRecord] = []
+    records: list[SourceRecord] = []
     unknown: dict[str, list[str]] = {stream.kind: [] for stream in STREAMS}
     for item in read_jobs(jobs, access.walk, workers=access.workers):
         if item.page is None:
@@ -198,7 +199,7 @@ def _listed(
             if known is not None:
                 amount = whole_number(row.get("amount"))
                 currency = str(row.get("currency") or known.currency).upper()
-                found.append(
+                records.append(
                     SourceRecord(
                         kind, known.record_id, known.created, known.day, currency,
                         known.amount_minor if amount is None else amount, {**known.row, **row},
@@ -207,17 +208,17 @@ def _listed(
             elif is_sparse(item.job.stream, row) or kind == "refund":
                 unknown[kind].append(str(row["id"]))
             else:
-                found.append(_read(kind, row, zone, result.until))
+                records.append(_read(kind, row, zone, result.until))
     currencies = {key[1]: record.currency for key, record in stored.items() if key[0] == "charge"}
-    currencies |= {record.record_id: record.currency for record in found if record.stream == "charge"}
+    currencies |= {record.record_id: record.currency for record in records if record.stream == "charge"}
     for kind, ids in unknown.items():
         for read in access.read_many(kind, ids):
             if read.row is not None:
                 row = read.row
                 if kind == "refund" and not row.get("currency"):
                     row = {**row, "currency": currencies.get(str(row.get("charge")), "XXX")}
-                found.append(_read(kind, row, zone, result.until))
-    return found
+                records.append(_read(kind, row, zone, result.until))
+    return records
 
 
 def _read(kind: str, row: Mapping[str, Any], zone: ZoneInfo, until: datetime) -> SourceRecord:
@@ -257,10 +258,10 @@ def _line(key: Line, line: DayLine) -> ReconciledLine:
     )
 
 
-def _record(found: Difference, stream: str) -> ReconciledRecord:
+def _record(difference: Difference, stream: str) -> ReconciledRecord:
     return ReconciledRecord(
-        stream, found.record_id, found.day, found.currency,
-        to_decimal(found.amount_minor, exponent(found.currency)), found.reason.value, found.detail,
+        stream, difference.record_id, difference.day, difference.currency,
+        to_decimal(difference.amount_minor, exponent(difference.currency)), difference.reason.value, difference.detail,
     )  # fmt: skip
 
 
@@ -272,7 +273,7 @@ def _keep(
     try:
         with NdjsonWriter(directory) as writer:
             writer.write("reconciliations", (_row(result, line, started) for line in result.lines))
-            writer.write("data_issues", (_issue(result, found) for found in result.deleted))
+            writer.write("data_issues", (_issue(result, difference) for difference in result.deleted))
             writer.write("open_orders", _to_read_again(result, started))
             files = writer.close()
         run = RunRow(
@@ -291,9 +292,9 @@ def _row(result: ConnectionReconciliation, line: ReconciledLine, at: datetime) -
         "run_id": result.run_id,
         "company_id": result.company_id,
         "connection_id": result.connection_id,
-        "reconciled_at": _bare(at),
-        "since": _bare(result.since),
-        "until": _bare(result.until),
+        "reconciled_at": ledger_text(at),
+        "since": ledger_text(result.since),
+        "until": ledger_text(result.until),
         "day": line.day.isoformat(),
         "stream": line.stream,
         "currency": line.currency,
@@ -307,32 +308,29 @@ def _row(result: ConnectionReconciliation, line: ReconciledLine, at: datetime) -
     }
 
 
-def _issue(result: ConnectionReconciliation, found: Difference) -> dict[str, Any]:
+def _issue(result: ConnectionReconciliation, difference: Difference) -> dict[str, Any]:
     return {
         "company_id": result.company_id,
         "connection_id": result.connection_id,
-        "order_id": found.order_id,
+        "order_id": difference.order_id,
         "code": DELETED_AT_CLOVER,
         "severity": "warning",
-        "detail": f"Clover no longer lists the {found.stream} {found.record_id}; the next sync reads its order again.",
-        "difference_minor": found.amount_minor,
-        "currency": found.currency,
+        "detail": f"Clover no longer lists the {difference.stream} {difference.record_id};"
+        " the next sync reads its order again.",
+        "difference_minor": difference.amount_minor,
+        "currency": difference.currency,
     }
 
 
 def _to_read_again(result: ConnectionReconciliation, started: datetime) -> list[dict[str, Any]]:
-    orders = sorted({found.order_id for found in result.deleted if found.order_id is not None})
+    orders = sorted({difference.order_id for difference in result.deleted if difference.order_id is not None})
     return [
         {
             "connection_id": result.connection_id,
             "order_id": order_id,
             "reason": DELETED_AT_CLOVER,
-            "polled_at": _bare(started),
-            "next_poll": _bare(started),
+            "polled_at": ledger_text(started),
+            "next_poll": ledger_text(started),
         }
         for order_id in orders
     ]
-
-
-def _bare(moment: datetime) -> str:
-    return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S")

@@ -1,0 +1,262 @@
+"""The published file, opened for everybody who reads it: by its real path, read-only, in UTC.
+
+``commerce.duckdb`` is a link that a publication swaps. Whoever opens it looks at it again, so a new state is read
+from then on, and who reads an older file keeps it. There are two kinds of connection. ``locked`` can reach no
+other file and no network, and no statement can change that: for questions that others write (the API, ``query``).
+``attached`` may write files of its own (exports) and lends its session to several readers.
+"""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Self, TypeVar
+
+import duckdb
+
+from connector.errors import ConfigError, StoreError
+from connector.ledger.database import THREADS, quoted, store_errors
+from connector.ledger.interface import LINK
+
+_Opened = TypeVar("_Opened")
+_Setting = str | bool | int | float | list[str]
+_NO_EXTENSIONS: dict[str, _Setting] = {
+    "autoinstall_known_extensions": False,
+    "autoload_known_extensions": False,
+}
+
+
+_LOOK = "Check the file's owner and mode; connector check says more."
+
+
+class NothingPublishedError(StoreError):
+    """No sync has published anything yet."""
+
+
+def newest_file(directory: Path) -> Path:
+    """The immutable file behind the link. Raises NothingPublishedError."""
+    try:
+        return (directory / LINK).resolve(strict=True)
+    except (OSError, RuntimeError):  # missing, dangling, or a loop
+        raise NothingPublishedError(
+            f"Nothing has been published in {directory} yet.",
+            hint="Run: connector sync   (or connector demo)",
+        ) from None
+
+
+def opened(directory: Path, way: Callable[[Path], _Opened]) -> tuple[Path, _Opened]:
+    """The newest published file, opened. Raises NothingPublishedError, StoreError."""
+    attempts = 3
+    while True:
+        path = newest_file(directory)
+        try:
+            with store_errors(path, "open the published file", otherwise=_LOOK):
+                return path, way(path)
+        except StoreError:
+            # Three publications since the link was looked at: the file was cleaned away. Look again.
+            attempts -= 1
+            if not attempts or path.exists():
+                raise
+
+
+def locked(path: Path, **limits: _Setting) -> duckdb.DuckDBPyConnection:
+    """A connection that can reach nothing but the file, and cannot be told to. limits: settings of DuckDB."""
+    connection = duckdb.connect(
+        str(path), read_only=True, config={**_NO_EXTENSIONS, "enable_external_access": False, **limits}
+    )
+    try:
+        connection.execute("SET TimeZone = 'UTC'")
+        connection.execute("SET lock_configuration = true")
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def attached(path: Path) -> duckdb.DuckDBPyConnection:
+    """A connection whose default catalog is the file, and whose settings are its own."""
+    # Attached to a database of its own: duckdb.connect(path) would share the instance, and so the settings,
+    # with whoever else in this process has the file open.
+    connection = duckdb.connect(":memory:", config={**_NO_EXTENSIONS, "threads": THREADS})
+    try:
+        connection.execute("SET TimeZone = 'UTC'")
+        connection.execute(f"ATTACH {quoted(path)} AS commerce (READ_ONLY)")
+        connection.execute("USE commerce")
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+@contextmanager
+def open_locked(directory: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    """The newest published file, for one question of a person. Raises NothingPublishedError, StoreError."""
+    _, connection = opened(directory, locked)
+    with closing(connection):
+        yield connection
+
+
+class DuckReader:
+    """One published state. See ``interface.Reader``."""
+
+    def __init__(self, path: Path, connection: duckdb.DuckDBPyConnection) -> None:
+        self._path = path
+        self._connection = connection
+        self._snapshot_id: int | None = None
+
+    @property
+    def path(self) -> Path:
+        return self._path
+
+    @property
+    def connection(self) -> duckdb.DuckDBPyConnection:
+        return self._connection
+
+    @property
+    def snapshot_id(self) -> int:
+        if self._snapshot_id is None:
+            self._snapshot_id = self._number("SELECT coalesce(max(snapshot_id), 0) FROM ledger.snapshots")
+        return self._snapshot_id or 0
+
+    def as_of(self, moment: int | datetime | None) -> int:
+        if moment is None:
+            return self.snapshot_id
+        if isinstance(moment, datetime):
+            snapshot = self._number(
+                "SELECT max(snapshot_id) FROM ledger.snapshots WHERE loaded_at <= ?",
+                moment.astimezone(UTC).replace(tzinfo=None),
+            )
+            if snapshot is None:
+                raise ConfigError(f"Nothing had been loaded by {moment:%Y-%m-%dT%H:%M:%SZ}.")
+            return snapshot
+        if not 0 <= moment <= self.snapshot_id:
+            raise ConfigError(
+                f"There is no snapshot {moment}; the newest is {self.snapshot_id}.",
+                hint='connector query "SELECT * FROM snapshots ORDER BY snapshot_id"',
+            )
+        return moment
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _number(self, sql: str, *values: object) -> int | None:
+        row = self._connection.execute(sql, list(values)).fetchone()
+        return None if row is None or row[0] is None else int(row[0])
+
+
+class PublishedSession:
+    """The newest published file, kept open as long as it is the newest: opening takes longer than most questions.
+
+    Every reader gets a connection of its own. Safe to share between threads.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._file: tuple[Path, int, int] | None = None
+        self._held: duckdb.DuckDBPyConnection | None = None
+
+    def attached(self, path: Path) -> duckdb.DuckDBPyConnection:
+        """A connection whose default catalog is the file."""
+        state = path.stat()
+        file = (path, state.st_ino, state.st_mtime_ns)  # a restored file may bear the name of another
+        with self._lock:
+            if self._held is None or self._file != file:
+                # Not closed: that would close the readers that still use it. The last of them lets go of the file.
+                self._held, self._file = attached(path), file
+            connection = self._held.cursor()
+        connection.execute("SET TimeZone = 'UTC'")
+        connection.execute("USE commerce")
+        return connection
+
+
+def open_published(directory: Path, session: PublishedSession | None = None) -> DuckReader:
+    """The newest published file for a reader. Raises NothingPublishedError, StoreError.
+
+    session: holds the file open between readers; without one it is opened for this reader alone.
+    """
+    return DuckReader(*opened(directory, attached if session is None else session.attached))
+
+
+@dataclass(slots=True)
+class _Open:
+    path: Path
+    connection: duckdb.DuckDBPyConnection
+    users: int = 0
+    extra: dict[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Publication:
+    """One published file during one request.
+
+    ``cursor`` is this request's own; ``cache`` lives with the file.
+    """
+
+    path: Path
+    cursor: duckdb.DuckDBPyConnection
+    cache: dict[str, object]
+
+
+class Published:
+    """The published files that requests read: locked, one cursor a request, closed when a newer one is there."""
+
+    def __init__(self, directory: Path, *, threads: int = 2, memory_limit: str = "2GB") -> None:
+        self._directory = directory
+        self._limits: dict[str, _Setting] = {"threads": threads, "memory_limit": memory_limit}
+        self._lock = threading.Lock()
+        self._files: dict[Path, _Open] = {}
+
+    @property
+    def exists(self) -> bool:
+        """Whether anything was ever published."""
+        return (self._directory / LINK).exists()
+
+    def newest(self) -> Path:
+        """The real path of the newest publication. Raises NothingPublishedError."""
+        return newest_file(self._directory)
+
+    @contextmanager
+    def open(self) -> Iterator[Publication]:
+        """The newest publication for the time of one request. Raises NothingPublishedError, StoreError."""
+        _, held = opened(self._directory, self._hold)
+        try:
+            with closing(held.connection.cursor()) as cursor:
+                yield Publication(held.path, cursor, held.extra)
+        finally:
+            self._let_go(held)
+
+    def close(self) -> None:
+        """Close every file; used when the server stops."""
+        with self._lock:
+            for held in self._files.values():
+                held.connection.close()
+            self._files.clear()
+
+    def _hold(self, path: Path) -> _Open:
+        with self._lock:
+            held = self._files.get(path)
+            if held is None:
+                held = self._files[path] = _Open(path, locked(path, **self._limits))
+                self._close_idle(path)
+            held.users += 1
+            return held
+
+    def _let_go(self, held: _Open) -> None:
+        with self._lock:
+            held.users -= 1
+            self._close_idle(max(self._files, default=None))
+
+    def _close_idle(self, newest: Path | None) -> None:
+        for path in [p for p, held in self._files.items() if held.users == 0 and p != newest]:
+            self._files.pop(path).connection.close()
