@@ -41,6 +41,7 @@ def to_decimal(minor: int, exponent: int) -> Decimal:
     return shortest(Decimal(minor).scaleb(-exponent))
 
 
+@lru_cache(maxsize=65_536)
 def shortest(amount: Decimal) -> Decimal:
     """The same number without trailing zeros and without a positive exponent: 12.50 is 12.5, 1E+2 is 100."""
     trimmed = amount.normalize()

@@ -5,6 +5,7 @@ Codat's documents keep Clover's milliseconds; a text shows a fraction only where
 """
 
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 _SECONDS_BELOW = 10**11  # as milliseconds that would be before 1973: such a value counts seconds
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -39,6 +40,7 @@ def to_the_millisecond(moment: datetime) -> datetime:
     return aware.replace(microsecond=aware.microsecond // 1000 * 1000)
 
 
+@lru_cache(maxsize=8_192)
 def wire_text(moment: datetime) -> str:
     """``YYYY-MM-DDTHH:MM:SSZ`` of an aware moment, with milliseconds where there are some (Codat: dates are UTC)."""
     return _text(moment).replace(" ", "T") + "Z"
@@ -52,6 +54,16 @@ def second_text(moment: datetime) -> str:
 def ledger_text(moment: datetime | None) -> str | None:
     """``YYYY-MM-DD HH:MM:SS`` in UTC, with milliseconds where there are some; None stays None."""
     return None if moment is None else _text(moment)
+
+
+def from_wire(text: str) -> datetime:
+    """The aware moment that ``wire_text`` wrote."""
+    return datetime.fromisoformat(text)
+
+
+def as_ledger_text(wire: str | None) -> str | None:
+    """What ``wire_text`` wrote as ``ledger_text`` writes it; None stays None."""
+    return None if wire is None else wire.replace("T", " ").removesuffix("Z")
 
 
 def _text(moment: datetime) -> str:

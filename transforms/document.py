@@ -9,64 +9,57 @@ placeholder ``@loaded``, which whoever stores the document replaces by the time 
 """
 
 import hashlib
-import threading
-from collections.abc import Callable, Mapping
-from datetime import datetime
+from collections.abc import Mapping
 from decimal import Decimal
-from functools import lru_cache
+from operator import attrgetter
 from typing import Any
 
-import orjson
+import msgspec
+from msgspec.structs import replace
 
-from schemas.base import CodatModel
 from schemas.commerce import Order, Payment
-from schemas.times import wire_text
+from schemas.wire import encode, encode_sorted
 from transforms.model import MappedOrder, PreviousVersion
 
 LOADED = "@loaded"
-_latest = threading.local()
+_by_id = attrgetter("id")
 
 
-def canonical_json(model: CodatModel) -> bytes:
-    """The canonical form of a record: equal bytes for equal content."""
-    return _canonical(wire(model))
+class _Served(msgspec.Struct):
+    """What is read back of a served order: the JSON members of its payments."""
+
+    payments: list[dict[str, Any]] = []
 
 
-def _canonical(members: dict[str, Any]) -> bytes:
-    members = {name: value for name, value in members.items() if name != "modifiedDate"}
-    for name in ("payments", "orderLineItems"):
-        if name in members:
-            members[name] = sorted(map(_undated, members[name]), key=_by_id)
-    return orjson.dumps(members, option=orjson.OPT_SORT_KEYS)
-
-
-def _undated(members: dict[str, Any]) -> dict[str, Any]:
-    if "modifiedDate" not in members:
-        return members
-    return {name: value for name, value in members.items() if name != "modifiedDate"}
+_SERVED = msgspec.json.Decoder(_Served, float_hook=Decimal)
 
 
 def content_hash(order: Order) -> str:
     """Fingerprint of an order without its ``modifiedDate`` and those of its payments, hexadecimal."""
-    members = wire(order)
-    _latest.order, _latest.members = order, members
-    return hashlib.sha256(_canonical(members)).hexdigest()
+    canonical = replace(
+        order,
+        order_line_items=sorted(order.order_line_items, key=_by_id),
+        payments=sorted((_loaded(payment, None) for payment in order.payments), key=_by_id),
+        modified_date=None,
+    )
+    return hashlib.sha256(encode_sorted(canonical)).hexdigest()
 
 
 def payment_fingerprint(payment: Payment | Mapping[str, Any]) -> str:
     """Fingerprint of a payment without its ``modifiedDate``; of the record, or of its JSON members as served."""
-    members = wire(payment) if isinstance(payment, Payment) else dict(payment)
-    members.pop("modifiedDate", None)
-    text = orjson.dumps(members, option=orjson.OPT_SORT_KEYS)
-    return hashlib.blake2b(text, digest_size=16).hexdigest()
+    undated: object = (
+        _loaded(payment, None)
+        if isinstance(payment, Payment)
+        else {name: value for name, value in payment.items() if name != "modifiedDate"}
+    )
+    return hashlib.blake2b(encode_sorted(undated), digest_size=16).hexdigest()
 
 
 def payment_dates(document: str | bytes) -> dict[str, tuple[str, str]]:
     """From a served order: payment id -> (fingerprint, modifiedDate), as ``PreviousVersion`` wants it."""
-    served = orjson.loads(document)
     return {
         payment["id"]: (payment_fingerprint(payment), payment["modifiedDate"])
-        for payment in served.get("payments", ())
+        for payment in _SERVED.decode(document).payments
         if payment.get("modifiedDate")
     }
 
@@ -78,60 +71,14 @@ def document(mapped: MappedOrder, previous: PreviousVersion | None) -> str:
     """
     if mapped.order is None:
         raise ValueError(f"order {mapped.order_id} is held back and has no document")
-    # The order was taken apart for its fingerprint a moment ago; its members are good for the document too.
-    fresh = getattr(_latest, "order", None) is not mapped.order
-    members = wire(mapped.order) if fresh else _latest.members
-    _latest.order = _latest.members = None
     known = previous.payment_dates if previous is not None else {}
-    for payment in members["payments"]:
-        kept = known.get(payment["id"])
-        payment["modifiedDate"] = (
-            LOADED if kept is None or kept[0] != payment_fingerprint(payment) else kept[1]
-        )
-    members["modifiedDate"] = LOADED
-    return orjson.dumps(members).decode()
+    payments = []
+    for payment in mapped.order.payments:
+        kept = known.get(payment.id)
+        is_unchanged = kept is not None and kept[0] == payment_fingerprint(payment)
+        payments.append(_loaded(payment, kept[1] if kept is not None and is_unchanged else LOADED))
+    return encode(replace(mapped.order, payments=payments, modified_date=LOADED)).decode()
 
 
-def wire(model: CodatModel) -> dict[str, Any]:
-    """The members of a record for orjson: camelCase, None left out, dates as text, exact numbers."""
-    values = model.__dict__
-    found: dict[str, Any] = {}
-    for name, alias in _names(type(model)):
-        value = values[name]
-        if value is None:
-            continue
-        write = _WRITERS.get(type(value))
-        if write is not None:
-            found[alias] = write(value)
-        else:
-            found[alias] = wire(value) if isinstance(value, CodatModel) else value
-    return found
-
-
-def _list(members: list[Any]) -> list[Any]:
-    return [wire(member) if isinstance(member, CodatModel) else member for member in members]
-
-
-@lru_cache(maxsize=64)
-def _names(model: type[CodatModel]) -> tuple[tuple[str, str], ...]:
-    return tuple((name, field.alias or name) for name, field in model.model_fields.items())
-
-
-@lru_cache(maxsize=65_536)
-def _number(amount: Decimal) -> orjson.Fragment:
-    text = format(amount, "f")
-    if "." in text:
-        text = text.rstrip("0").rstrip(".")
-    return orjson.Fragment(b"0" if text in ("-0", "") else text.encode())
-
-
-_WRITERS: Mapping[type, Callable[[Any], Any]] = {
-    str: str,
-    Decimal: _number,
-    datetime: lru_cache(maxsize=8_192)(wire_text),
-    list: _list,
-}
-
-
-def _by_id(members: Mapping[str, Any]) -> str:
-    return str(members["id"])
+def _loaded(payment: Payment, date: str | None) -> Payment:
+    return payment if payment.modified_date == date else replace(payment, modified_date=date)

@@ -4,7 +4,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import cache
 
-import orjson
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
@@ -18,6 +17,7 @@ from connector.api.routes import companies, data, evidence, files, health, metri
 from connector.api.routes import history as beyond
 from connector.api.state import ApiSettings, ApiState, call_of
 from connector.api.webhook_delivery import Dispatcher
+from schemas.wire import encode
 
 ABOUT = """\
 Companies, connections and commerce data of Clover merchants, as Codat's API answers them: Codat's own clients work
@@ -75,7 +75,7 @@ def create_app(settings: ApiSettings, *, dispatch: bool = False) -> FastAPI:
     ):
         app.include_router(router)
     describe(app)
-    written = cache(lambda: orjson.dumps(app.openapi()))
+    written = cache(lambda: encode(app.openapi()))
     app.add_api_route("/openapi.json", lambda: Response(written(), media_type=JSON), include_in_schema=False)
     return app
 

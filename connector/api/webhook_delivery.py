@@ -26,6 +26,7 @@ from connector.errors import ConnectorError
 from connector.ledger.published import NothingPublishedError
 from connector.logs import get_logger
 from schemas.platform import Company, Connection, ConnectionStatus, DataType
+from schemas.wire import members
 
 ANSWER_WITHIN = 15.0  # seconds, docs.codat.io "Webhooks"
 CLAIM = timedelta(seconds=60)  # a process that dies while sending is overtaken after this
@@ -76,7 +77,7 @@ def notice(state: ApiState) -> int:
                         state.control,
                         row.connection_id,
                         status is ConnectionStatus.LINKED,
-                        {**about, "connection": _wire(shown[row.connection_id])},
+                        {**about, "connection": members(shown[row.connection_id])},
                         now=state.settings.clock(),
                         company_id=company.company_id,
                         tags=view.tags,
@@ -103,7 +104,7 @@ def _tell_run(state: ApiState, company: Company, connection: Connection, run: Ru
 
     if run.status == "failed":
         failed = event_id("failed", run.run_id, run.connection_id)
-        return note(failed, "connection.failed", {"connection": _wire(connection)})
+        return note(failed, "connection.failed", {"connection": members(connection)})
     read: dict[str, object] = {
         "dataTypes": [
             {
@@ -120,10 +121,6 @@ def _tell_run(state: ApiState, company: Company, connection: Connection, run: Ru
     }
     told = note(event_id("run", run.run_id, run.connection_id), "read.completed", read)
     return told and told + note(initial, "read.completed.initial", read)
-
-
-def _wire(connection: Connection) -> dict[str, object]:
-    return connection.model_dump(mode="json", by_alias=True, exclude_none=True)
 
 
 def deliver(state: ApiState, client: httpx.Client) -> int:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from connector.control.file import ControlFile, stamp
+from schemas.wire import encode
 
 RETRY_AFTER = tuple(timedelta(seconds=s) for s in (5, 300, 1800, 2 * 3600, 5 * 3600, 10 * 3600, 10 * 3600))
 GIVE_UP_AFTER = timedelta(days=5)
@@ -131,11 +132,8 @@ def note_event(
     The envelope is Codat's: id, eventType, generatedDate, payload.
     ``only``: webhook ids, for a test delivery.
     """
-    body = json.dumps(
-        {"id": identity, "eventType": event_type, "generatedDate": stamp(now), "payload": payload},
-        separators=(",", ":"),
-        ensure_ascii=False,
-    )
+    event = {"id": identity, "eventType": event_type, "generatedDate": stamp(now), "payload": payload}
+    body = encode(event).decode()
     chosen = None if only is None else set(only)
     with control.transaction() as db:
         fresh = db.execute(

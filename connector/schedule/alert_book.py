@@ -5,7 +5,6 @@ When that file cannot be written, on a full disk for one, the book goes on in me
 exactly such a failure.
 """
 
-import json
 import sqlite3
 import uuid
 from collections.abc import Iterable
@@ -17,6 +16,7 @@ from connector.control.file import ControlFile, stamp
 from connector.errors import StoreError
 from connector.logs import get_logger
 from connector.schedule.alerts import Alert, Episode, Known, body, decide
+from schemas.wire import encode
 
 TABLES = """
 CREATE TABLE IF NOT EXISTS alert_episodes (
@@ -213,7 +213,7 @@ _EPISODES: tuple[Episode, ...] = ("failing", "stale")
 
 
 def _json(alert: Alert, alert_id: str, now: datetime) -> str:
-    return json.dumps(body(alert, alert_id=alert_id, now=now), ensure_ascii=False, separators=(",", ":"))
+    return encode(body(alert, alert_id=alert_id, now=now)).decode()
 
 
 def _new_id() -> str:

@@ -15,6 +15,7 @@ from connector.ledger.load.batch import Batch, NdjsonWriter
 from connector.sync.map.order_rows import order_row
 from connector.sync.map.side_records import SideRecords
 from schemas.times import ledger_text
+from schemas.wire import members
 from transforms.beside.customers import customers_of
 from transforms.beside.locations import location_of
 from transforms.beside.products import products_of
@@ -230,7 +231,7 @@ def load(store, ledger, number, at, directory, previous):
     ids = {"company_id": ledger.company_id, "connection_id": ledger.connection_id}
     rows = {"order_versions": [], "data_issues": [], "held_back": [], "seen_orders": []}
     known, unchanged, tombstones, side = dict(previous), 0, [], SideRecords()
-    side.gather("locations", location_of(ledger.merchant).model_dump_wire(), at)
+    side.gather("locations", members(location_of(ledger.merchant)), at)
     for order in ledger.orders:
         raw = ledger.clover(order, at)
         if raw is None:
@@ -260,9 +261,9 @@ def load(store, ledger, number, at, directory, previous):
             tombstones += [order_id] if before else []
             continue
         for customer in customers_of(group):
-            side.gather("customers", customer.model_dump_wire(), mapped.source_modified_date)
+            side.gather("customers", members(customer), mapped.source_modified_date)
         for product in products_of(mapped.order):
-            side.gather("products", product.model_dump_wire(), mapped.source_modified_date)
+            side.gather("products", members(product), mapped.source_modified_date)
         if before is not None and before.content_hash == mapped.content_hash:
             unchanged += 1
             continue

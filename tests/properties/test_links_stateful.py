@@ -299,11 +299,12 @@ class SparseClover(ToldClover):
 
     def page(self, name, params):
         page = super().page(name, params)
-        page["data"] = [
-            {"id": row["id"], "amount": row["amount"]} if row["id"] in self.sparse else row
-            for row in page["data"]
-        ]
+        page["data"] = [self.pointer(row) if row["id"] in self.sparse else row for row in page["data"]]
         return page
+
+    @staticmethod
+    def pointer(row):
+        return {"id": row["id"], "amount": row["amount"], "inReportingPeriod": sorted(map(str, row.items()))}
 
 
 TestMovingLinks = pytest.mark.slow(MovingLinks.TestCase)

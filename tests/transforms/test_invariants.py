@@ -4,7 +4,9 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
+import msgspec
 import pytest
+from pydantic.alias_generators import to_camel
 
 from schemas.commerce import Order
 from transforms.check.invariants import check_order
@@ -60,13 +62,31 @@ REFUND: dict[str, Any] = {
 }
 
 
+def plain(value: Any) -> Any:
+    """A record as dicts by its own names."""
+    if isinstance(value, msgspec.Struct):
+        return {name: plain(member) for name, member in msgspec.structs.asdict(value).items()}
+    return [plain(member) for member in value] if isinstance(value, list) else value
+
+
+def recorded(members: dict[str, Any]) -> Order:
+    """``plain`` the other way round."""
+
+    def named(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {to_camel(name): named(member) for name, member in value.items()}
+        return [named(member) for member in value] if isinstance(value, list) else value
+
+    return msgspec.convert(named(members), Order)
+
+
 @pytest.fixture
 def sound() -> dict[str, Any]:
     group, _ = parse_group(ORDER, [CHARGE], [REFUND])
     result = map_order(group, Merchant("M", country="USA"), previous=None, run_start=RUN)
     assert result.order is not None
     assert check_order(result.order) == []
-    return result.order.model_dump()
+    return plain(result.order)
 
 
 def test_the_sound_order_by_hand(sound: dict[str, Any]) -> None:
@@ -108,7 +128,7 @@ def test_the_sound_order_by_hand(sound: dict[str, Any]) -> None:
         (("service_charges", 0, "tax_amount"), 1, {"tax_once": -100}),
         (("payments", 0, "amount"), 60, {"payments_total": 39}),
         (("payments", 1, "status"), "Failed", {"payments_total": 1461}),
-        (("created_date",), datetime(2027, 1, 1, tzinfo=UTC), {"dates": None}),
+        (("created_date",), "2027-01-01T00:00:00Z", {"dates": None}),
     ],
 )
 def test_a_spoilt_order_is_found_out(
@@ -119,11 +139,11 @@ def test_a_spoilt_order_is_found_out(
         place = place[part]
     place[path[-1]] = value
     found: dict[str, int | None] = {}
-    for issue in check_order(Order.model_validate(sound)):
+    for issue in check_order(recorded(sound)):
         found.setdefault(issue.code, issue.difference_minor)
     assert found == expected
 
 
 def test_amounts_of_other_currencies_are_never_added(sound: dict[str, Any]) -> None:
     sound["payments"][0]["currency"] = "JPY"
-    assert check_order(Order.model_validate(sound)) == []
+    assert check_order(recorded(sound)) == []

@@ -1,6 +1,7 @@
 """Company info: the merchant as a business. Clover's Ecommerce API tells only its id; the rest is configured."""
 
-from schemas.commerce import Address, AddressType, CompanyInfo
+from schemas.commerce import Address, CompanyInfo
+from schemas.commerce_enums import AddressType
 from transforms.model import Merchant
 
 
@@ -12,4 +13,5 @@ def company_info_of(merchant: Merchant) -> CompanyInfo:
         commerce_platform_ref=merchant.merchant_id,
         base_currency=merchant.currency,
         addresses=[] if country is None else [Address(type=AddressType.BILLING, country=country)],
+        source_urls={},
     )

@@ -8,7 +8,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from schemas.clover import Charge
-from schemas.commerce import Address, AddressType, Customer, Ref
+from schemas.commerce import Address, Customer, Ref
+from schemas.commerce_enums import AddressType
+from schemas.times import wire_text
 from transforms.dates import newest
 from transforms.model import OrderGroup
 
@@ -35,7 +37,7 @@ def customer_id(group: OrderGroup) -> str | None:
 def customer_ref(group: OrderGroup) -> Ref | None:
     """The customer as an order names it."""
     identity = customer_id(group)
-    return None if identity is None else Ref.built(id=identity, name=_name(group))
+    return None if identity is None else Ref(id=identity, name=_name(group))
 
 
 def customers_of(group: OrderGroup) -> list[Customer]:
@@ -53,18 +55,15 @@ def customers_of(group: OrderGroup) -> list[Customer]:
     if order is not None and order.customer == identity:
         seen.append(order.created)
     known = [moment for moment in seen if moment is not None]
+    first = newest([min(known)]) if known else None
     return [
-        Customer.built(
+        Customer(
             id=identity,
             customer_name=_name(group),
             email_address=_first(emails),
             phone=_first(phones),
-            default_currency=None,
             addresses=list(_addresses(group)),
-            note=None,
-            created_date=newest([min(known)]) if known else None,
-            modified_date=None,
-            source_modified_date=None,
+            created_date=None if first is None else wire_text(first),
         )
     ]
 
@@ -91,7 +90,7 @@ def address(source: Mapping[str, Any], kind: AddressType) -> Address | None:
                 break
     if not any(value for name, value in parts.items() if name != "country"):
         return None
-    return Address.built(type=kind, **parts)
+    return Address(type=kind, **parts)
 
 
 def _newest_first(group: OrderGroup) -> list[Charge]:
@@ -115,7 +114,7 @@ def _phone(shipping: Mapping[str, Any]) -> str | None:
 
 
 def _addresses(group: OrderGroup) -> Iterator[Address]:
-    given: set[tuple[object, ...]] = set()
+    given: set[Address] = set()
     places = []
     if group.order is not None:
         places.append((group.order.shipping, AddressType.DELIVERY))
@@ -124,8 +123,8 @@ def _addresses(group: OrderGroup) -> Iterator[Address]:
     for place, kind in places:
         inner = place.get("address")
         found = address(inner if isinstance(inner, Mapping) else place, kind)
-        if found is not None and (key := tuple(found.__dict__.values())) not in given:
-            given.add(key)
+        if found is not None and found not in given:
+            given.add(found)
             yield found
 
 

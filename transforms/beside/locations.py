@@ -1,6 +1,7 @@
 """Locations: the merchant is the one place where its Clover orders are placed."""
 
-from schemas.commerce import Address, AddressType, Location
+from schemas.commerce import Address, Location
+from schemas.commerce_enums import AddressType
 from transforms.model import Merchant
 
 

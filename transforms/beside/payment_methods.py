@@ -3,7 +3,8 @@
 Clover's Ecommerce API names a method (``card``, ``giftCard``) and no record of it, so the type is the id.
 """
 
-from schemas.commerce import Order, PaymentMethod, PaymentMethodStatus, PaymentType
+from schemas.commerce import Order, PaymentMethod
+from schemas.commerce_enums import PaymentMethodStatus, PaymentType
 
 _NAMES = {
     PaymentType.CARD: "Card, in person",

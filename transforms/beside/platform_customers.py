@@ -6,8 +6,9 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from schemas.commerce import AddressType, Customer
-from schemas.times import from_ms
+from schemas.commerce import Customer
+from schemas.commerce_enums import AddressType
+from schemas.times import from_ms, wire_text
 from transforms.beside.customers import address, words
 
 
@@ -21,7 +22,7 @@ def platform_customer(row: Mapping[str, Any]) -> Customer:
         email_address=_first(row, "emailAddresses", "emailAddress"),
         phone=_first(row, "phoneNumbers", "phoneNumber"),
         addresses=[place for place in places if place is not None],
-        created_date=from_ms(since) if type(since) is int else None,
+        created_date=wire_text(from_ms(since)) if type(since) is int else None,
     )
 
 

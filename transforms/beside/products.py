@@ -4,11 +4,12 @@ The price is the one of the line, without tax; the newest sale wins where record
 lines without a product say nothing about products.
 """
 
-from schemas.commerce import Order, Product, ProductStatus, ProductVariant, VariantPrice
+from decimal import Decimal
 
-# What is the same in all of them; checked once, because every line of every order makes one.
-_VARIANT = ProductVariant(id="x", status=ProductStatus.UNKNOWN).__dict__
-_PRODUCT = Product(id="x", status=ProductStatus.UNKNOWN).__dict__
+from schemas.commerce import Inventory, Order, Product, ProductVariant, VariantPrice
+from schemas.commerce_enums import ProductStatus
+
+_ZERO = Decimal(0)
 
 
 def products_of(order: Order) -> list[Product]:
@@ -18,18 +19,23 @@ def products_of(order: Order) -> list[Product]:
         if line.product_ref is None or line.quantity <= 0 or line.product_ref.id in found:
             continue
         name = line.product_ref.name
-        variant = ProductVariant.built(
-            **_VARIANT
-            | {
-                "id": line.product_ref.id,
-                "name": name,
-                "is_tax_enabled": line.tax_percentage > 0,
-                "vat_percentage": line.tax_percentage,
-                "prices": [VariantPrice.built(currency=order.currency, unit_price=line.unit_price)],
-            }
+        variant = ProductVariant(
+            id=line.product_ref.id,
+            name=name,
+            is_tax_enabled=line.tax_percentage > 0,
+            shipping_required=False,
+            vat_percentage=line.tax_percentage,
+            prices=[VariantPrice(currency=order.currency, unit_price=line.unit_price)],
+            inventory=Inventory(),
+            status=ProductStatus.UNKNOWN,
+            quantity=_ZERO,
         )
-        found[variant.id] = Product.built(
-            **_PRODUCT
-            | {"id": variant.id, "name": name, "created_date": order.created_date, "variants": [variant]}
+        found[variant.id] = Product(
+            id=variant.id,
+            name=name,
+            is_gift_card=False,
+            variants=[variant],
+            status=ProductStatus.UNKNOWN,
+            created_date=order.created_date,
         )
     return list(found.values())

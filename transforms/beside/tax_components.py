@@ -18,6 +18,6 @@ def tax_components_of(group: OrderGroup | Order) -> list[TaxComponent]:
             if tax.rate is not None:
                 rate = shortest(Decimal(tax.rate).scaleb(-7))
                 found[tax.component.id] = TaxComponent(
-                    id=tax.component.id, name=tax.component.name, rate=rate
+                    id=tax.component.id, name=tax.component.name, rate=rate, is_compound=False
                 )
     return [found[name] for name in sorted(found)]

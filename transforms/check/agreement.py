@@ -7,7 +7,8 @@ the totals are exact all the same. Warning: Clover's figures contradict each oth
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from schemas.commerce import Order, PaymentStatus
+from schemas.commerce import Order
+from schemas.commerce_enums import PaymentStatus
 from schemas.money import exponent, to_minor
 from transforms.check.invariants import check_order, payments_total
 from transforms.model import Issue, OrderGroup, Severity

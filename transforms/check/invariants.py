@@ -8,8 +8,10 @@ the order has, less what it should have.
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 
-from schemas.commerce import Order, PaymentStatus
+from schemas.commerce import Order
+from schemas.commerce_enums import PaymentStatus
 from schemas.money import exponent, to_minor
+from schemas.times import from_wire
 from transforms.model import Issue, Severity
 
 _ZERO = Decimal(0)
@@ -102,7 +104,8 @@ def discount_once(order: Order, places: int) -> Iterator[Issue]:
 
 def dates(order: Order, _places: int) -> Iterator[Issue]:
     """createdDate is not after sourceModifiedDate."""
-    if order.created_date and order.source_modified_date and order.created_date > order.source_modified_date:
+    created, changed = order.created_date, order.source_modified_date
+    if created and changed and from_wire(created) > from_wire(changed):
         yield _warning("dates", order, "the order was changed before it was created", None)
 
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from enum import StrEnum
 
 from schemas.clover import Order
-from schemas.commerce import PaymentStatus
+from schemas.commerce_enums import PaymentStatus
 from transforms.model import OrderGroup
 from transforms.order.money import Returned, Taken
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from schemas.clover import Charge, Refund
-from schemas.commerce import PaymentStatus
+from schemas.commerce_enums import PaymentStatus
 from transforms.check.publication import HeldBack
 from transforms.model import OrderGroup
 from transforms.order.money import charges_taken, refund_status, refunds_of

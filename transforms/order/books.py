@@ -1,19 +1,19 @@
 """The books of one order: what was sold, each time it was sold, and what every refund gave back, in time order."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
-from schemas.commerce import PaymentStatus
+from schemas.commerce_enums import PaymentStatus
 from schemas.money import exponent, to_decimal
 from transforms.check.agreement import Facts
 from transforms.model import OrderGroup
 from transforms.order.items import Goods, Items, items_of, platform_items
-from transforms.order.line import Fee, Line, effective_rate
+from transforms.order.line import Line, effective_rate
 from transforms.order.lines import sale_lines
 from transforms.order.money import Returned, Taken, place_tips, refunds_of, sales
 from transforms.order.refunds import ChargeLeft, FeeLeft, Returns
-from transforms.order.service_charges import overpayment, surcharge
+from transforms.order.service_charges import Fee, overpayment, surcharge
 from transforms.order.totals import Reading, read_totals
 
 
@@ -52,7 +52,7 @@ def books_of(group: OrderGroup, order_id: str, currency: str, taken: list[Taken]
     owed = reading.goods * times
     if again:
         place_tips(paid, order, owed)
-    surcharges = [surcharge(name, amount) for one in paid for name, amount in one.surcharges if amount]
+    surcharges = [surcharge(charged, amount) for one in paid for charged, amount in one.surcharges if amount]
     collected = sum(one.goods for one in paid)
     over = collected - owed if paid and collected > owed else 0
     tips = sum(one.tip for one in paid)
@@ -113,9 +113,7 @@ def _returned_by_totals(group: OrderGroup) -> bool:
 def _sell_again(
     returns: Returns, lines: list[Line], shipping: list[Fee], reading: Reading, time: int
 ) -> list[Fee]:
-    fees = [
-        Fee(fee.description, fee.type, fee.total, fee.label, fee.tax, fee.tax_percentage) for fee in shipping
-    ]
+    fees = [replace(fee) for fee in shipping]
     returns.sell([(line.again(time), 0, 0) for line in lines], fees, reading.goods, reading.tax)
     return fees
 

@@ -22,7 +22,7 @@ from collections.abc import Iterator, Sequence
 from itertools import combinations
 
 from schemas.clover import Charge, Order, Refund
-from schemas.commerce import PaymentStatus, PaymentType
+from schemas.commerce_enums import PaymentStatus, PaymentType
 
 _PAID_ORDER = frozenset({"paid", "fulfilled", "fulfiled", "returned", "refunded"})
 RETURNED_ORDER = frozenset({"returned", "refunded"})

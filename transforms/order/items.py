@@ -51,7 +51,7 @@ class Goods:
 
     @property
     def product(self) -> Ref | None:
-        return None if self.product_id is None else Ref.built(id=self.product_id, name=self.name)
+        return None if self.product_id is None else Ref(id=self.product_id, name=self.name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -281,7 +281,7 @@ def _tax(identity: str | None, name: str | None, rate: int | None, flat: int) ->
     if identity is None:
         # Without Clover's id a tax is known by its name and rate: two rates of one name are two taxes.
         identity = label if rate is None else f"{label} {percent(rate)}%"
-    return Tax(TaxComponentRef.built(id=identity, name=label), rate, flat)
+    return Tax(TaxComponentRef(id=identity, name=label), rate, flat)
 
 
 def percent(rate: int) -> str:

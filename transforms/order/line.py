@@ -47,18 +47,6 @@ class Line:
         return replace(self, id=f"{self.id}_{time}", discounts=list(self.discounts), taxes=list(self.taxes))
 
 
-@dataclass(slots=True)
-class Fee:
-    """A service charge. total: minor units, tax in. label: what it is called when it is given back."""
-
-    description: str
-    type: str
-    total: int
-    label: str
-    tax: int = 0
-    tax_percentage: Decimal = Decimal(0)
-
-
 def extended(quantity: Decimal, unit_price: Decimal, exponent: int) -> int:
     """Quantity times unit price in minor units, halves away from zero."""
     return int((quantity * unit_price).scaleb(exponent).quantize(_ONE, ROUND_HALF_UP))

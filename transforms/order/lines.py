@@ -24,8 +24,8 @@ from schemas.commerce import TaxComponentRef
 from schemas.money import shortest, to_decimal
 from transforms.order.allocation import shares
 from transforms.order.items import Goods, line_ids
-from transforms.order.line import Fee, Line, effective_rate, unit_price
-from transforms.order.service_charges import surcharge
+from transforms.order.line import Line, effective_rate, unit_price
+from transforms.order.service_charges import Charged, Fee, FeeKind, shipping, surcharge
 from transforms.order.totals import Reading
 
 UNRECONCILED = "unreconciled"
@@ -40,8 +40,8 @@ def sale_lines(
     items = reading.items
     lines: list[Line] = []
     origin: dict[str, Goods] = {}
-    fees = [Fee(name, "Shipping", amount, "Shipping") for name, amount in items.shipping]
-    fees += [surcharge(name, amount) for name, amount in items.service_charges]
+    fees = [shipping(name, amount) for name, amount in items.shipping]
+    fees += [surcharge(Charged(FeeKind.OTHER, name), amount) for name, amount in items.service_charges]
     if not items.has_lines:
         net = reading.goods - reading.tax
         return [_one_line(order_id, net, reading.tax, exponent)], fees, origin

@@ -27,12 +27,12 @@ from typing import Any
 from pydantic import ValidationError
 
 from schemas.clover import Charge, Order, Refund
-from schemas.commerce import PaymentStatus
+from schemas.commerce_enums import PaymentStatus
 from schemas.money import divide_half_up
 from transforms.model import OrderGroup
 from transforms.order.captured import is_void, statuses
 from transforms.order.refunds import GivenBack
-from transforms.order.service_charges import SURCHARGE, surcharge_name
+from transforms.order.service_charges import SURCHARGE, Charged, kind_of
 
 _COUNTS = frozenset({"", "succeeded", "returned"})
 _NEVER_TOOK = frozenset({PaymentStatus.CANCELLED, PaymentStatus.AUTHORIZED})
@@ -59,7 +59,7 @@ class Taken:
     created_ms: int
     amount: int
     tip: int
-    surcharges: tuple[tuple[str, int], ...]
+    surcharges: tuple[tuple[Charged, int], ...]
     tip_inside: bool = False
     surcharge_inside: bool = False
 
@@ -117,7 +117,7 @@ def charges_taken(group: OrderGroup, currency: str) -> list[Taken]:
             created_ms=charge.created if charge.created is not None else opened,
             amount=charge.amount_captured or charge.amount,
             tip=charge.tip_amount or 0,
-            surcharges=tuple((surcharge_name(extra), extra.amount) for extra in charge.additional_charges),
+            surcharges=tuple((kind_of(extra), extra.amount) for extra in charge.additional_charges),
         )
         for charge in group.charges
     ]
@@ -198,7 +198,7 @@ def refunds_of(group: OrderGroup, taken: Sequence[Taken], currency: str) -> list
         one = by_charge.get(refund.charge or "")
         if one is None and len(taken) == 1:
             one = taken[0]
-        surcharges = tuple((surcharge_name(extra), abs(extra.amount)) for extra in refund.additional_charges)
+        surcharges = tuple((kind_of(extra), abs(extra.amount)) for extra in refund.additional_charges)
         created = refund.created
         if created is None:
             created = one.created_ms if one is not None else 0
@@ -378,8 +378,8 @@ def _told(taken: Taken, amount: int, surcharge: int = 0) -> Returned:
     """A refund that only a sum tells of. surcharge: what of ``amount`` is known to be surcharge."""
     name = f"{taken.charge.id}_refund"
     surcharge = min(max(surcharge, 0), amount)
-    label = taken.surcharges[0][0] if taken.surcharges else SURCHARGE
-    surcharges = ((label, surcharge),) if surcharge else ()
+    charged = taken.surcharges[0][0] if taken.surcharges else SURCHARGE
+    surcharges = ((charged, surcharge),) if surcharge else ()
     return Returned(
         id=name,
         status=PaymentStatus.PAID,

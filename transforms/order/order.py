@@ -14,19 +14,14 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Literal
 
+from msgspec.structs import replace
+
 from schemas.clover import Order as CloverOrder
-from schemas.commerce import (
-    DiscountAllocation,
-    Order,
-    OrderLineItem,
-    PaymentStatus,
-    Ref,
-    SupplementalData,
-    TaxAllocation,
-)
+from schemas.commerce import DiscountAllocation, Order, OrderLineItem, Ref, SupplementalData, TaxAllocation
+from schemas.commerce_enums import PaymentStatus
 from schemas.iso import alpha_3
-from schemas.money import UNKNOWN_CURRENCY, to_decimal
-from schemas.times import from_ms, to_the_millisecond
+from schemas.money import UNKNOWN_CURRENCY, shortest, to_decimal
+from schemas.times import from_ms, to_the_millisecond, wire_text
 from transforms.beside.customers import customer_ref
 from transforms.check.agreement import check, unpaid_claim
 from transforms.check.evidence import remarks, with_usable_times
@@ -122,7 +117,8 @@ def _map(
         return _held(order_id, moment, reason, poll, tuple(issues))
 
     books = books_of(group, order_id, currency, taken, paid)
-    codat = _order(group, order_id, merchant, currency, taken, books, moment, unique_reference)
+    created = min(_created(order, taken, moment), moment)
+    codat = _order(group, order_id, merchant, currency, taken, books, created, moment, unique_reference)
     fingerprint = content_hash(codat)
     observed = False
     if (
@@ -132,7 +128,7 @@ def _map(
     ):
         observed = True
         moment = observed_date(previous.source_modified_date, run_start)
-        codat = Order.built(**{**codat.__dict__, "source_modified_date": moment})
+        codat = replace(codat, source_modified_date=wire_text(moment))
         fingerprint = content_hash(codat)
     issues = [
         *check(codat, group, books.facts),
@@ -146,7 +142,7 @@ def _map(
         content_hash=fingerprint,
         source_modified_date=moment,
         observed=observed,
-        created_local_date=local_day(codat.created_date, merchant.timezone) if codat.created_date else None,
+        created_local_date=local_day(created, merchant.timezone),
         refund_local_dates={
             one.id: local_day(from_ms(one.created_ms), merchant.timezone) for one in books.refunds
         },
@@ -207,6 +203,7 @@ def _order(
     currency: str,
     taken: Sequence[Taken],
     books: Books,
+    created: datetime,
     moment: datetime,
     unique_reference: bool,
 ) -> Order:
@@ -223,13 +220,12 @@ def _order(
     tax += sum(fee.tax for fee in books.fees)
     order = group.order
     reference = order.external_reference_id if order is not None else taken[0].charge.external_reference_id
-    return Order.built(
+    return Order(
         id=order_id,
         order_number=reference if reference and unique_reference else order_id,
         country=alpha_3(merchant.country),
         currency=currency,
-        created_date=min(_created(order, taken, moment), moment),
-        closed_date=None,
+        created_date=wire_text(created),
         total_amount=to_decimal(lines_total + fees_total, places),
         total_refund=to_decimal(refund, places),
         total_tax_amount=to_decimal(tax, places),
@@ -238,10 +234,9 @@ def _order(
         order_line_items=[_line_item(line, places) for line in books.lines],
         payments=payments(taken, books.refunds),
         service_charges=[service_charge(fee, places) for fee in books.fees],
-        location_ref=Ref.built(id=merchant.merchant_id, name=merchant.merchant_name),
+        location_ref=Ref(id=merchant.merchant_id, name=merchant.merchant_name),
         customer_ref=customer_ref(group),
-        modified_date=None,
-        source_modified_date=moment,
+        source_modified_date=wire_text(moment),
         supplemental_data=_supplemental(order, merchant, taken),
     )
 
@@ -254,15 +249,15 @@ def _created(order: CloverOrder | None, taken: Sequence[Taken], moment: datetime
 
 
 def _line_item(line: Line, places: int) -> OrderLineItem:
-    return OrderLineItem.built(
+    return OrderLineItem(
         id=line.id,
-        quantity=line.quantity,
+        quantity=shortest(line.quantity),
         tax_percentage=line.tax_percentage,
         total_amount=to_decimal(line.total, places),
         total_tax_amount=to_decimal(line.tax, places),
         unit_price=line.unit_price,
         taxes=[
-            TaxAllocation.built(
+            TaxAllocation(
                 tax_component_ref=component,
                 rate=to_decimal(amount, places),
                 tax_amount=to_decimal(amount, places),
@@ -270,9 +265,8 @@ def _line_item(line: Line, places: int) -> OrderLineItem:
             for component, amount in line.taxes
         ],
         product_ref=line.product,
-        product_variant_ref=None,
         discount_allocations=[
-            DiscountAllocation.built(name=name, total_amount=to_decimal(amount, places))
+            DiscountAllocation(name=name, total_amount=to_decimal(amount, places))
             for name, amount in line.discounts
         ],
     )
@@ -287,4 +281,4 @@ def _supplemental(order: CloverOrder | None, merchant: Merchant, taken: Sequence
     told["chargeIds"] = [one.charge.id for one in taken]
     if merchant.country and alpha_3(merchant.country) != merchant.country:
         told["country"] = merchant.country
-    return SupplementalData.built(content={SOURCE: told})
+    return SupplementalData(content={SOURCE: told})

@@ -6,9 +6,10 @@ Failed, authorised and pending ones are listed and are no money; who adds paymen
 
 from collections.abc import Sequence
 
-from schemas.commerce import Payment, PaymentType
+from schemas.commerce import Payment
+from schemas.commerce_enums import PaymentType
 from schemas.money import exponent, to_decimal
-from schemas.times import from_ms
+from schemas.times import from_ms, wire_text
 from transforms.order.captured import payment_type
 from transforms.order.money import Returned, Taken
 
@@ -26,36 +27,28 @@ def payments(taken: Sequence[Taken], refunds: Sequence[Returned]) -> list[Paymen
 
 
 def _of_charge(one: Taken) -> Payment:
-    created = from_ms(one.created_ms)
-    return Payment.built(
+    created = wire_text(from_ms(one.created_ms))
+    return Payment(
         id=one.charge.id,
         amount=to_decimal(one.money, exponent(one.currency)),
         currency=one.currency,
         type=payment_type(one.charge),
         status=one.status,
-        payment_method_ref=None,
         payment_provider=PROVIDER,
-        due_date=None,
         created_date=created,
-        modified_date=None,
         source_modified_date=created,
-        supplemental_data=None,
     )
 
 
 def _of_refund(one: Returned) -> Payment:
-    created = from_ms(one.created_ms)
-    return Payment.built(
+    created = wire_text(from_ms(one.created_ms))
+    return Payment(
         id=one.id,
         amount=to_decimal(-one.money, exponent(one.currency)),
         currency=one.currency,
         type=payment_type(one.taken.charge) if one.taken is not None else PaymentType.UNKNOWN,
         status=one.status,
-        payment_method_ref=None,
         payment_provider=PROVIDER,
-        due_date=None,
         created_date=created,
-        modified_date=None,
         source_modified_date=created,
-        supplemental_data=None,
     )

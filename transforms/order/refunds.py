@@ -31,20 +31,21 @@ from decimal import Decimal
 
 from schemas.commerce import TaxComponentRef
 from schemas.money import divide_half_up, to_decimal
-from transforms.order.line import Fee, Line, effective_rate, unit_price
+from transforms.order.line import Line, effective_rate, unit_price
+from transforms.order.service_charges import Charged, Fee
 from transforms.order.sold import SoldLine, choices, paid_for, parts_of, price_of, proportional, whole_units
 
 
 @dataclass(frozen=True, slots=True)
 class GivenBack:
-    """A refund that counts. amount: minor units, positive, without surcharges; surcharges: (name, minor units).
+    """A refund that counts. amount: minor units, positive, without its surcharges (what for, minor units).
 
     charge_id: whose money it is; None where nobody says.
     """
 
     id: str
     amount: int
-    surcharges: tuple[tuple[str, int], ...] = ()
+    surcharges: tuple[tuple[Charged, int], ...] = ()
     charge_id: str | None = None
 
 
@@ -129,8 +130,8 @@ class Returns:
             self._give_back(refund, refund.amount)
             if charge is not None:
                 charge.goods -= refund.amount - (self.tip_returned - tip) - self._fee_returned
-        for name, amount in refund.surcharges:
-            self._surcharge(refund, name, amount)
+        for charged, amount in refund.surcharges:
+            self._surcharge(refund, charged, amount)
         for line in self.lines[lines:]:
             line.refund_id = refund.id
 
@@ -194,7 +195,7 @@ class Returns:
         for left in self.surcharges:
             part = min(left.total, fee)
             if part:
-                self._surcharge(refund, left.fee.label, part)
+                self._surcharge(refund, left.fee.charged, part)
                 self._fee_returned += part
                 fee -= part
         if over:
@@ -209,16 +210,16 @@ class Returns:
             charge.tip -= part
             tip -= part
 
-    def _surcharge(self, refund: GivenBack, name: str, amount: int) -> None:
+    def _surcharge(self, refund: GivenBack, charged: Charged, amount: int) -> None:
         if amount <= 0:
             return
         rest = amount
-        for left in sorted(self.surcharges, key=lambda candidate: candidate.fee.label != name):
+        for left in sorted(self.surcharges, key=lambda candidate: candidate.fee.charged != charged):
             part = min(left.total, rest)
             left.total -= part
             rest -= part
         self.beyond += rest
-        self.lines.append(self._amount_line(f"Refund of {name}", refund, amount, 0))
+        self.lines.append(self._amount_line(f"Refund of {charged.name}", refund, amount, 0))
 
     def _overpayment(self, refund: GivenBack, amount: int) -> None:
         self.overpaid -= amount
@@ -234,7 +235,9 @@ class Returns:
                 self._reverse_rest(refund, sold)
         for fee in self.shipping:
             if fee.total or fee.tax:
-                self.lines.append(self._amount_line(f"Refund of {fee.fee.label}", refund, fee.total, fee.tax))
+                self.lines.append(
+                    self._amount_line(f"Refund of {fee.fee.charged.name}", refund, fee.total, fee.tax)
+                )
                 fee.total = fee.tax = 0
         self.goods = 0
         self.tax = 0

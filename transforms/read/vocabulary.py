@@ -1,4 +1,4 @@
-"""Words and fields of Clover that nobody here knows: they never stop the mapping, and are to be reported once a run.
+"""Words of Clover that nobody here knows: they never stop the mapping, and are to be reported once a run.
 
 Known are the words of docs.clover.com (Ecommerce API reference) and those seen in real answers.
 """
@@ -21,16 +21,6 @@ _KNOWN = {
     kind: [(name, frozenset(words.split())) for (owner, name), words in _KNOWN_WORDS.items() if owner == kind]
     for kind in ("order", "item", "charge", "refund")
 }
-_KNOWN_FIELDS = {
-    "order": "object tax_amount_paid shipping_methods selected_shipping_method source ref_num auth_code ecomind "
-    "warning_message livemode receipt_email",
-    "charge": "object ref_num auth_code outcome failure_message warning_message partial_auth receipt_number "
-    "receipt_url site_url livemode on_behalf_of debt_payment stored_credentials saved_credentials_on_file "
-    "soft_descriptor threeds gift_card level2 level3 external_customer_reference",
-    "refund": "description external_reference_id failure_reason receipt_number gift_card inReportingPeriod",
-    "item": "object currency",
-}
-_EXPECTED = {kind: frozenset(names.split()) for kind, names in _KNOWN_FIELDS.items()}
 
 
 def unknown_words(group: OrderGroup) -> set[tuple[str, str]]:
@@ -42,16 +32,6 @@ def unknown_words(group: OrderGroup) -> set[tuple[str, str]]:
             if isinstance(word, str) and word.lower() not in known:
                 found.add((f"{kind}.{name}", word.lower()[:40]))
     return found
-
-
-def unknown_fields(group: OrderGroup) -> set[str]:
-    """Fields that are neither read nor documented, such as ``charge.settled_amount``."""
-    return {
-        f"{kind}.{name}"
-        for kind, record in _records(group)
-        for name in record.model_extra or {}
-        if name not in _EXPECTED[kind]
-    }
 
 
 def _records(group: OrderGroup) -> Iterator[tuple[str, LooseModel | Any]]:

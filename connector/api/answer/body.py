@@ -3,18 +3,14 @@
 import gzip
 import hashlib
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
-from decimal import Decimal
+from collections.abc import Iterable, Iterator
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any
 
-import orjson
-from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from connector.api.answer.errors import ApiError
-from connector.api.reads.records import wire_number
+from schemas.wire import encode
 
 JSON = "application/json"
 NDJSON = "application/x-ndjson"
@@ -56,30 +52,6 @@ def json_answer(request: Request, body: bytes, *, tag: str | None = None, status
         body = gzip.compress(body, _LEVEL, mtime=0)
         headers["Content-Encoding"] = "gzip"
     return Response(body, status_code=status, media_type=JSON, headers=headers)
-
-
-def dump(value: object) -> bytes:
-    """JSON of models and plain values; members that are None are left out, as Codat leaves them out."""
-    return orjson.dumps(value, default=_plain)
-
-
-def dumps(value: Any) -> bytes:
-    """JSON with exact decimals; members that are None are left out."""
-    return orjson.dumps(_without_none(value), default=_exact)
-
-
-def _without_none(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {name: _without_none(member) for name, member in value.items() if member is not None}
-    if isinstance(value, list):
-        return [_without_none(member) for member in value]
-    return value
-
-
-def _exact(value: object) -> Any:
-    if isinstance(value, Decimal):
-        return orjson.Fragment(wire_number(value))
-    raise TypeError(f"{type(value).__name__} is not JSON")
 
 
 def chosen_type(request: Request, *offered: str) -> str:
@@ -131,7 +103,7 @@ def _closed(chunks: Iterator[str], snapshot: int) -> Iterator[bytes]:
         rows += piece.count(b"\n")
         yield piece
     closing = {"snapshotId": snapshot, "rows": rows, "sha256": digest.hexdigest()}
-    yield orjson.dumps({"_closing": closing}, option=orjson.OPT_APPEND_NEWLINE)
+    yield encode({"_closing": closing}) + b"\n"
 
 
 def _compressed(pieces: Iterable[bytes]) -> Iterator[bytes]:
@@ -148,9 +120,3 @@ def _reads_gzip(request: Request) -> bool:
         if name == "gzip" and quality.replace(" ", "") not in ("q=0", "q=0.0"):
             return True
     return False
-
-
-def _plain(value: object) -> Any:
-    if isinstance(value, BaseModel):
-        return value.model_dump(mode="json", by_alias=True, exclude_none=True)
-    raise TypeError(f"{type(value).__name__} is not JSON")

@@ -8,7 +8,7 @@ cannot wait out is a 5XX here. Source: docs.codat.io, "Errors".
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-import orjson
+from schemas.wire import encode
 
 SERVICE = "PublicApi"
 QUERY_SERVICE = "ClientsApi"
@@ -48,7 +48,7 @@ def body(error: ApiError, correlation_id: str) -> bytes:
         }
     document["canBeRetried"] = "True" if error.status in TRANSIENT else "Unknown"
     document["detailedErrorCode"] = error.code
-    return orjson.dumps(document)
+    return encode(document)
 
 
 def bad_query(sentence: str, position: int, parameter: str) -> ApiError:

@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from urllib.parse import quote, urlencode
 
-from connector.api.answer.body import dumps
+from schemas.wire import encode_present
 
 MAX_PAGE_SIZE = 5000
 DEFAULT_PAGE_SIZE = 100
@@ -77,7 +77,7 @@ def envelope(
     pin: int | None = None,
 ) -> bytes:
     """The page around ``results``, JSON objects joined by commas, which are not parsed. more: members of ours."""
-    rest = dumps(
+    rest = encode_present(
         {
             "pageNumber": request.number,
             "pageSize": request.size,

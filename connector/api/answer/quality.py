@@ -22,10 +22,11 @@ from typing import Any, cast
 from connector.api.reads import quality as api_quality
 from connector.api.reads.history import ReconciledDay
 from connector.api.reads.quality import DeletedOrder, HeldBack
-from connector.api.reads.records import wire_number, wire_time
+from connector.api.reads.records import wire_time
 from connector.ledger.connection_state import ConnectionState
 from connector.ledger.published import Publication
 from schemas.money import exponent, to_decimal
+from schemas.wire import number_text
 
 Money = Mapping[str, Decimal]
 _CAPITAL = re.compile("[A-Z]")
@@ -190,4 +191,4 @@ def _held_words(held: HeldBack, money: Money) -> str:
 
 def _words(money: Money) -> str:
     """``USD 12.5, EUR 3``; 0 when there is none."""
-    return ", ".join(f"{c} {wire_number(a)}" for c, a in sorted(money.items()) if a) or "0"
+    return ", ".join(f"{c} {number_text(a)}" for c, a in sorted(money.items()) if a) or "0"

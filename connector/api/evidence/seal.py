@@ -28,9 +28,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from connector.api.evidence.key import fingerprint, public_half
 from connector.api.reads import history as api_history
 from connector.api.reads import records as api_reads
-from connector.api.reads.records import Scope, Selection, wire_number, wire_time
+from connector.api.reads.records import Scope, Selection, wire_time
 from connector.control.file import stamp
 from connector.ledger.published import Publication
+from schemas.wire import number_text
 
 FORMAT = "clover-codat-connector/evidence/1"
 TOTALS = {
@@ -123,14 +124,14 @@ def _figures(publication: Publication, wanted: Evidence) -> list[dict[str, Any]]
     ).fetchall()
     return [
         {"month": row[0], "currency": row[1], "orders": row[2]}
-        | {name: wire_number(amount) for name, amount in zip(TOTALS, row[3:], strict=True)}
+        | {name: number_text(amount) for name, amount in zip(TOTALS, row[3:], strict=True)}
         for row in rows
     ]
 
 
 def _reconciliation(publication: Publication, connection_id: str) -> list[dict[str, Any]]:
     def amount(value: Any) -> str | None:
-        return None if value is None else wire_number(value)
+        return None if value is None else number_text(value)
 
     return [
         {

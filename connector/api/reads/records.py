@@ -9,13 +9,14 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import Decimal
 from typing import Any
 
-import orjson
-
 from connector.ledger.published import Publication
+from schemas.commerce import Transaction, TransactionSourceRef
+from schemas.commerce_enums import TransactionSourceType
+from schemas.money import shortest
 from schemas.times import to_the_millisecond, wire_text
+from schemas.wire import encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,28 +184,21 @@ def _one(publication: Publication, sql: str, parameters: Sequence[object]) -> tu
 
 
 def _transaction(row: dict[str, Any]) -> str:
-    document: dict[str, object] = {
-        "id": row["payment_id"],
-        "totalAmount": "@amount",
-        "currency": row["currency"],
-        "type": row["transaction_type"],
-        "subType": row["sub_type"],
-        "transactionSourceRef": {"id": row["order_id"], "type": "Order"},
-        "createdDate": wire_time(row["created_date"]),
-        "modifiedDate": wire_time(row["modified_date"]),
-        "sourceModifiedDate": wire_time(row["source_modified_date"]),
-    }
-    present = {name: value for name, value in document.items() if value is not None}
-    amount = wire_number(row["amount"])
-    return orjson.dumps(present).decode().replace('"totalAmount":"@amount"', f'"totalAmount":{amount}', 1)
+    return encode(
+        Transaction(
+            id=row["payment_id"],
+            total_amount=shortest(row["amount"]),
+            currency=row["currency"],
+            type=row["transaction_type"],
+            sub_type=row["sub_type"],
+            transaction_source_ref=TransactionSourceRef(id=row["order_id"], type=TransactionSourceType.ORDER),
+            created_date=wire_time(row["created_date"]),
+            modified_date=wire_time(row["modified_date"]),
+            source_modified_date=wire_time(row["source_modified_date"]),
+        )
+    ).decode()
 
 
 def wire_time(moment: datetime | None) -> str | None:
     """The text of a time as the store keeps it, UTC with or without its zone; see ``schemas.times``."""
     return None if moment is None else wire_text(to_the_millisecond(moment))
-
-
-def wire_number(amount: Decimal) -> str:
-    """The shortest exact JSON number, without exponent."""
-    text = f"{amount:f}"
-    return text.rstrip("0").rstrip(".") if "." in text else text

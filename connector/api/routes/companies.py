@@ -2,6 +2,7 @@
 
 import re
 import uuid
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Annotated, Any, Literal
 
@@ -9,7 +10,7 @@ from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
 
 from connector.api.answer import examples
-from connector.api.answer.body import dump, json_answer
+from connector.api.answer.body import json_answer
 from connector.api.answer.companies import (
     PLATFORM_KEY,
     company_view,
@@ -36,6 +37,7 @@ from connector.control.companies import CompanyRow, ConnectionRow
 from connector.control.file import stamp
 from connector.ledger.connection_state import UNKNOWN
 from schemas.platform import Company, Connection, ConnectionStatus
+from schemas.wire import encode, members
 
 router = APIRouter(tags=["Companies and connections"])
 _NOT_IN_NAMES = re.compile(r"[^\w \-'&@.,?!]|_")
@@ -99,7 +101,7 @@ class AnyTag(dict[str, Property]):
 def small_page(
     call: Call,
     request: Request,
-    rows: list[Row],
+    rows: Sequence[Row],
     known: Fields,
     model: str,
     asked: PageRequest,
@@ -118,14 +120,9 @@ def small_page(
         raise bad_query(exc.text, exc.position, "orderBy") from exc
     found = ordered(kept, order)[asked.offset : asked.offset + asked.size]
     call.rows = len(found)
-    text = ",".join(dump(row).decode() for row in found)
+    text = ",".join(encode(row).decode() for row in found)
     body = envelope(text, request.scope["raw_path"].decode(), parameters(request), asked, len(kept))
     return json_answer(request, body)
-
-
-def wire(model: BaseModel) -> Row:
-    """A model as it goes out: Codat's names, no nulls."""
-    return model.model_dump(mode="json", by_alias=True, exclude_none=True)
 
 
 @router.get(
@@ -160,7 +157,7 @@ def list_companies(
             raise bad_query(exc.text, exc.position, "tags") from exc
         chosen = {row["@"] for row in kept}
         companies = [c for c in companies if c.id in chosen]
-    rows = [wire(company) for company in companies]
+    rows = [members(company) for company in companies]
     asked = PageRequest(page, page_size)
     return small_page(call, request, rows, fields.COMPANIES, "Company", asked, query, order_by)
 
@@ -190,8 +187,8 @@ def create_company(request: Request, body: CompanyBody) -> Response:
     api_companies.create_company(call.state.control, row)
     call.company_id = row.company_id
     company = company_view(call, row, [], {})
-    _tell(call, "company.created", company, wire(company))
-    return json_answer(request, dump(company))
+    _tell(call, "company.created", company, members(company))
+    return json_answer(request, encode(company))
 
 
 @router.get(
@@ -205,7 +202,7 @@ def get_company(request: Request, company_id: CompanyId) -> Response:
     """404 for one that is absent and for one out of the key's sight, alike."""
     call = call_of(request)
     call.require("read")
-    return json_answer(request, dump(one_company(call, company_id)))
+    return json_answer(request, encode(one_company(call, company_id)))
 
 
 @router.put(
@@ -222,7 +219,7 @@ def replace_company(request: Request, company_id: CompanyId, body: CompanyBody) 
     row = call.company(company_id)
     changed = replace(row, name=body.name, description=body.description, tags=body.tags or {})
     api_companies.update_company(call.state.control, changed)
-    return json_answer(request, dump(one_company(call, company_id)))
+    return json_answer(request, encode(one_company(call, company_id)))
 
 
 @router.patch(
@@ -245,7 +242,7 @@ def update_company(request: Request, company_id: CompanyId, body: CompanyPatch) 
         tags=(body.tags or {}) if "tags" in given else row.tags,
     )
     api_companies.update_company(call.state.control, changed)
-    return json_answer(request, dump(one_company(call, company_id)))
+    return json_answer(request, encode(one_company(call, company_id)))
 
 
 @router.delete(
@@ -261,7 +258,7 @@ def delete_company(request: Request, company_id: CompanyId) -> Response:
     call.require("write")
     company = one_company(call, company_id)
     api_companies.delete_company(call.state.control, company_id, now=call.now())
-    _tell(call, "company.deleted", company, wire(company))
+    _tell(call, "company.deleted", company, members(company))
     return Response(status_code=204)
 
 
@@ -283,7 +280,7 @@ def list_connections(
     """Deleted ones are gone."""
     call = call_of(request)
     call.require("read")
-    rows = [wire(connection) for connection in one_company(call, company_id).data_connections]
+    rows = [members(connection) for connection in one_company(call, company_id).data_connections]
     asked = PageRequest(page, page_size)
     return small_page(call, request, rows, fields.CONNECTIONS, "DataConnection", asked, query, order_by)
 
@@ -308,8 +305,8 @@ def create_connection(request: Request, company_id: CompanyId, body: NewConnecti
     api_companies.create_connection(call.state.control, row)
     call.connection_id = row.connection_id
     connection = connection_view(call, row, UNKNOWN)
-    _tell(call, "connection.created", company, {"connection": wire(connection)})
-    return json_answer(request, dump(connection))
+    _tell(call, "connection.created", company, {"connection": members(connection)})
+    return json_answer(request, encode(connection))
 
 
 @router.get(
@@ -323,7 +320,7 @@ def get_connection(request: Request, company_id: CompanyId, connection_id: Conne
     """404 for another company's."""
     call = call_of(request)
     call.require("read")
-    return json_answer(request, dump(_one_connection(call, company_id, connection_id)))
+    return json_answer(request, encode(_one_connection(call, company_id, connection_id)))
 
 
 @router.patch(
@@ -345,8 +342,8 @@ def unlink_connection(
     api_companies.set_connection_status(call.state.control, connection_id, body.status)
     after = _one_connection(call, company_id, connection_id)
     company = one_company(call, company_id)
-    _tell(call, "connection.disconnected", company, {"connection": wire(after)})
-    return json_answer(request, dump(after))
+    _tell(call, "connection.disconnected", company, {"connection": members(after)})
+    return json_answer(request, encode(after))
 
 
 @router.delete(
@@ -363,7 +360,7 @@ def delete_connection(request: Request, company_id: CompanyId, connection_id: Co
     gone = _one_connection(call, company_id, connection_id)
     company = one_company(call, company_id)
     api_companies.delete_connection(call.state.control, connection_id, now=call.now())
-    _tell(call, "connection.deleted", company, {"connection": wire(gone)})
+    _tell(call, "connection.deleted", company, {"connection": members(gone)})
     return Response(status_code=200)
 
 

@@ -6,12 +6,12 @@ from datetime import UTC
 from pathlib import Path as FilePath
 from typing import Any
 
-import orjson
+import msgspec
 from fastapi import APIRouter, Request, Response
 from starlette.background import BackgroundTask
 from starlette.responses import FileResponse
 
-from connector.api.answer.body import chosen_type, dumps, json_answer
+from connector.api.answer.body import chosen_type, json_answer
 from connector.api.answer.openapi import documented
 from connector.api.answer.params import AsOf, CompanyId, ConnectionId
 from connector.api.answer.quality import Quality
@@ -20,6 +20,7 @@ from connector.api.evidence.seal import Evidence, seal
 from connector.api.reading import reading
 from connector.api.routes.history import CONNECTION
 from connector.api.state import call_of
+from schemas.wire import encode_present
 
 router = APIRouter(tags=["Beyond Codat"])
 ZIP = "application/zip"
@@ -27,7 +28,7 @@ ZIP = "application/zip"
 
 def quality_members(quality: Quality) -> dict[str, Any]:
     """As plain JSON, amounts as numbers written exactly."""
-    members: dict[str, Any] = orjson.loads(dumps(quality.members()))
+    members: dict[str, Any] = msgspec.json.decode(encode_present(quality.members()))
     return members
 
 
@@ -87,4 +88,4 @@ def get_key(request: Request) -> Response:
         "publicKey": base64.b64encode(public).decode(),
         "fingerprint": fingerprint(public),
     }
-    return json_answer(request, dumps(about))
+    return json_answer(request, encode_present(about))

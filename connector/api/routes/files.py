@@ -21,7 +21,6 @@ from connector.api.answer.body import (
     PARQUET,
     VERSION,
     chosen_type,
-    dumps,
     entity_tag,
     json_answer,
     unchanged,
@@ -33,6 +32,7 @@ from connector.api.state import Call, call_of
 from connector.errors import StoreError
 from connector.ledger.published import DuckReader, open_published
 from connector.ledger.view_files import Exported, Format, Wanted, columns_of_views, write_view
+from schemas.wire import encode_present
 
 router = APIRouter(prefix="/companies/{companyId}/export", tags=["Beyond Codat"])
 TYPES: dict[Format, str] = {"parquet": PARQUET, "csv": CSV}
@@ -60,7 +60,7 @@ def list_exports(request: Request, company_id: CompanyId) -> Response:
             "views": [{"view": view, "columns": columns} for view, columns in views.items()],
         }
     call.rows = len(views)
-    return json_answer(request, dumps(answer))
+    return json_answer(request, encode_present(answer))
 
 
 @router.get(
@@ -150,7 +150,7 @@ def _answer(
             "sums": written.sums,
             "sha256": digest.hex(),
         }
-        return json_answer(request, dumps(about), tag=tag)
+        return json_answer(request, encode_present(about), tag=tag)
     headers = {
         "Vary": "Accept, Accept-Encoding",
         "ETag": tag,

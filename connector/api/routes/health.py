@@ -8,7 +8,6 @@ import os
 from typing import Any
 
 import duckdb
-import orjson
 from fastapi import APIRouter, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
@@ -17,6 +16,7 @@ from connector.api.answer.body import JSON, VERSION
 from connector.api.state import call_of
 from connector.errors import ConnectorError
 from connector.ledger.published import NothingPublishedError
+from schemas.wire import encode
 
 router = APIRouter(tags=["Health"])
 _OK: dict[int | str, dict[str, Any]] = {
@@ -60,7 +60,7 @@ def ready(request: Request) -> Response:
         return Response(
             b'{"status":"unavailable"}', status_code=503, media_type=JSON, headers={"Retry-After": "5"}
         )
-    return Response(orjson.dumps({"status": "ok", "published": published}), media_type=JSON)
+    return Response(encode({"status": "ok", "published": published}), media_type=JSON)
 
 
 @router.get(

@@ -5,11 +5,10 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
-import orjson
 from fastapi import APIRouter, Path, Request, Response
 
 from connector.api.answer import examples
-from connector.api.answer.body import dumps, json_answer
+from connector.api.answer.body import json_answer
 from connector.api.answer.differences import changes, rules
 from connector.api.answer.errors import no_record
 from connector.api.answer.openapi import documented
@@ -24,6 +23,7 @@ from connector.api.reads.records import wire_time
 from connector.api.routes.data import PREFIX, parameters
 from connector.api.state import call_of
 from schemas.platform import DataType
+from schemas.wire import encode_present, ready
 
 router = APIRouter(tags=["Beyond Codat"])
 CONNECTION = "/companies/{companyId}/connections/{connectionId}"
@@ -124,7 +124,7 @@ def list_versions(
         results.append(_version(version, order, current))
         if not version.late:
             current = order
-    return json_answer(request, dumps({"results": results}))
+    return json_answer(request, encode_present({"results": results}))
 
 
 @router.get(
@@ -168,12 +168,12 @@ def get_lineage(
                 "createdAt": wire_time(source.created_at),
                 "snapshotId": source.snapshot_id,
                 "loadedAt": wire_time(source.loaded_at),
-                "record": orjson.Fragment(source.payload),
+                "record": ready(source.payload),
             }
             for source in sources
         ],
     }
-    return json_answer(request, dumps(answer))
+    return json_answer(request, encode_present(answer))
 
 
 @router.get(
@@ -202,7 +202,7 @@ def list_snapshots(
             here.publication, connection_id, limit=asked.size, offset=asked.offset
         )
     call.rows = len(found)
-    text = ",".join(dumps(_snapshot(snapshot)).decode() for snapshot in found)
+    text = ",".join(encode_present(_snapshot(snapshot)).decode() for snapshot in found)
     body = envelope(text, request.scope["raw_path"].decode(), parameters(request), asked, total)
     return json_answer(request, body)
 
@@ -225,7 +225,7 @@ def get_reconciliation(request: Request, company_id: CompanyId, connection_id: C
         days = api_history.reconciled_days(here.publication, connection_id)
         deleted = here.quality.deletions()
     call.rows = len(days)
-    return json_answer(request, dumps({**_reconciliation(days), "deletedAtSource": deleted}))
+    return json_answer(request, encode_present({**_reconciliation(days), "deletedAtSource": deleted}))
 
 
 def _version(version: OrderVersion, order: Mapping[str, Any], current: Mapping[str, Any]) -> dict[str, Any]:
@@ -238,7 +238,7 @@ def _version(version: OrderVersion, order: Mapping[str, Any], current: Mapping[s
         "isDeleted": version.is_deleted,
         "late": version.late,
         "changes": list(changes(current, order)) if current else [],
-        "order": orjson.Fragment(version.document),
+        "order": ready(version.document),
     }
 
 

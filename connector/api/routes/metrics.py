@@ -34,7 +34,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
 
-from connector.api.answer.body import dumps, json_answer
+from connector.api.answer.body import json_answer
 from connector.api.answer.errors import ApiError
 from connector.api.answer.openapi import documented
 from connector.api.answer.params import AsOf, CompanyId, ConnectionId
@@ -42,6 +42,7 @@ from connector.api.answer.periods import Unit, periods, read_report_date
 from connector.api.reading import reading
 from connector.api.reads.metrics import Period, Sums, currencies, sums
 from connector.api.state import call_of
+from schemas.wire import encode_present
 
 router = APIRouter(
     prefix="/data/companies/{companyId}/connections/{connectionId}/assess/commerceMetrics",
@@ -315,7 +316,7 @@ def _route(report: Report) -> Callable[..., Response]:
                 }
             ]
         answer["reportInfo"] |= quality.words()
-        return json_answer(request, dumps(answer))
+        return json_answer(request, encode_present(answer))
 
     return get_metrics
 

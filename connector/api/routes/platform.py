@@ -6,7 +6,7 @@ from typing import Any
 from fastapi import APIRouter, Path, Request, Response
 
 from connector.api.answer import examples
-from connector.api.answer.body import dumps, json_answer
+from connector.api.answer.body import json_answer
 from connector.api.answer.companies import INTEGRATION_ID, PLATFORM_KEY, PLATFORM_NAME, SOURCE_ID
 from connector.api.answer.errors import ApiError, no_record
 from connector.api.answer.openapi import documented
@@ -17,7 +17,7 @@ from connector.api.query.fields import Field, Fields, Kind, text
 from connector.api.reads import history as api_history
 from connector.api.reads import integrity as api_integrity
 from connector.api.reads.integrity import Matched, MatchedOrder
-from connector.api.reads.records import wire_number, wire_time
+from connector.api.reads.records import wire_time
 from connector.api.reads.runs import Run, reads_of, snapshot_at, states_of
 from connector.api.routes.companies import small_page
 from connector.api.routes.data import parameters
@@ -26,6 +26,7 @@ from connector.api.state import Call, call_of
 from connector.control import companies as api_companies
 from connector.ledger.published import NothingPublishedError, Publication
 from schemas.platform import DataType
+from schemas.wire import encode_present, number_text
 
 router = APIRouter(tags=["Platform"])
 INTEGRITY = "/data/companies/{companyId}/assess/dataTypes/{dataType}/dataIntegrity"
@@ -119,7 +120,7 @@ def get_integration(request: Request) -> Response:
     key = str(request.path_params["platformKey"])
     if key.lower() != PLATFORM_KEY:
         raise ApiError(404, f"The platform {key} is not offered; {PLATFORM_KEY} is Clover.")
-    return json_answer(request, dumps(_integration(call)))
+    return json_answer(request, encode_present(_integration(call)))
 
 
 @router.get(
@@ -135,7 +136,7 @@ def get_profile(request: Request) -> Response:
     call.require("read")
     url = call.state.settings.public_url
     return json_answer(
-        request, dumps({"name": "Clover commerce data", "redirectUrl": url, "whiteListUrls": []})
+        request, encode_present({"name": "Clover commerce data", "redirectUrl": url, "whiteListUrls": []})
     )
 
 
@@ -162,7 +163,7 @@ def get_validation(request: Request, company_id: CompanyId) -> Response:
             for run in reads_of(publication, company_id):
                 for data_type in READ_TYPES:
                     if operation_id(run.run_id, data_type) == dataset_id:
-                        return json_answer(request, dumps(_validation(publication, run, data_type)))
+                        return json_answer(request, encode_present(_validation(publication, run, data_type)))
     except NothingPublishedError:
         pass
     raise no_record("validation", dataset_id)
@@ -205,7 +206,7 @@ def get_integrity_status(request: Request, company_id: CompanyId, data_type: str
         }
         for one in found
     ]
-    return json_answer(request, dumps({"metadata": metadata}))
+    return json_answer(request, encode_present({"metadata": metadata}))
 
 
 @router.get(
@@ -229,7 +230,7 @@ def get_integrity_summaries(request: Request, company_id: CompanyId, data_type: 
         }
         for one in found
     ]
-    return json_answer(request, dumps({"summaries": summaries}))
+    return json_answer(request, encode_present({"summaries": summaries}))
 
 
 @router.get(
@@ -255,7 +256,7 @@ def list_integrity_details(
             publication, company_id, connections, limit=asked.size, offset=asked.offset
         )
     call.rows = len(rows)
-    body = b",".join(dumps(_detail(row)) for row in rows).decode()
+    body = b",".join(encode_present(_detail(row)) for row in rows).decode()
     path, total = request.scope["raw_path"].decode(), sum(one.orders for one in found)
     return json_answer(request, envelope(body, path, parameters(request), asked, total))
 
@@ -298,7 +299,7 @@ def _detail(order: MatchedOrder) -> dict[str, Any]:
                 "type": DataType.PAYMENTS.value,
                 "connectionId": order.connection_id,
                 "date": wire_time(created),
-                "amount": wire_number(amount),  # text: so Codat's client wants it
+                "amount": number_text(amount),  # text: so Codat's client wants it
                 "currency": currency,
             }
             for payment_id, created, amount, currency in order.payments

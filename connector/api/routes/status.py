@@ -12,7 +12,7 @@ from typing import Annotated, NamedTuple
 from fastapi import APIRouter, Query, Request, Response
 
 from connector.api.answer import examples
-from connector.api.answer.body import dump, json_answer
+from connector.api.answer.body import json_answer
 from connector.api.answer.errors import ApiError, no_connection, no_record
 from connector.api.answer.openapi import documented
 from connector.api.answer.paging import PageRequest
@@ -21,7 +21,7 @@ from connector.api.answer.resources import UNSUPPORTED
 from connector.api.query import fields
 from connector.api.reads.records import wire_time
 from connector.api.reads.runs import Run, reads_of, states_of
-from connector.api.routes.companies import small_page, wire
+from connector.api.routes.companies import small_page
 from connector.api.state import Call, call_of
 from connector.control import companies as api_companies
 from connector.control.file import stamp
@@ -30,6 +30,7 @@ from connector.control.webhooks import parse_stamp
 from connector.ledger.connection_state import ConnectionState
 from connector.ledger.published import NothingPublishedError
 from schemas.platform import DatasetStatus, DataStatus, DataType, PullOperation
+from schemas.wire import encode, members
 
 router = APIRouter(prefix="/companies/{companyId}", tags=["Status and refresh"])
 _NAMESPACE = uuid.UUID("c2ce6f5c-5d80-4a53-9f3a-9a0b7d9a4a3f")
@@ -181,7 +182,7 @@ def get_data_status(request: Request, company_id: CompanyId) -> Response:
             latest_sync_id=operation_id(latest.run_id, data_type) if latest else None,
             latest_successful_sync_id=operation_id(good.last_success_run or "", data_type) if good else None,
         )
-    return json_answer(request, dump(statuses))
+    return json_answer(request, encode(statuses))
 
 
 @router.get(
@@ -203,7 +204,7 @@ def list_history(
     call = call_of(request)
     call.require("read")
     call.company(company_id)
-    rows = [wire(operation) for operation in _history(_books(call, company_id), call.now())]
+    rows = [members(operation) for operation in _history(_books(call, company_id), call.now())]
     asked = PageRequest(page, page_size)
     return small_page(call, request, rows, fields.HISTORY, "Dataset", asked, query, order_by or "-requested")
 
@@ -224,7 +225,7 @@ def get_history(request: Request, company_id: CompanyId) -> Response:
     books = _books(call, company_id)
     for operation in _history(books, call.now()):
         if operation.id == dataset_id:
-            return json_answer(request, dump(operation))
+            return json_answer(request, encode(operation))
     for refresh in refreshes_of(call.state.control, company_id):
         if refresh.request_id == dataset_id and refresh.data_type:
             answered = [
@@ -235,7 +236,7 @@ def get_history(request: Request, company_id: CompanyId) -> Response:
             ]
             if answered:
                 operation = _operation(answered[-1], DataType(refresh.data_type))
-                return json_answer(request, dump(operation.model_copy(update={"id": dataset_id})))
+                return json_answer(request, encode(operation.model_copy(update={"id": dataset_id})))
     raise no_record("data history", dataset_id)
 
 
@@ -299,4 +300,4 @@ def queue(
         )
     refresh = Refresh(str(uuid.uuid4()), company_id, chosen, name, stamp(call.now()))
     ask_for_refresh(call.state.control, [refresh], requested_by=call.reader.key_id)
-    return json_answer(request, dump(_queued(refresh, data_type, call.now())))
+    return json_answer(request, encode(_queued(refresh, data_type, call.now())))

@@ -10,13 +10,14 @@ from urllib.parse import urlsplit
 from fastapi import APIRouter, Path, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
 
-from connector.api.answer.body import dump, json_answer
+from connector.api.answer.body import json_answer
 from connector.api.answer.errors import no_record
 from connector.api.answer.openapi import documented
 from connector.api.state import Call, call_of
 from connector.control import webhooks as api_webhooks
 from connector.control.file import stamp
 from connector.control.webhooks import Delivery, Webhook
+from schemas.wire import encode
 
 router = APIRouter(tags=["Webhooks"])
 EVENT_TYPES = (
@@ -123,7 +124,7 @@ def list_webhooks(request: Request) -> Response:
     call.require("read")
     hooks = visible(call)
     call.rows = len(hooks)
-    return json_answer(request, dump({"results": [_view(hook) for hook in hooks]}))
+    return json_answer(request, encode({"results": [_view(hook) for hook in hooks]}))
 
 
 @router.post(
@@ -151,7 +152,7 @@ def create_webhook(request: Request, body: WebhookBody) -> Response:
         created=stamp(call.now()),
     )
     api_webhooks.create_webhook(call.state.control, hook, key_id=call.reader.key_id)
-    return json_answer(request, dump({**_view(hook), "secret": hook.secret}), status=201)
+    return json_answer(request, encode({**_view(hook), "secret": hook.secret}), status=201)
 
 
 @router.delete(
@@ -183,7 +184,7 @@ def list_deliveries(request: Request, webhook_id: str = WebhookId) -> Response:
     hook = _one(call, webhook_id)
     found = api_webhooks.deliveries_of(call.state.control, hook.webhook_id)
     call.rows = len(found)
-    return json_answer(request, dump({"results": [_delivery(delivery) for delivery in found]}))
+    return json_answer(request, encode({"results": [_delivery(delivery) for delivery in found]}))
 
 
 def visible(call: Call) -> list[Webhook]:

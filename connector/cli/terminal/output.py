@@ -1,6 +1,5 @@
 """Values as text: exact money, UTC times, JSON that keeps every digit, tables for people."""
 
-import json
 import math
 import os
 import shutil
@@ -11,45 +10,30 @@ from decimal import Decimal
 from pathlib import Path
 from typing import IO, Any
 
+import msgspec
 from rich.console import Console
 from rich.table import Table
 
+from schemas.wire import encode, number_text, ready
+
 
 def json_text(value: Any, *, indent: int | None = 2) -> str:
-    """One JSON document. Decimals are numbers with all their digits, times end in Z."""
-    return "".join(_json(value, indent, 0))
+    """One JSON document. Decimals are numbers with all their digits, times end in Z; indent None is one line."""
+    return msgspec.json.format(encode(_json(value)), indent=indent or 0).decode()
 
 
-def _json(value: Any, indent: int | None, depth: int) -> Iterable[str]:
+def _json(value: Any) -> Any:
     if isinstance(value, Mapping):
-        yield from _json_items(
-            "{}",
-            [(f"{json.dumps(str(k), ensure_ascii=False)}: ", v) for k, v in value.items()],
-            indent,
-            depth,
-        )
-    elif isinstance(value, list | tuple | set | frozenset):
-        yield from _json_items("[]", [("", item) for item in value], indent, depth)
-    elif isinstance(value, Decimal):
-        yield plain(value) if value.is_finite() else "null"
-    elif isinstance(value, float):
-        yield json.dumps(value) if math.isfinite(value) else "null"
-    elif value is None or isinstance(value, bool | int):
-        yield json.dumps(value)
-    else:
-        yield json.dumps(plain(value), ensure_ascii=False)
-
-
-def _json_items(brackets: str, items: list[tuple[str, Any]], indent: int | None, depth: int) -> Iterable[str]:
-    if not items:
-        yield brackets
-        return
-    line = "" if indent is None else "\n" + " " * (indent * (depth + 1))
-    yield brackets[0]
-    for number, (key, item) in enumerate(items):
-        yield ("" if not number else "," if indent is not None else ", ") + line + key
-        yield from _json(item, indent, depth + 1)
-    yield ("" if indent is None else "\n" + " " * (indent * depth)) + brackets[1]
+        return {str(name): _json(member) for name, member in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_json(member) for member in value]
+    if isinstance(value, Decimal):
+        return ready(number_text(value)) if value.is_finite() else None
+    if isinstance(value, float):
+        return ready(repr(value)) if math.isfinite(value) else None
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    return plain(value)
 
 
 def plain(value: Any) -> str:
@@ -59,8 +43,7 @@ def plain(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, Decimal):
-        text = f"{value:f}"
-        return (text.rstrip("0").rstrip(".") or "0") if "." in text else text
+        return number_text(value)
     if isinstance(value, datetime):
         moment = value if value.tzinfo is None else value.astimezone(UTC).replace(tzinfo=None)
         return moment.isoformat() + "Z"

@@ -17,6 +17,8 @@ from connector.sync.link.notebook import PLATFORM, KeptRecord
 from connector.sync.map.order_rows import order_row
 from connector.sync.map.source_rows import source_row
 from schemas.commerce import PaymentMethod, Product, TaxComponent
+from schemas.times import as_ledger_text
+from schemas.wire import members
 from transforms.beside.customers import customers_of
 from transforms.beside.payment_methods import payment_methods_of
 from transforms.beside.products import products_of
@@ -151,7 +153,7 @@ def map_batch(task: MappingTask, records: Mapping[str, list[KeptRecord]]) -> Map
         batch.source_lines += [line(source_row(ids, record)) for record in raw.records]
         _map_one(raw, task, batch)
     batch.side_records += [
-        SideRecord(data_type, record.model_dump_wire(), as_of)
+        SideRecord(data_type, members(record), as_of)
         for (data_type, _), (as_of, record) in sorted(batch.newest.items(), key=lambda found: found[0])
     ]
     batch.newest.clear()
@@ -234,7 +236,7 @@ def _side_records(group: OrderGroup, mapped: MappedOrder, batch: MappedBatch) ->
         return
     as_of = mapped.source_modified_date
     for customer in customers_of(group):
-        batch.side_records.append(SideRecord("customers", customer.model_dump_wire(), as_of))
+        batch.side_records.append(SideRecord("customers", members(customer), as_of))
     shown: list[tuple[str, Sequence[Identified]]] = [
         ("products", products_of(mapped.order)),
         ("paymentMethods", payment_methods_of(mapped.order)),
@@ -256,4 +258,4 @@ def _keep_payment_dates(row: dict[str, Any], doc: str) -> None:
     }
     for payment in row["payments"]:
         if payment["id"] in kept:
-            payment["modified_date"] = kept[payment["id"]].replace("T", " ").removesuffix("Z")
+            payment["modified_date"] = as_ledger_text(kept[payment["id"]])

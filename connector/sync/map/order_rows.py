@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import Any
 
 from schemas.commerce import OrderLineItem, Payment, ServiceCharge
-from schemas.times import ledger_text
+from schemas.times import as_ledger_text, ledger_text
 from transforms.model import MappedOrder
 
 
@@ -24,8 +24,8 @@ def order_row(company_id: str, connection_id: str, mapped: MappedOrder, doc: str
         "order_number": order.order_number,
         "country": order.country,
         "currency": order.currency,
-        "created_date": ledger_text(order.created_date),
-        "closed_date": ledger_text(order.closed_date),
+        "created_date": as_ledger_text(order.created_date),
+        "closed_date": as_ledger_text(order.closed_date),
         "created_local_date": mapped.created_local_date.isoformat() if mapped.created_local_date else None,
         "total_amount": money(order.total_amount),
         "total_refund": money(order.total_refund),
@@ -80,9 +80,9 @@ def _payment(payment: Payment, mapped: MappedOrder) -> Mapping[str, Any]:
         "type": payment.type,
         "status": payment.status,
         "provider": payment.payment_provider,
-        "created_date": ledger_text(payment.created_date),
+        "created_date": as_ledger_text(payment.created_date),
         "modified_date": None,
-        "source_modified_date": ledger_text(payment.source_modified_date),
+        "source_modified_date": as_ledger_text(payment.source_modified_date),
         "local_date": local.isoformat() if local else None,
         "is_refund": payment.amount is not None and payment.amount < 0,
     }

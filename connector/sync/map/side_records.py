@@ -11,7 +11,8 @@ from typing import Any
 import orjson
 
 from connector.sync.map.source_rows import digest
-from schemas.times import ledger_text, wire_text
+from schemas.times import as_ledger_text, from_wire, ledger_text, wire_text
+from schemas.wire import encode, members
 from transforms.beside.company_info import company_info_of
 from transforms.beside.locations import location_of
 from transforms.model import Merchant
@@ -59,9 +60,9 @@ class SideRecords:
                 if before is not None:
                     old = orjson.loads(before)
                     old.pop("modifiedDate", None)
-                    old_date = _date(old.pop("sourceModifiedDate", None))
-                    if old_date is not None and old_date > as_of:
-                        as_of, record = old_date, _merge(newer=old, older=record)
+                    dated = old.pop("sourceModifiedDate", None)
+                    if dated and from_wire(dated) > as_of:
+                        as_of, record = from_wire(dated), _merge(newer=old, older=record)
                     else:
                         record = _merge(newer=record, older=old)
                     if digest(record) == digest(old):
@@ -71,8 +72,8 @@ class SideRecords:
 
 def merchant_records(merchant: Merchant) -> Iterator[tuple[str, dict[str, Any]]]:
     """The records that the merchant itself is: its location and its company info."""
-    yield "locations", location_of(merchant).model_dump_wire()
-    yield "companyInfo", {"id": merchant.merchant_id, **company_info_of(merchant).model_dump_wire()}
+    yield "locations", members(location_of(merchant))
+    yield "companyInfo", {"id": merchant.merchant_id, **members(company_info_of(merchant))}
 
 
 def _merge(*, newer: Mapping[str, Any], older: Mapping[str, Any]) -> dict[str, Any]:
@@ -96,7 +97,6 @@ def _row(
         "modifiedDate": "@loaded",
         "sourceModifiedDate": wire_text(as_of),
     }
-    created = _date(record.get("createdDate"))
     return {
         "company_id": company_id,
         "connection_id": connection_id,
@@ -106,10 +106,6 @@ def _row(
         "content_hash": digest(record),
         "is_deleted": False,
         "name": record.get("customerName") or record.get("name") or record.get("companyName"),
-        "created_date": ledger_text(created),
-        "doc": orjson.dumps(document).decode(),
+        "created_date": as_ledger_text(record.get("createdDate")),
+        "doc": encode(document).decode(),
     }
-
-
-def _date(text: str | None) -> datetime | None:
-    return None if not text else datetime.fromisoformat(text)

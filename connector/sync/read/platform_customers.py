@@ -9,6 +9,7 @@ from datetime import datetime
 
 from connector.sync.map.side_records import SideRecords
 from connector.sync.read.platform import Witness
+from schemas.wire import members
 from transforms.beside.platform_customers import platform_customer
 
 CUSTOMERS = "customers"
@@ -32,4 +33,4 @@ def fill_in_customers(
         wanted |= set(stored())
     whole_list = stored is not None or len(wanted) > _ONE_BY_ONE
     for row in witness.customers(wanted, whole_list=whole_list):
-        side.gather(CUSTOMERS, platform_customer(row).model_dump_wire(), at)
+        side.gather(CUSTOMERS, members(platform_customer(row)), at)
