@@ -21,6 +21,7 @@ from connector.api.reads.published import Publication, Published
 from connector.control import access_log as api_access_log
 from connector.control import companies as api_companies
 from connector.control import keys as api_keys
+from connector.control import outbox
 from connector.control import refreshes as api_refreshes
 from connector.control import webhooks as api_webhooks
 from connector.control.access_log import AccessLog
@@ -33,6 +34,7 @@ TABLES = (
     api_keys.TABLES,
     api_access_log.TABLES,
     api_refreshes.TABLES,
+    outbox.TABLES,
     api_webhooks.TABLES,
 )
 

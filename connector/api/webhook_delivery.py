@@ -6,7 +6,7 @@ each change of a connection's status too. So a sync calls nothing, and any numbe
 
 import threading
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
 import httpx
@@ -20,15 +20,16 @@ from connector.api.routes.status import READ_TYPES
 from connector.api.routes.webhooks import is_here, is_private
 from connector.api.state import ApiState, Call
 from connector.control import companies as api_companies
+from connector.control import outbox
 from connector.control import webhooks as api_webhooks
 from connector.control.keys import ApiKey
-from connector.control.webhooks import Delivery, Webhook, event_id, note_event
+from connector.control.outbox import Delivery
+from connector.control.webhooks import Webhook, event_id, note_event
 from connector.errors import ConnectorError
 from connector.logs import get_logger
 from schemas.platform import Company, Connection, ConnectionStatus, DataType
 
 ANSWER_WITHIN = 15.0  # seconds, docs.codat.io "Webhooks"
-CLAIM = timedelta(seconds=60)  # a process that dies while sending is overtaken after this
 _OPERATOR = ApiKey("-", "operator", None, frozenset(), "")
 log = get_logger(__name__)
 
@@ -131,7 +132,7 @@ def deliver(state: ApiState, client: httpx.Client) -> int:
     now = state.settings.clock()
     tried = 0
     for delivery, hook in api_webhooks.due_deliveries(state.control, now=now):
-        if api_webhooks.claim_delivery(state.control, delivery, until=now + CLAIM):
+        if outbox.claim(state.control, delivery, now=now):
             status, error = send(client, hook, delivery, timestamp=int(now.timestamp()))
             api_webhooks.record_attempt(
                 state.control, delivery, status=status, error=error, now=state.settings.clock()

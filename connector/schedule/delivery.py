@@ -6,8 +6,9 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from connector.control.outbox import Delivery
 from connector.logs import get_logger
-from connector.schedule.alert_book import AlertBook, Waiting
+from connector.schedule.alert_book import AlertBook
 
 SECONDS = 10.0
 Post = Callable[[str, str], int]
@@ -37,8 +38,8 @@ def _deliver_waiting(book: AlertBook, url: str, *, now: Callable[[], datetime], 
     for waiting in book.waiting(now()):
         if not book.claim(waiting, now()):
             continue
-        error = _attempt(url, waiting, send)
-        book.attempted(waiting, error, now())
+        status, error = _attempt(url, waiting, send)
+        book.attempted(waiting, status, error, now())
         if error is None:
             taken += 1
         else:
@@ -49,9 +50,9 @@ def _deliver_waiting(book: AlertBook, url: str, *, now: Callable[[], datetime], 
     return taken
 
 
-def _attempt(url: str, waiting: Waiting, send: Post) -> str | None:
+def _attempt(url: str, waiting: Delivery, send: Post) -> tuple[int | None, str | None]:
     try:
         status = send(url, waiting.body)
     except httpx.HTTPError as error:
-        return type(error).__name__
-    return None if 200 <= status < 300 else f"HTTP {status}"
+        return None, type(error).__name__
+    return status, None if 200 <= status < 300 else f"answered {status}"

@@ -8,7 +8,9 @@ import pytest
 from standardwebhooks.webhooks import Webhook as Verifier
 
 from connector.api.webhook_delivery import Dispatcher, deliver, notice, send, signed_headers
+from connector.control import outbox
 from connector.control import webhooks as api_webhooks
+from connector.control.file import moment_of
 
 JUNIPER, RIVAL = "8a210b68-6988-11ed-a1eb-0242ac120002", "11111111-aaaa-4bbb-8ccc-0242ac120009"
 SHOP, RIVAL_SHOP = "2e9d2c44-f675-40ba-8049-353bfcb5e171", "n-rival"
@@ -93,10 +95,10 @@ def test_a_delivery_is_tried_again_at_codats_times_and_then_given_up(server, hoo
         [(delivery, to)] = api_webhooks.due_deliveries(server.state.control, now=now)
         status, error = send(Endpoint(500).client(), to, delivery, timestamp=int(now.timestamp()))
         api_webhooks.record_attempt(server.state.control, delivery, status=status, error=error, now=now)
-        [after] = api_webhooks.deliveries_of(server.state.control, hook["id"])
+        [after] = outbox.deliveries_to(server.state.control, hook["id"])
         if after.next_try is None:
             break
-        later = api_webhooks.parse_stamp(after.next_try)
+        later = moment_of(after.next_try)
         waits.append((later - now).total_seconds())
         assert api_webhooks.due_deliveries(server.state.control, now=later - timedelta(seconds=1)) == []
         now = later
@@ -110,9 +112,7 @@ def test_an_endpoint_that_fails_for_five_days_is_disabled_and_one_success_starts
     def attempt(number, at, status):
         api_webhooks.note_event(server.state.control, f"evt_{number}", "test", {}, now=at)
         delivery = next(
-            d
-            for d in api_webhooks.deliveries_of(server.state.control, hook["id"])
-            if d.event_id == f"evt_{number}"
+            d for d in outbox.deliveries_to(server.state.control, hook["id"]) if d.event_id == f"evt_{number}"
         )
         api_webhooks.record_attempt(server.state.control, delivery, status=status, error="x", now=at)
         return api_webhooks.list_webhooks(server.state.control)[0]
@@ -123,17 +123,14 @@ def test_an_endpoint_that_fails_for_five_days_is_disabled_and_one_success_starts
     assert not attempt(4, start + timedelta(days=8), 500).disabled
     assert attempt(5, start + timedelta(days=9), 500).disabled
     api_webhooks.note_event(server.state.control, "evt_6", "test", {}, now=start)
-    assert "evt_6" not in [d.event_id for d in api_webhooks.deliveries_of(server.state.control, hook["id"])]
+    assert "evt_6" not in [d.event_id for d in outbox.deliveries_to(server.state.control, hook["id"])]
 
 
 def test_two_processes_send_a_delivery_once(server, hook):
     now = server.state.settings.clock()
     api_webhooks.note_event(server.state.control, "evt_1", "test", {}, now=now)
     [(delivery, _)] = api_webhooks.due_deliveries(server.state.control, now=now)
-    claims = [
-        api_webhooks.claim_delivery(server.state.control, delivery, until=now + timedelta(minutes=1))
-        for _ in range(2)
-    ]
+    claims = [outbox.claim(server.state.control, delivery, now=now) for _ in range(2)]
     assert claims == [True, False]
 
 
@@ -141,7 +138,7 @@ def test_no_answer_is_an_error_without_the_address_in_it(server, hook):
     now = server.state.settings.clock()
     api_webhooks.note_event(server.state.control, "evt_1", "test", {}, now=now)
     assert deliver(server.state, Endpoint(None).client()) == 1
-    [delivery] = api_webhooks.deliveries_of(server.state.control, hook["id"])
+    [delivery] = outbox.deliveries_to(server.state.control, hook["id"])
     assert (delivery.last_status, delivery.last_error) == (None, "ConnectError")
 
 
@@ -149,7 +146,7 @@ def test_a_lost_connection_is_told_as_disconnected_and_a_regained_one_as_reconne
     """Only what changed is told; a connection that never was connected is not told to be lost."""
 
     def told():
-        deliveries = api_webhooks.deliveries_of(server.state.control, hook["id"])
+        deliveries = outbox.deliveries_to(server.state.control, hook["id"])
         return [d.event_type for d in reversed(deliveries) if d.event_type.startswith("connection.")]
 
     for status in ("Linked", "Deauthorized", "Deauthorized", "Linked"):
@@ -174,7 +171,7 @@ def test_events_go_only_where_they_are_wanted(server):
     note(server.state.control, "e1", "read.completed", {}, now=now, company_id=JUNIPER, tags={"region": "us"})
     note(server.state.control, "e2", "company.deleted", {}, now=now, company_id=RIVAL, tags={})
     got = {
-        h: [d.event_id for d in api_webhooks.deliveries_of(server.state.control, h)]
+        h: [d.event_id for d in outbox.deliveries_to(server.state.control, h)]
         for h in (every, reads, tagged, off)
     }
     assert {h: sorted(e) for h, e in got.items()} == {

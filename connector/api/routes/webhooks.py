@@ -14,9 +14,11 @@ from connector.api.answer.body import dump, json_answer
 from connector.api.answer.errors import no_record
 from connector.api.answer.openapi import documented
 from connector.api.state import Call, call_of
+from connector.control import outbox
 from connector.control import webhooks as api_webhooks
 from connector.control.file import stamp
-from connector.control.webhooks import Delivery, Webhook
+from connector.control.outbox import Delivery
+from connector.control.webhooks import Webhook
 
 router = APIRouter(tags=["Webhooks"])
 EVENT_TYPES = (
@@ -181,7 +183,7 @@ def list_deliveries(request: Request, webhook_id: str = WebhookId) -> Response:
     call = call_of(request)
     call.require("read")
     hook = _one(call, webhook_id)
-    found = api_webhooks.deliveries_of(call.state.control, hook.webhook_id)
+    found = outbox.deliveries_to(call.state.control, hook.webhook_id)
     call.rows = len(found)
     return json_answer(request, dump({"results": [_delivery(delivery) for delivery in found]}))
 
