@@ -28,6 +28,7 @@ from connector.control.access_log import AccessLog
 from connector.control.companies import CompanyRow, ConnectionRow
 from connector.control.file import ControlFile
 from connector.control.keys import ApiKey
+from connector.outbound import Networks
 
 TABLES = (
     api_companies.TABLES,
@@ -52,7 +53,7 @@ class ApiSettings:
     most_at_once: requests with a good key in flight. most_at_once_a_key: of one key.
     turns_a_key: how many of those are worked on at a time, of the 40 threads there are. access_log_days: how long it
     is kept who read what. shared: where the workers of one server keep what they have to know together; None for one
-    process alone.
+    process alone. private_networks: those that webhooks may reach beside the public internet.
     """
 
     directory: Path
@@ -67,6 +68,7 @@ class ApiSettings:
     shared: Path | None = None
     threads: int = 2
     memory_limit: str = "2GB"
+    private_networks: Networks = ()
     clock: Callable[[], datetime] = utc_now
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
 

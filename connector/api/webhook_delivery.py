@@ -7,17 +7,16 @@ each change of a connection's status too. So a sync calls nothing, and any numbe
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
-from urllib.parse import urlsplit
 
 import httpx
 from standardwebhooks.webhooks import Webhook as Signer
 
+from connector import outbound
 from connector.api.answer.companies import company_view, status_of
 from connector.api.reads.published import NothingPublishedError
 from connector.api.reads.runs import Run, orders_deleted, reads_of, states_of
 from connector.api.routes.companies import reference
 from connector.api.routes.status import READ_TYPES
-from connector.api.routes.webhooks import is_here, is_private
 from connector.api.state import ApiState, Call
 from connector.control import companies as api_companies
 from connector.control import outbox
@@ -133,29 +132,19 @@ def deliver(state: ApiState, client: httpx.Client) -> int:
     tried = 0
     for delivery, hook in api_webhooks.due_deliveries(state.control, now=now):
         if outbox.claim(state.control, delivery, now=now):
-            status, error = send(client, hook, delivery, timestamp=int(now.timestamp()))
+            sent = send(client, hook, delivery, timestamp=int(now.timestamp()))
             api_webhooks.record_attempt(
-                state.control, delivery, status=status, error=error, now=state.settings.clock()
+                state.control, delivery, status=sent.status, error=sent.error, now=state.settings.clock()
             )
             tried += 1
     return tried
 
 
-def send(
-    client: httpx.Client, hook: Webhook, delivery: Delivery, *, timestamp: int
-) -> tuple[int | None, str | None]:
-    """One attempt: the status code, or what went wrong. Redirects are not followed."""
-    host = urlsplit(hook.url).hostname or ""
-    if is_private(host) and not is_here(host):
-        return None, "points into a private network"
+def send(client: httpx.Client, hook: Webhook, delivery: Delivery, *, timestamp: int) -> outbound.Attempt:
+    """One attempt. timestamp: Unix seconds."""
     body = delivery.body.encode()
     headers = signed_headers(hook.secret, delivery.event_id, timestamp, body)
-    try:
-        answer = client.post(hook.url, content=body, headers=headers, timeout=ANSWER_WITHIN)
-    except httpx.HTTPError as exc:
-        return None, type(exc).__name__
-    good = 200 <= answer.status_code < 300
-    return answer.status_code, None if good else f"answered {answer.status_code}"
+    return outbound.attempt(lambda: outbound.post(client, hook.url, body, headers, seconds=ANSWER_WITHIN))
 
 
 class Dispatcher:
@@ -164,7 +153,7 @@ class Dispatcher:
     def __init__(self, state: ApiState, *, every: float = 2.0, client: httpx.Client | None = None) -> None:
         self._state = state
         self._every = every
-        self._client = client or httpx.Client(follow_redirects=False)
+        self._client = client or outbound.outbound_client(state.settings.private_networks)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="webhooks", daemon=True)
         self._newest: object = None

@@ -8,7 +8,7 @@ import pwd
 import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -146,6 +146,28 @@ def control_errors(path: Path) -> Iterator[None]:
         ) from error
 
 
+def examine(directory: Path) -> None:
+    """Read the file through and take its lock for writing, changing nothing. Raises StoreError; fine when missing."""
+    refuse_if_lost(directory)
+    path = directory / FILE
+    if not path.exists():
+        return
+    with (
+        control_errors(path),
+        closing(sqlite3.connect(path, timeout=5.0, isolation_level=None)) as connection,
+    ):
+        refuse_damaged(connection)
+        connection.execute("BEGIN IMMEDIATE")
+        connection.execute("ROLLBACK")
+
+
+def refuse_damaged(connection: sqlite3.Connection) -> None:
+    """Read a whole file through. Raises sqlite3.DatabaseError when its pages do not fit together."""
+    (said,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+    if said != "ok":
+        raise sqlite3.DatabaseError(f"malformed: {said}")
+
+
 def refuse_if_lost(directory: Path) -> None:
     """Raises StoreError when there was a file and it is gone: an empty one would say that nobody has a key."""
     path = directory / FILE
@@ -158,7 +180,7 @@ def refuse_if_lost(directory: Path) -> None:
 
 
 _FROM_BACKUP = (
-    "Bring it back from a backup: connector restore --from BACKUP --to NEW-DIRECTORY, then copy"
+    "Bring it back from a backup: connector restore BACKUP --to NEW-DIRECTORY, then copy"
     f" NEW-DIRECTORY/{FILE} here."
 )
 _AS_OWNER = (

@@ -158,10 +158,7 @@ class AlertBook:
 
     def _open(self) -> ControlFile:
         if self._control is None:
-            try:
-                self._control = ControlFile(self.directory, outbox.TABLES, TABLES)
-            except (OSError, sqlite3.Error) as error:
-                raise StoreError(f"{self.directory} cannot be written: {error}.") from error
+            self._control = ControlFile(self.directory, outbox.TABLES, TABLES)
         return self._control
 
 

@@ -1,6 +1,5 @@
 """Refreshes that clients of the API asked for and no run has answered yet."""
 
-import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -31,7 +30,7 @@ class RefreshRequests:
             found: dict[str, datetime] = {}
             for request in waiting_refreshes(self._control, dict(last_started)):
                 found.setdefault(request.connection_id, moment_of(request.requested))
-        except (StoreError, sqlite3.Error, OSError) as error:
+        except StoreError as error:
             log.warning("schedule.requests_unreadable", error=str(error))
             return {}
         return found

@@ -13,7 +13,7 @@ from connector.cli.check.clover import Finding
 from connector.cli.published import open_published
 from connector.cli.terminal.times import ago
 from connector.config import Config
-from connector.errors import StoreError
+from connector.errors import StoreBusy, StoreError
 
 if TYPE_CHECKING:
     import duckdb
@@ -39,7 +39,10 @@ def examine_operations(config: Config, *, now: datetime) -> Iterator[Finding]:
     yield from examine_locks(directory, now=now)
     yield examine_room(directory)
     yield examine_growth(directory, now=now)
-    yield from examine_access_log(directory, keep_days=config.api.access_log_days, now=now)
+    control = examine_control(directory)
+    yield control
+    if control.verdict == "ok":
+        yield from examine_access_log(directory, keep_days=config.api.access_log_days, now=now)
     try:
         with open_published(config.store) as published:
             yield examine_version(published)
@@ -120,6 +123,29 @@ def examine_growth(directory: Path, *, now: datetime) -> Finding:
     return Finding("growth", "ok", text)
 
 
+def examine_control(directory: Path) -> Finding:
+    """The file of keys, webhooks and alerts: whole, and open for writing to whoever runs this."""
+    from connector.control.file import FILE, examine
+
+    try:
+        examine(directory)
+    except StoreBusy as error:
+        return Finding("control file", "warning", error.message, error.hint)
+    except StoreError as error:
+        return Finding("control file", "failed", error.message, error.hint)
+    path = directory / FILE
+    if not path.exists():
+        return Finding("control file", "ok", f"no {FILE}: no keys, webhooks or alerts yet")
+    if path.stat().st_uid != directory.stat().st_uid:
+        return Finding(
+            "control file",
+            "failed",
+            f"{path} belongs to another user than the store, whose service may not be able to write it",
+            f"chown --reference={directory} {path}*",
+        )
+    return Finding("control file", "ok", f"{path} is whole and can be written")
+
+
 def examine_access_log(directory: Path, *, keep_days: int, now: datetime) -> Iterator[Finding]:
     """How large the log of who read what has grown; nothing where the API was never served."""
     from connector.control.access_log import access_log_size
@@ -127,9 +153,7 @@ def examine_access_log(directory: Path, *, keep_days: int, now: datetime) -> Ite
     try:
         log = access_log_size(directory, since=now - _WEEK)
     except StoreError as error:
-        yield Finding(
-            "access log", "warning", str(error), "See who owns the file, and that it is not damaged."
-        )
+        yield Finding("access log", "warning", error.message, error.hint)
         return
     if log is None:
         return

@@ -2,6 +2,7 @@
 
 import uuid
 from datetime import UTC, datetime
+from urllib.parse import urlsplit
 
 import click
 
@@ -40,12 +41,16 @@ def add(
     from connector.api.routes.webhooks import WebhookBody, new_secret
     from connector.control import webhooks as api_webhooks
     from connector.control.file import stamp
+    from connector.outbound import refusal
 
     try:
         body = WebhookBody(url=url, event_types=list(events))
     except ValidationError as exc:
         raise ConfigError("; ".join(str(error["msg"]) for error in exc.errors())) from exc
-    control = open_control(invocation.config(secrets_may_be_missing=True))
+    config = invocation.config(secrets_may_be_missing=True)
+    if why := refusal(urlsplit(body.url).hostname or "", config.private_networks):
+        raise ConfigError(f"{url}: {why}")
+    control = open_control(config)
     hook = api_webhooks.Webhook(
         webhook_id=str(uuid.uuid4()),
         url=body.url,
@@ -145,13 +150,13 @@ def deliveries(invocation: Invocation, webhook_id: str, as_json: bool) -> int:
 @pass_invocation
 def test(invocation: Invocation, webhook_id: str) -> int:
     """Send a signed test event now and say what the endpoint answered; exit 1 when it did not take it."""
-    import httpx
-
     from connector.api.webhook_delivery import send
     from connector.control import outbox
     from connector.control import webhooks as api_webhooks
+    from connector.outbound import outbound_client
 
-    control = open_control(invocation.config(secrets_may_be_missing=True))
+    config = invocation.config(secrets_may_be_missing=True)
+    control = open_control(config)
     hooks = {hook.webhook_id: hook for hook in api_webhooks.list_webhooks(control)}
     if webhook_id not in hooks:
         raise ConfigError(f"There is no webhook {webhook_id}.", hint="connector webhooks list")
@@ -161,8 +166,8 @@ def test(invocation: Invocation, webhook_id: str) -> int:
     api_webhooks.note_event(control, identity, "test", payload, now=now, only=[webhook_id])
     delivery = next(d for d in outbox.deliveries_to(control, webhook_id) if d.event_id == identity)
     outbox.claim(control, delivery, now=now)  # so that no server sends it too
-    with httpx.Client(follow_redirects=False) as client:
-        status, error = send(client, hooks[webhook_id], delivery, timestamp=int(now.timestamp()))
-    api_webhooks.record_test(control, delivery, status=status, error=error, now=datetime.now(UTC))
-    click.echo(f"{hooks[webhook_id].url}: {error or f'answered {status}'}")
-    return 0 if error is None else 1
+    with outbound_client(config.private_networks) as client:
+        tried = send(client, hooks[webhook_id], delivery, timestamp=int(now.timestamp()))
+    api_webhooks.record_test(control, delivery, status=tried.status, error=tried.error, now=datetime.now(UTC))
+    click.echo(f"{hooks[webhook_id].url}: {tried.error or f'answered {tried.status}'}")
+    return 0 if tried.error is None else 1
