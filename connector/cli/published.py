@@ -36,6 +36,8 @@ def open_published(store: str) -> "Iterator[duckdb.DuckDBPyConnection]":
     """
     import duckdb
 
+    from connector.ledger.database import damage_in
+
     for attempt in (1, 2):
         path = published_file(store)
         try:
@@ -44,6 +46,8 @@ def open_published(store: str) -> "Iterator[duckdb.DuckDBPyConnection]":
         except duckdb.IOException as error:
             # Three publishes between resolving the link and opening: the file was cleaned away.
             if attempt == 2 or path.exists():
+                if damage_in(error) is not None:
+                    raise
                 raise StoreError(
                     f"{path} cannot be opened: {str(error).splitlines()[0]}",
                     hint="Check the file's owner and mode; connector check says more.",

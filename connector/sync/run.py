@@ -22,7 +22,7 @@ from connector.ledger.interface import Store
 from connector.progress import Progress, Silent
 from connector.sync.commit import Mapped, Plan, complete, drop_known, list_pieces, map_piece
 from connector.sync.connect.connecting import Pace, connected, merchant_of, witnessed
-from connector.sync.failure import changes_of, count_requests, explained, log_line, note_failure
+from connector.sync.failure import changes_of, count_requests, explained, log_line, mended, note_failure
 from connector.sync.link.notebook import Staging
 from connector.sync.link.stored import Known, known_of
 from connector.sync.load import Loading
@@ -77,7 +77,7 @@ def run_connection(
             with runtime.store.run_lock(connection.id), MappingProcesses() as processes:
                 _Run(runtime, company, connection, mode, report, progress, processes).under_lock()
         except Exception as error:
-            note_failure(report, explained(error))
+            note_failure(report, mended(runtime.store, explained(error)))
         report.finished_at = report.finished_at or runtime.now()
         log_line(report)
     return report
@@ -140,7 +140,7 @@ class _Run:
             if self.report.is_partly_done:
                 self.report.status, self.report.exit_code = "partly_done", 3
         except Exception as error:
-            note_failure(self.report, explained(error))
+            note_failure(self.report, mended(self.runtime.store, explained(error)))
             self.report.finished_at = self.runtime.now()
             if not self.mode.dry_run:
                 deauthorized = isinstance(error, Deauthorized)

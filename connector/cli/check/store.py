@@ -37,18 +37,21 @@ def examine_operations(config: Config, *, now: datetime) -> Iterator[Finding]:
     if not directory.is_dir():
         return
     yield from examine_locks(directory, now=now)
+    yield from examine_files(directory, now=now)
     yield examine_room(directory)
     yield examine_growth(directory, now=now)
     control = examine_control(directory)
     yield control
     if control.verdict == "ok":
         yield from examine_access_log(directory, keep_days=config.api.access_log_days, now=now)
+    import duckdb
+
     try:
         with open_published(config.store) as published:
             yield examine_version(published)
             yield from examine_age(config, published, now=now)
-    except StoreError:
-        return  # nothing published yet, which the store's own line says
+    except (StoreError, duckdb.Error):
+        return  # nothing published yet, or damaged, which the lines above say
 
 
 def examine_version(published: "duckdb.DuckDBPyConnection") -> Finding:
@@ -87,6 +90,51 @@ def examine_locks(directory: Path, *, now: datetime) -> Iterator[Finding]:
             )
         else:
             yield Finding("lock", "ok", text)
+
+
+def examine_files(directory: Path, *, now: datetime) -> Iterator[Finding]:
+    """The writer's and the published file, each read through. What was set aside takes room until it is removed."""
+    import duckdb
+
+    from connector.ledger import locks
+    from connector.ledger.database import WORK
+    from connector.ledger.publish import LINK
+    from connector.ledger.verify import damage
+
+    def examine(subject: str, path: Path, other: str) -> Finding:
+        try:
+            why = damage(path)
+        except duckdb.Error as error:
+            return Finding(
+                subject, "failed", f"{path} cannot be read: {str(error).splitlines()[0]}",
+                "Run as its owner; if that is not it, keep the file and report it.",
+            )  # fmt: skip
+        if why is None:
+            return Finding(subject, "ok", f"{path.name} is whole, every block as it was written")
+        return Finding(
+            subject,
+            "failed",
+            f"{path} is damaged: {why}",
+            f"connector sync makes it anew from {other}; look at the disk.",
+        )
+
+    if (link := directory / LINK).exists():
+        yield examine("published file", link.resolve(), WORK)
+    if (work := directory / WORK).exists():
+        try:
+            with locks.held(directory, "store", what="The store", since=now, wait=0):
+                yield examine("working file", work, "the newest published file that is whole")
+        except StoreBusy as error:
+            yield Finding(
+                "working file", "ok", f"{WORK} is being written, so it was not read: {error.message}"
+            )
+        except StoreError as error:
+            yield Finding("working file", "failed", error.message, error.hint)
+    for aside in sorted(directory.glob(f"{WORK}.damaged-*")):
+        yield Finding(
+            "set aside", "warning", f"{aside}, {_size(aside.stat().st_size)}, was damaged",
+            f"Remove it when nobody needs to look at it: rm {aside}",
+        )  # fmt: skip
 
 
 def examine_room(directory: Path) -> Finding:
