@@ -61,7 +61,7 @@ def test_every_failpoint_is_tried():
     source = Path(sys.modules[DuckStore.__module__].__file__ or "").parent
     named = {
         line.split('"')[1]
-        for file in source.glob("*.py")
+        for file in source.rglob("*.py")
         for line in file.read_text().splitlines()
         if line.strip().startswith('failpoint("')
     }
