@@ -10,6 +10,7 @@ ConnectorError               .kind for logs and metrics, .exit_code for the shel
 │   └── PagingStuck          a listing that never ends or never advances
 ├── StoreError               the store cannot be read or written: full disk, read-only, damaged
 │   ├── StoreBusy            another process holds the lock; .pid
+│   ├── StoreDamaged         a file of the store is not as it was written; what to do is in the hint
 │   └── StoreTooNew          written by a newer version of the connector
 ├── Stopped               the operator asked the process to end; what was committed stays
 └── PartlyDone               the run finished, but some companies failed or records are held back
@@ -101,6 +102,10 @@ class StoreBusy(StoreError):
     def __init__(self, message: str, *, pid: int | None = None, hint: str | None = None) -> None:
         super().__init__(message, hint=hint)
         self.pid = pid
+
+
+class StoreDamaged(StoreError):
+    """A file of the store is not as it was written: a disk, a copy or another program has changed it."""
 
 
 class StoreTooNew(StoreError):

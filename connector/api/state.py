@@ -20,6 +20,7 @@ from connector.api.door.shared import SharedPins, SharedQuota
 from connector.control import access_log as api_access_log
 from connector.control import companies as api_companies
 from connector.control import keys as api_keys
+from connector.control import outbox
 from connector.control import refreshes as api_refreshes
 from connector.control import webhooks as api_webhooks
 from connector.control.access_log import AccessLog
@@ -27,12 +28,14 @@ from connector.control.companies import CompanyRow, ConnectionRow
 from connector.control.file import ControlFile
 from connector.control.keys import ApiKey
 from connector.ledger.published import Publication, Published
+from connector.outbound import Networks
 
 TABLES = (
     api_companies.TABLES,
     api_keys.TABLES,
     api_access_log.TABLES,
     api_refreshes.TABLES,
+    outbox.TABLES,
     api_webhooks.TABLES,
 )
 
@@ -50,7 +53,7 @@ class ApiSettings:
     most_at_once: requests with a good key in flight. most_at_once_a_key: of one key.
     turns_a_key: how many of those are worked on at a time, of the 40 threads there are. access_log_days: how long it
     is kept who read what. shared: where the workers of one server keep what they have to know together; None for one
-    process alone.
+    process alone. private_networks: those that webhooks may reach beside the public internet.
     """
 
     directory: Path
@@ -65,6 +68,7 @@ class ApiSettings:
     shared: Path | None = None
     threads: int = 2
     memory_limit: str = "2GB"
+    private_networks: Networks = ()
     clock: Callable[[], datetime] = utc_now
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
 

@@ -6,22 +6,23 @@ each change of a connection's status too. So a sync calls nothing, and any numbe
 
 import threading
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
-from urllib.parse import urlsplit
+from datetime import UTC, datetime
 
 import httpx
 from standardwebhooks.webhooks import Webhook as Signer
 
+from connector import outbound
 from connector.api.answer.companies import company_view, status_of
 from connector.api.reads.runs import Run, orders_deleted, reads_of, states_of
 from connector.api.routes.companies import reference
 from connector.api.routes.status import READ_TYPES
-from connector.api.routes.webhooks import is_here, is_private
 from connector.api.state import ApiState, Call
 from connector.control import companies as api_companies
+from connector.control import outbox
 from connector.control import webhooks as api_webhooks
 from connector.control.keys import ApiKey
-from connector.control.webhooks import Delivery, Webhook, event_id, note_event
+from connector.control.outbox import Delivery
+from connector.control.webhooks import Webhook, event_id, note_event
 from connector.errors import ConnectorError
 from connector.ledger.published import NothingPublishedError
 from connector.logs import get_logger
@@ -29,7 +30,6 @@ from schemas.platform import Company, Connection, ConnectionStatus, DataType
 from schemas.wire import members
 
 ANSWER_WITHIN = 15.0  # seconds, docs.codat.io "Webhooks"
-CLAIM = timedelta(seconds=60)  # a process that dies while sending is overtaken after this
 _OPERATOR = ApiKey("-", "operator", None, frozenset(), "")
 log = get_logger(__name__)
 
@@ -128,30 +128,20 @@ def deliver(state: ApiState, client: httpx.Client) -> int:
     now = state.settings.clock()
     tried = 0
     for delivery, hook in api_webhooks.due_deliveries(state.control, now=now):
-        if api_webhooks.claim_delivery(state.control, delivery, until=now + CLAIM):
-            status, error = send(client, hook, delivery, timestamp=int(now.timestamp()))
+        if outbox.claim(state.control, delivery, now=now):
+            sent = send(client, hook, delivery, timestamp=int(now.timestamp()))
             api_webhooks.record_attempt(
-                state.control, delivery, status=status, error=error, now=state.settings.clock()
+                state.control, delivery, status=sent.status, error=sent.error, now=state.settings.clock()
             )
             tried += 1
     return tried
 
 
-def send(
-    client: httpx.Client, hook: Webhook, delivery: Delivery, *, timestamp: int
-) -> tuple[int | None, str | None]:
-    """One attempt: the status code, or what went wrong. Redirects are not followed."""
-    host = urlsplit(hook.url).hostname or ""
-    if is_private(host) and not is_here(host):
-        return None, "points into a private network"
+def send(client: httpx.Client, hook: Webhook, delivery: Delivery, *, timestamp: int) -> outbound.Attempt:
+    """One attempt. timestamp: Unix seconds."""
     body = delivery.body.encode()
     headers = signed_headers(hook.secret, delivery.event_id, timestamp, body)
-    try:
-        answer = client.post(hook.url, content=body, headers=headers, timeout=ANSWER_WITHIN)
-    except httpx.HTTPError as exc:
-        return None, type(exc).__name__
-    good = 200 <= answer.status_code < 300
-    return answer.status_code, None if good else f"answered {answer.status_code}"
+    return outbound.attempt(lambda: outbound.post(client, hook.url, body, headers, seconds=ANSWER_WITHIN))
 
 
 class Dispatcher:
@@ -160,7 +150,7 @@ class Dispatcher:
     def __init__(self, state: ApiState, *, every: float = 2.0, client: httpx.Client | None = None) -> None:
         self._state = state
         self._every = every
-        self._client = client or httpx.Client(follow_redirects=False)
+        self._client = client or outbound.outbound_client(state.settings.private_networks)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="webhooks", daemon=True)
         self._newest: object = None

@@ -136,6 +136,13 @@ def _failed(invocation: Invocation, error: Exception) -> int:
             _report(
                 invocation, "system", f"The system refused: {error.strerror or error}{where}.", _advice(error)
             )
+        case _ if damaged := _damage_in(error):
+            _report(
+                invocation,
+                "store",
+                f"A file of the store is damaged: {damaged}. Nothing was changed.",
+                "connector check says which; connector sync makes it anew from what is good.",
+            )
         case _:
             _report(
                 invocation,
@@ -144,6 +151,16 @@ def _failed(invocation: Invocation, error: Exception) -> int:
                 "Run it again with --verbose and report what it prints. What was published before is as it was.",
             )
     return 1
+
+
+def _damage_in(error: Exception) -> str | None:
+    if "duckdb" not in sys.modules:  # not loaded for commands that read no store
+        return None
+    import duckdb
+
+    from connector.ledger.database import damage_in
+
+    return damage_in(error) if isinstance(error, duckdb.Error) else None
 
 
 def _advice(error: OSError) -> str | None:

@@ -257,6 +257,7 @@ class Config(Section):
 
     key_file: holds the key that encrypts OAuth tokens at rest; absolute after loading, made when needed.
     raw_retention_days: how long Clover's own words are kept for mapping again; None keeps them for ever.
+    private_networks: networks that alerts and webhooks may reach beside the public internet.
     """
 
     store: Name
@@ -269,6 +270,7 @@ class Config(Section):
     scheduler: Scheduler = Scheduler()
     key_file: Path | None = None
     raw_retention_days: Annotated[int, Field(ge=1)] | None = None
+    private_networks: list[Annotated[str, AfterValidator(_network)]] = []
 
     @model_validator(mode="after")
     def _ids_are_unique(self) -> Self:

@@ -16,7 +16,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 
-from connector.control.file import FILE, ControlFile, stamp
+from connector.control.file import FILE, ControlFile, control_errors, stamp
 from connector.errors import StoreError
 from connector.logs import get_logger
 
@@ -153,7 +153,7 @@ class AccessLog:
         # Whatever is wrong with the file or the disk, the next batch may succeed: this thread never ends by itself.
         try:
             work()
-        except (StoreError, sqlite3.Error, OSError) as exc:
+        except StoreError as exc:
             log.error("access_log.failed", rows_lost=rows, error=str(exc))
 
     def _write(self, rows: list[Access]) -> None:
@@ -224,15 +224,15 @@ def access_log_size(directory: Path, *, since: datetime) -> LogSize | None:
     if not path.exists():
         return None
     size = sum(part.stat().st_size for part in directory.glob(f"{FILE}*"))
-    try:
-        with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=5.0)) as file:
-            known = {str(name) for (name,) in file.execute("SELECT name FROM sqlite_schema")}
-            if not {"access_log", "access_refused"} <= known:
-                return None  # never served, or not since this version
-            rows, oldest = file.execute("SELECT count(*), min(at) FROM access_log").fetchone()
-            (refused,) = file.execute(
-                "SELECT coalesce(sum(requests), 0) FROM access_refused WHERE day >= ?", (stamp(since)[:10],)
-            ).fetchone()
-    except sqlite3.Error as exc:
-        raise StoreError(f"{FILE} cannot be read: {exc}") from exc
+    with (
+        control_errors(path),
+        closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=5.0)) as file,
+    ):
+        known = {str(name) for (name,) in file.execute("SELECT name FROM sqlite_schema")}
+        if not {"access_log", "access_refused"} <= known:
+            return None  # never served, or not since this version
+        rows, oldest = file.execute("SELECT count(*), min(at) FROM access_log").fetchone()
+        (refused,) = file.execute(
+            "SELECT coalesce(sum(requests), 0) FROM access_refused WHERE day >= ?", (stamp(since)[:10],)
+        ).fetchone()
     return LogSize(int(rows), oldest, size, int(refused))

@@ -1,20 +1,24 @@
-"""The API's file ``control.sqlite``, which several processes write: WAL mode, a few connections for all threads.
+"""The file ``control.sqlite``, which several processes write: WAL mode, a few connections for all threads.
 
-Each ``api_`` module keeps its own tables and hands its DDL to ``ControlFile``. Times are text,
-``YYYY-MM-DDTHH:MM:SSZ``, so that they sort; lists are JSON.
+Each module here keeps its own tables and hands its DDL to ``ControlFile``. Times are text, ``YYYY-MM-DDTHH:MM:SSZ``,
+so that they sort; lists are JSON. Whatever SQLite says is raised as StoreError, with the file, its owner and the cure.
 """
 
+import pwd
 import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from datetime import datetime
+from contextlib import closing, contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
-from connector.errors import StoreError
+from connector.control.migrations import bring_up_to_date
+from connector.errors import StoreBusy, StoreError
 from schemas.times import second_text
 
 FILE = "control.sqlite"
+# Says that the file was made once: without it a lost file could not be told from one that nobody needed yet.
+MADE = "control.made"
 # Three descriptors each. A statement takes microseconds, so more than this are in use at once only for moments.
 MOST_IDLE = 4
 
@@ -31,10 +35,14 @@ class ControlFile:
         self._idle: list[sqlite3.Connection] = []
         self._lock = threading.Lock()
         self._inside = threading.local()
-        directory.mkdir(parents=True, exist_ok=True)
-        with self._connection() as connection:
-            for statement in ddl:
-                connection.executescript(statement)
+        with control_errors(self._path):
+            directory.mkdir(parents=True, exist_ok=True)
+            refuse_if_lost(directory)
+            with self._connection() as connection:
+                bring_up_to_date(connection)
+                for statement in ddl:
+                    connection.executescript(statement)
+            (directory / MADE).touch()
 
     def rows(self, sql: str, parameters: Sequence[object] = ()) -> list[sqlite3.Row]:
         """All rows of a query."""
@@ -61,16 +69,14 @@ class ControlFile:
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
         """Several statements, all or none; the write lock is taken at the start."""
-        with self._connection() as connection:
-            try:
-                connection.execute("BEGIN IMMEDIATE")
-            except sqlite3.Error as exc:
-                raise StoreError(f"{FILE} cannot be written: {exc}") from exc
+        with control_errors(self._path), self._connection() as connection:
+            connection.execute("BEGIN IMMEDIATE")
             self._inside.connection = connection
             try:
                 yield connection
             except BaseException:
-                connection.execute("ROLLBACK")
+                if connection.in_transaction:  # a full disk has ended it already
+                    connection.execute("ROLLBACK")
                 raise
             finally:
                 del self._inside.connection
@@ -86,15 +92,12 @@ class ControlFile:
     @contextmanager
     def _cursor(self, sql: str, parameters: Sequence[object]) -> Iterator[sqlite3.Cursor]:
         """The statement, executed; inside a transaction of this thread it belongs to that."""
-        try:
-            with self._connection() as connection:
-                cursor = connection.execute(sql, tuple(parameters))
-                try:
-                    yield cursor
-                finally:
-                    cursor.close()
-        except sqlite3.Error as exc:
-            raise StoreError(f"{FILE} cannot be used: {exc}") from exc
+        with control_errors(self._path), self._connection() as connection:
+            cursor = connection.execute(sql, tuple(parameters))
+            try:
+                yield cursor
+            finally:
+                cursor.close()
 
     @contextmanager
     def _connection(self) -> Iterator[sqlite3.Connection]:
@@ -131,6 +134,102 @@ class ControlFile:
         return connection
 
 
+@contextmanager
+def control_errors(path: Path) -> Iterator[None]:
+    """Errors of SQLite and of the file system as StoreError, with the file, its owner and what to do."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise _explained(error, path) from error
+    except OSError as error:
+        raise StoreError(
+            f"{path}{_owner(path)} cannot be used: {error.strerror or error}.", hint=_AS_OWNER
+        ) from error
+
+
+def examine(directory: Path) -> None:
+    """Read the file through and take its lock for writing, changing nothing. Raises StoreError; fine when missing."""
+    refuse_if_lost(directory)
+    path = directory / FILE
+    if not path.exists():
+        return
+    with (
+        control_errors(path),
+        closing(sqlite3.connect(path, timeout=5.0, isolation_level=None)) as connection,
+    ):
+        refuse_damaged(connection)
+        connection.execute("BEGIN IMMEDIATE")
+        connection.execute("ROLLBACK")
+
+
+def refuse_damaged(connection: sqlite3.Connection) -> None:
+    """Read a whole file through. Raises sqlite3.DatabaseError when its pages do not fit together."""
+    (said,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+    if said != "ok":
+        raise sqlite3.DatabaseError(f"malformed: {said}")
+
+
+def refuse_if_lost(directory: Path) -> None:
+    """Raises StoreError when there was a file and it is gone: an empty one would say that nobody has a key."""
+    path = directory / FILE
+    if (directory / MADE).exists() and not path.exists():
+        raise StoreError(
+            f"{path} is gone, and with it the API keys, webhooks, alerts and the log of who read what."
+            " The sales are in other files and unharmed.",
+            hint=f"{_FROM_BACKUP} To begin with an empty one: rm {directory / MADE}",
+        )
+
+
+_FROM_BACKUP = (
+    "Bring it back from a backup: connector restore BACKUP --to NEW-DIRECTORY, then copy"
+    f" NEW-DIRECTORY/{FILE} here."
+)
+_AS_OWNER = (
+    "Run as the user who owns the store, or change the owner and mode of the file and of its directory."
+)
+
+
+def _explained(error: sqlite3.Error, path: Path) -> StoreError:
+    said = str(error).rstrip(".")
+    where = f"{path}{_owner(path)}"
+    lower = said.lower()
+    if "locked" in lower or "busy" in lower:
+        return StoreBusy(f"{where} is being written by another process: {said}.", hint="Run it again.")
+    if "full" in lower:
+        return StoreError(
+            f"{where} cannot be written: {said}.", hint="Free disk space, then run it again. Nothing is lost."
+        )
+    if "readonly" in lower or "read-only" in lower or "unable to open" in lower or "disk i/o" in lower:
+        return StoreError(f"{where} cannot be written: {said}.", hint=_AS_OWNER)
+    if "not a database" in lower or "malformed" in lower or "corrupt" in lower:
+        return StoreError(
+            f"{where} is damaged: {said}. It holds API keys, webhooks, alerts and the log of who read what; the sales"
+            " are in other files and unharmed.",
+            hint=f"Set it aside: mv {path} {path}.damaged; rm -f {path}-wal {path}-shm. {_FROM_BACKUP}",
+        )
+    return StoreError(f"{where} cannot be used: {said}.", hint="connector check says more.")
+
+
+def _owner(path: Path) -> str:
+    """Whose file or, where it is missing, whose directory it is."""
+    for found in (path, path.parent):
+        try:
+            number = found.stat().st_uid
+        except OSError:
+            continue
+        try:
+            name = pwd.getpwuid(number).pw_name
+        except KeyError:
+            name = str(number)
+        return f" (owner of the {'file' if found is path else 'directory'}: {name})"
+    return ""
+
+
 def stamp(moment: datetime) -> str:
     """An aware time as this file keeps it."""
     return second_text(moment)
+
+
+def moment_of(text: str) -> datetime:
+    """The aware time of ``stamp``'s text."""
+    return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)

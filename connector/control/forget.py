@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 
 from connector.control.file import ControlFile
+from connector.control.outbox import forget_events
 
 
 def forget_in_control(control: ControlFile, company_id: str) -> Mapping[str, int]:
@@ -18,12 +19,8 @@ def forget_in_control(control: ControlFile, company_id: str) -> Mapping[str, int
             f"DELETE FROM connection_told WHERE connection_id IN ({connections})",  # noqa: S608
             (company_id,),
         ).rowcount
-        removed["webhook_deliveries"] = db.execute(
-            "DELETE FROM webhook_deliveries WHERE event_id IN"
-            " (SELECT event_id FROM webhook_events WHERE company_id = ?)",
-            (company_id,),
-        ).rowcount
-        for table in ("webhook_events", "refresh_requests", "access_log", "connections", "companies"):
+        removed |= forget_events(db, company_id)
+        for table in ("refresh_requests", "access_log", "connections", "companies"):
             removed[table] = db.execute(
                 f"DELETE FROM {table} WHERE company_id = ?",  # noqa: S608
                 (company_id,),

@@ -1,8 +1,7 @@
-"""Who wants to be told of what, and each telling: endpoints, events and deliveries in ``control.sqlite``.
+"""Who wants to be told of what: endpoints, and their events in the outbox.
 
-An event is noted once, whoever notices it and how often: its id is made of what happened. Sending is
-``connector.api.webhook_delivery``'s. Retry times and the five days after which an endpoint is given up are
-Codat's (docs.codat.io, "Webhooks").
+Sending is ``connector.api.webhook_delivery``'s. Retry times and the five days after which an endpoint is given up
+are Codat's (docs.codat.io, "Webhooks").
 """
 
 import json
@@ -10,27 +9,25 @@ import sqlite3
 import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
+from connector.control import outbox
 from connector.control.file import ControlFile, stamp
+from connector.control.outbox import Delivery, Event, Retries
 from schemas.wire import encode
 
-RETRY_AFTER = tuple(timedelta(seconds=s) for s in (5, 300, 1800, 2 * 3600, 5 * 3600, 10 * 3600, 10 * 3600))
+RETRIES = Retries(
+    tuple(timedelta(seconds=s) for s in (5, 300, 1800, 2 * 3600, 5 * 3600, 10 * 3600, 10 * 3600))
+)
+_ONCE = Retries(())
 GIVE_UP_AFTER = timedelta(days=5)
 TABLES = """
 CREATE TABLE IF NOT EXISTS webhooks (
   webhook_id TEXT PRIMARY KEY, url TEXT NOT NULL, event_types TEXT NOT NULL, company_tags TEXT, companies TEXT,
   secret TEXT NOT NULL, disabled INTEGER NOT NULL DEFAULT 0, created TEXT NOT NULL, key_id TEXT,
   failing_since TEXT) STRICT;
-CREATE TABLE IF NOT EXISTS webhook_events (
-  event_id TEXT PRIMARY KEY, event_type TEXT NOT NULL, company_id TEXT, noted TEXT NOT NULL, body TEXT NOT NULL
-) STRICT;
-CREATE TABLE IF NOT EXISTS webhook_deliveries (
-  event_id TEXT NOT NULL, webhook_id TEXT NOT NULL, attempts INTEGER NOT NULL DEFAULT 0, next_try TEXT,
-  delivered TEXT, last_status INTEGER, last_error TEXT, PRIMARY KEY (event_id, webhook_id)) STRICT;
 CREATE TABLE IF NOT EXISTS connection_told (
   connection_id TEXT PRIMARY KEY, connected INTEGER NOT NULL, turn INTEGER NOT NULL) STRICT;
-CREATE INDEX IF NOT EXISTS webhook_deliveries_due ON webhook_deliveries (next_try) WHERE next_try IS NOT NULL;
 """
 _NAMESPACE = uuid.UUID("6a7d8f2e-2f39-4a5e-9d5b-0f5a4b1c7e11")
 
@@ -62,22 +59,6 @@ class Webhook:
         if self.companies is not None and company_id not in self.companies:
             return False
         return not self.company_tags or any(f"{k}:{v}" in self.company_tags for k, v in tags.items())
-
-
-@dataclass(frozen=True, slots=True)
-class Delivery:
-    """One event for one endpoint. ``next_try`` None: delivered or given up."""
-
-    event_id: str
-    event_type: str
-    webhook_id: str
-    noted: str
-    attempts: int
-    next_try: str | None
-    delivered: str | None
-    last_status: int | None
-    last_error: str | None
-    body: str
 
 
 def event_id(*parts: str) -> str:
@@ -112,7 +93,7 @@ def list_webhooks(control: ControlFile) -> list[Webhook]:
 def delete_webhook(control: ControlFile, webhook_id: str) -> None:
     """The endpoint and what was still to be sent to it."""
     with control.transaction() as db:
-        db.execute("DELETE FROM webhook_deliveries WHERE webhook_id = ?", (webhook_id,))
+        outbox.remove_target(db, webhook_id)
         db.execute("DELETE FROM webhooks WHERE webhook_id = ?", (webhook_id,))
 
 
@@ -132,51 +113,21 @@ def note_event(
     The envelope is Codat's: id, eventType, generatedDate, payload.
     ``only``: webhook ids, for a test delivery.
     """
-    event = {"id": identity, "eventType": event_type, "generatedDate": stamp(now), "payload": payload}
-    body = encode(event).decode()
-    chosen = None if only is None else set(only)
+    body = encode({"id": identity, "eventType": event_type, "generatedDate": stamp(now), "payload": payload})
+    event = Event(identity, event_type, company_id, body.decode())
     with control.transaction() as db:
-        fresh = db.execute(
-            "INSERT OR IGNORE INTO webhook_events VALUES (?, ?, ?, ?, ?)",
-            (identity, event_type, company_id, stamp(now), body),
-        ).rowcount
-        if not fresh:
-            return False
-        for row in db.execute("SELECT * FROM webhooks").fetchall():
-            webhook = _webhook(row)
-            wanted = (
-                webhook.webhook_id in chosen
-                if chosen is not None
-                else webhook.wants(event_type, company_id, tags or {})
-            )
-            if wanted:
-                db.execute(
-                    "INSERT INTO webhook_deliveries (event_id, webhook_id, next_try) VALUES (?, ?, ?)",
-                    (identity, webhook.webhook_id, stamp(now)),
-                )
-    return True
+        if only is not None:
+            targets = list(only)
+        else:
+            hooks = [_webhook(row) for row in db.execute("SELECT * FROM webhooks").fetchall()]
+            targets = [hook.webhook_id for hook in hooks if hook.wants(event_type, company_id, tags or {})]
+        return outbox.note(db, event, targets, now=now)
 
 
 def due_deliveries(control: ControlFile, *, now: datetime, most: int = 50) -> list[tuple[Delivery, Webhook]]:
     """What should be sent now, the longest waiting first."""
-    rows = control.rows(
-        "SELECT d.*, e.event_type, e.noted, e.body FROM webhook_deliveries d JOIN webhook_events e USING (event_id)"
-        " JOIN webhooks w USING (webhook_id) WHERE d.next_try <= ? AND w.disabled = 0"
-        " ORDER BY d.next_try, d.event_id LIMIT ?",
-        (stamp(now), most),
-    )
-    hooks = {hook.webhook_id: hook for hook in list_webhooks(control)}
-    return [(_delivery(row), hooks[row["webhook_id"]]) for row in rows if row["webhook_id"] in hooks]
-
-
-def claim_delivery(control: ControlFile, delivery: Delivery, *, until: datetime) -> bool:
-    """Take a due delivery for this process; False when another one was faster."""
-    return bool(
-        control.write(
-            "UPDATE webhook_deliveries SET next_try = ? WHERE event_id = ? AND webhook_id = ? AND next_try = ?",
-            (stamp(until), delivery.event_id, delivery.webhook_id, delivery.next_try),
-        )
-    )
+    hooks = {hook.webhook_id: hook for hook in list_webhooks(control) if not hook.disabled}
+    return [(one, hooks[one.target]) for one in outbox.due(control, hooks, now=now, most=most)]
 
 
 def record_attempt(
@@ -186,66 +137,29 @@ def record_attempt(
 
     Done for 2XX, else when to try again; an endpoint failing for days is disabled.
     """
-    good = status is not None and 200 <= status < 300
-    attempts = delivery.attempts + 1
-    again = None if good or attempts > len(RETRY_AFTER) else now + RETRY_AFTER[attempts - 1]
+    is_good = status is not None and 200 <= status < 300
     with control.transaction() as db:
-        db.execute(
-            "UPDATE webhook_deliveries SET attempts = ?, next_try = ?, delivered = ?, last_status = ?, last_error = ?"
-            " WHERE event_id = ? AND webhook_id = ?",
-            (
-                attempts,
-                None if again is None else stamp(again),
-                stamp(now) if good else None,
-                status,
-                None if good else error,
-                delivery.event_id,
-                delivery.webhook_id,
-            ),
+        outbox.record(
+            control, delivery, RETRIES, status=status, error=None if is_good else error or "failed", now=now
         )
-        if good:
-            db.execute(
-                "UPDATE webhooks SET failing_since = NULL WHERE webhook_id = ?", (delivery.webhook_id,)
-            )
+        if is_good:
+            db.execute("UPDATE webhooks SET failing_since = NULL WHERE webhook_id = ?", (delivery.target,))
         else:
             db.execute(
                 "UPDATE webhooks SET failing_since = coalesce(failing_since, ?) WHERE webhook_id = ?",
-                (stamp(now), delivery.webhook_id),
+                (stamp(now), delivery.target),
             )
             db.execute(
                 "UPDATE webhooks SET disabled = 1 WHERE webhook_id = ? AND failing_since <= ?",
-                (delivery.webhook_id, stamp(now - GIVE_UP_AFTER)),
+                (delivery.target, stamp(now - GIVE_UP_AFTER)),
             )
 
 
-def deliveries_of(control: ControlFile, webhook_id: str, *, most: int = 100) -> list[Delivery]:
-    """The newest deliveries to one endpoint first."""
-    rows = control.rows(
-        "SELECT d.*, e.event_type, e.noted, e.body FROM webhook_deliveries d JOIN webhook_events e USING (event_id)"
-        " WHERE d.webhook_id = ? ORDER BY e.noted DESC, e.rowid DESC LIMIT ?",
-        (webhook_id, most),
-    )
-    return [_delivery(row) for row in rows]
-
-
-def parse_stamp(text: str) -> datetime:
-    """The aware time of ``stamp``'s text."""
-    return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
-
-
-def _delivery(row: sqlite3.Row) -> Delivery:
-    return Delivery(
-        event_id=row["event_id"],
-        event_type=row["event_type"],
-        webhook_id=row["webhook_id"],
-        noted=row["noted"],
-        attempts=row["attempts"],
-        next_try=row["next_try"],
-        delivered=row["delivered"],
-        last_status=row["last_status"],
-        last_error=row["last_error"],
-        body=row["body"],
-    )
+def record_test(
+    control: ControlFile, delivery: Delivery, *, status: int | None, error: str | None, now: datetime
+) -> None:
+    """What a test delivery brought; it is tried once and counts neither for nor against the endpoint."""
+    outbox.record(control, delivery, _ONCE, status=status, error=error, now=now)
 
 
 def _webhook(row: sqlite3.Row) -> Webhook:
@@ -296,20 +210,3 @@ def note_status_event(
     )
     identity = event_id("connection", connection_id, str(turn))
     return note_event(control, identity, event_type, payload, now=now, company_id=company_id, tags=tags)
-
-
-def close_test(
-    control: ControlFile,
-    identity: str,
-    webhook_id: str,
-    *,
-    status: int | None,
-    error: str | None,
-    now: datetime,
-) -> None:
-    """What a test delivery brought; it is tried once and counts neither for nor against the endpoint."""
-    control.write(
-        "UPDATE webhook_deliveries SET attempts = 1, next_try = NULL, delivered = ?, last_status = ?,"
-        " last_error = ? WHERE event_id = ? AND webhook_id = ?",
-        (stamp(now) if error is None else None, status, error, identity, webhook_id),
-    )

@@ -76,5 +76,8 @@ class Gathering:
     def forget(self, company_id: str) -> Mapping[str, int]:
         return self._store.forget(company_id)
 
+    def mend(self) -> list[str]:
+        return self._store.mend()
+
     def open_reader(self) -> Reader:
         return self._store.open_reader()

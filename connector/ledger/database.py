@@ -14,7 +14,7 @@ from pathlib import Path
 
 import duckdb
 
-from connector.errors import StoreBusy, StoreError
+from connector.errors import StoreBusy, StoreDamaged, StoreError
 
 WORK = "work.duckdb"
 CATALOG = "work"
@@ -175,9 +175,34 @@ def _explained_os(error: OSError, path: Path, doing: str) -> StoreError:
     return StoreError(what, hint=hints.get(error.errno or 0, "connector check says more."))
 
 
+# What DuckDB says of a file whose bytes are not as it wrote them.
+_DAMAGE = re.compile(
+    r"corrupt|checksum|not a valid duckdb|deserializ|serializ\w+ error|enough bytes|read all data|end of file"
+    r"|invalidated because of a previous fatal|failed to load metadata|failure while replaying|salt|invalid block",
+    re.IGNORECASE,
+)
+
+
+def damage_in(error: duckdb.Error) -> str | None:
+    """What an error of DuckDB says about a damaged file, in a line without figures of its inside; None for others."""
+    text = str(error).splitlines()[0]
+    if not _DAMAGE.search(text):
+        return None
+    return (
+        "a block is not as it was written"
+        if "checksum" in text
+        else re.sub(r"\s+", " ", text).rstrip(".")[:160]
+    )
+
+
 def _explained_duckdb(error: duckdb.Error, path: Path, doing: str, otherwise: str) -> StoreError:
     text = str(error).splitlines()[0]
     lower = text.lower()
+    if (why := damage_in(error)) is not None:
+        return StoreDamaged(
+            f"Could not {doing}: {path} is damaged: {why}.",
+            hint="connector sync makes it anew from what is good; connector check says what that is.",
+        )
     if "conflicting lock" in lower or "could not set lock" in lower:
         found = re.search(r"PID (\d+)", text)
         pid = int(found[1]) if found else None

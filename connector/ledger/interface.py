@@ -94,6 +94,9 @@ class Store(Protocol):
         Raw payloads, ``control.sqlite`` and the configuration are the caller's. Hold the company's run locks.
         """
 
+    def mend(self) -> list[str]:
+        """Make damaged files anew from good ones; what was done, in words. StoreDamaged when none is good."""
+
     def open_reader(self) -> Reader:
         """The newest published state. StoreError when nothing was published yet."""
 

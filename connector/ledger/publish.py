@@ -1,8 +1,8 @@
 """Makes what was committed visible: an immutable copy under a new name, and a link swapped to it.
 
-``commerce.duckdb`` always leads to a complete file. Readers that hold an older copy keep it as long as they
-like; the last three copies stay on disk. The writer's file is copied by a child process, because closing a
-descriptor of it in this process would free DuckDB's lock.
+``commerce.duckdb`` always leads to a complete file, which was verified before the link moved. Readers that hold an
+older copy keep it as long as they like; the last three copies stay on disk. The writer's file is copied by a child
+process, because closing a descriptor of it in this process would free DuckDB's lock.
 """
 
 import os
@@ -19,7 +19,9 @@ from connector.files import flush
 from connector.ledger.database import WORK, store_errors, unwritten_log
 from connector.ledger.failpoints import failpoint
 from connector.ledger.interface import LINK
+from connector.ledger.verify import refuse_damaged
 
+VERIFIED = "locks/verified"
 KEPT = 3
 _NAME = re.compile(r"^serve-(\d{9,})\.duckdb$")
 _LEFTOVERS = ("publishing-*.tmp", "link-*.tmp", "making-*.tmp*")
@@ -38,6 +40,21 @@ def published_commit(directory: Path) -> int | None:
 def newest_copy(directory: Path) -> Path | None:
     """The newest published file on disk, linked or not."""
     return max(_copies(directory), default=(0, None), key=lambda copy: copy[0])[1]
+
+
+def copies(directory: Path) -> list[Path]:
+    """The published files on disk, the newest first."""
+    return [path for _, path in sorted(_copies(directory), key=lambda copy: copy[0], reverse=True)]
+
+
+def verified_copy(directory: Path) -> Path | None:
+    """The published file that was read through last, if it is still what it was then."""
+    try:
+        name, *state = (directory / VERIFIED).read_text().split()
+        path = directory / name
+        return path if [str(part) for part in _state(path)] == state else None
+    except (OSError, ValueError):
+        return None
 
 
 def committed(connection: duckdb.DuckDBPyConnection) -> int:
@@ -65,6 +82,7 @@ def publish_copy(directory: Path, commit: int) -> Path:
             failpoint("publish.before_copy")
             copy_in_child(work, temporary)
             failpoint("publish.after_copy")
+            refuse_damaged(temporary, like=verified_copy(directory))
             temporary.chmod(0o444)
             flush(temporary)
             temporary.replace(target)
@@ -73,6 +91,7 @@ def publish_copy(directory: Path, commit: int) -> Path:
             raise
         flush(directory)
         failpoint("publish.before_link")
+        _note_verified(directory, target)
         _lead_to(directory, target)
         failpoint("publish.after_link")
         remove_old(directory, target)
@@ -117,6 +136,17 @@ def copy_in_child(source: Path, target: Path) -> None:
     )
 
 
+def _note_verified(directory: Path, path: Path) -> None:
+    note = " ".join([path.name, *(str(part) for part in _state(path))])
+    # Only a hint that spares reading: without it the next copy is read through.
+    (directory / VERIFIED).write_text(note)
+
+
+def _state(path: Path) -> tuple[int, int, int]:
+    found = path.stat()
+    return found.st_ino, found.st_size, found.st_mtime_ns
+
+
 def _lead_to(directory: Path, target: Path) -> None:
     temporary = directory / f"link-{os.getpid()}.tmp"
     temporary.unlink(missing_ok=True)
@@ -128,8 +158,7 @@ def _lead_to(directory: Path, target: Path) -> None:
 
 def remove_old(directory: Path, newest: Path, *, keep: int = KEPT) -> None:
     """Remove all published copies but the newest few. Who has one open keeps reading it."""
-    copies = sorted(_copies(directory), key=lambda copy: copy[0], reverse=True)
-    for _, path in copies[keep:]:
+    for path in copies(directory)[keep:]:
         if path != newest:
             path.unlink(missing_ok=True)
 

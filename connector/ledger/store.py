@@ -19,7 +19,7 @@ from pathlib import Path
 
 import duckdb
 
-from connector.errors import StoreError
+from connector.errors import StoreDamaged, StoreError
 from connector.ledger import locks
 from connector.ledger.database import (
     TEMPORARY,
@@ -40,6 +40,7 @@ from connector.ledger.load.batch import Applied, Batch
 from connector.ledger.migrate import migrate
 from connector.ledger.publish import (
     committed,
+    copies,
     copy_in_child,
     leftovers,
     newest_copy,
@@ -49,6 +50,7 @@ from connector.ledger.publish import (
     remove_old,
 )
 from connector.ledger.published import DuckReader, PublishedSession, open_published
+from connector.ledger.verify import damage, newest_whole
 
 # Seconds. A load and publication of another company takes moments, a first load of a large one maybe minutes.
 STORE_LOCK_WAIT = 600.0
@@ -137,10 +139,47 @@ class DuckStore:
         with self._locked():
             with self._work():
                 pass  # brings the store up to date first
+            for damaged in self._directory.glob(f"{WORK}.damaged-*"):
+                damaged.unlink()
             removed = rewrite_without(self._directory, company_id, at=self._clock())
             published = self._publish()
             remove_old(self._directory, published, keep=1)
         return removed
+
+    def mend(self) -> list[str]:
+        """Read the writer's and the published file through; make anew what is damaged. What was done, in words.
+
+        Raises StoreDamaged when there is nothing good to make them from; nothing is changed then.
+        """
+        with self._locked():
+            said = []
+            shown = published_commit(self._directory) or 0
+            if (why := self._damage_of_work()) is not None:
+                good = newest_whole(copies(self._directory))
+                if good is None:
+                    raise StoreDamaged(
+                        f"{self._directory / WORK} is damaged: {why}; and so is every published file beside it."
+                        " Nothing was changed.",
+                        hint="connector restore BACKUP --to NEW-DIRECTORY, then let `store` name it.",
+                    )
+                aside = self._set_aside()
+                said.append(
+                    f"{self._directory / WORK} was damaged ({why}). It is set aside as {aside.name} and made anew from"
+                    f" {good.name}; what was loaded after that is read again."
+                )
+            link = self._directory / LINK
+            why = damage(link.resolve()) if link.exists() else None
+            if why is not None:
+                said.append(
+                    f"{link.resolve()} was damaged ({why}). It is published anew from {WORK} under another name."
+                )
+            if said:
+                with self._work() as connection:
+                    connection.execute(
+                        "UPDATE ledger.publication SET commit_id = greatest(commit_id, ?) + 1", [shown]
+                    )
+                self._publish()
+            return said
 
     def open_reader(self) -> DuckReader:
         return open_published(self._directory, self._published)
@@ -162,6 +201,21 @@ class DuckStore:
         # Closed now: nobody has the file open, and the lock keeps it so.
         failpoint("publish.after_checkpoint")
         return publish_copy(self._directory, commit)
+
+    def _damage_of_work(self) -> str | None:
+        with store_errors(self._directory / WORK, "read"):
+            return damage(self._directory / WORK)
+
+    def _set_aside(self) -> Path:
+        """Move the writer's file and its log out of the way, kept for whoever wants to look at them."""
+        work = self._directory / WORK
+        aside = work.with_name(f"{WORK}.damaged-{self._clock():%Y%m%dT%H%M%S}")
+        with store_errors(work, "set aside"):
+            work.replace(aside)
+            if (log := work.with_name(WORK + ".wal")).exists():
+                log.replace(aside.with_name(aside.name + ".wal"))
+        self._left, self._session = None, WorkSession(self._directory)
+        return aside
 
     def _is_in_order(self) -> bool:
         """Whether nothing is left to repair, seen without a lock and without opening anything."""
@@ -208,7 +262,13 @@ class DuckStore:
 
     def _make_work(self) -> None:
         """Make a lost writer's file from a published one, which holds the same; never an empty one then."""
-        published, work = newest_copy(self._directory), self._directory / WORK
+        work = self._directory / WORK
+        published = newest_whole(copies(self._directory))
+        if published is None and newest_copy(self._directory) is not None:
+            raise StoreDamaged(
+                f"{work} is gone, and every published file in {self._directory} is damaged. Nothing was changed.",
+                hint="connector restore BACKUP --to NEW-DIRECTORY, then let `store` name it.",
+            )
         # A log without its file is of no use to anybody, and must not be taken for that of the new file.
         work.with_name(WORK + ".wal").unlink(missing_ok=True)
         if published is None:

@@ -47,7 +47,10 @@ def after_runs(
         _quietly("alerts", lambda: note_alerts(config, with_book, every, past, now=now()))
         url = config.alerts.webhook_url
         if url is not None and send is not None:
-            _quietly("alerts", lambda: deliver(with_book, url, now=now, send=send))
+            _quietly(
+                "alerts",
+                lambda: deliver(with_book, url, now=now, send=send, networks=config.private_networks),
+            )
         _quietly("retention", lambda: delete_old_payloads(config, store, now=now()))
     finally:
         if book is None:

@@ -1,5 +1,5 @@
 """Which episodes go on, and which alerts still have to be sent: kept in ``control.sqlite``, so that a restart
-neither tells twice nor forgets to tell.
+neither tells twice nor forgets to tell. What has to be sent waits in the outbox.
 
 When that file cannot be written, on a full disk for one, the book goes on in memory: an operator must hear of
 exactly such a failure.
@@ -8,11 +8,13 @@ exactly such a failure.
 import sqlite3
 import uuid
 from collections.abc import Iterable
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from pathlib import Path
 
-from connector.control.file import ControlFile, stamp
+from connector.control import outbox
+from connector.control.file import ControlFile, moment_of, stamp
+from connector.control.outbox import Delivery, Event, Retries
 from connector.errors import StoreError
 from connector.logs import get_logger
 from connector.schedule.alerts import Alert, Episode, Known, body, decide
@@ -22,29 +24,15 @@ TABLES = """
 CREATE TABLE IF NOT EXISTS alert_episodes (
   connection_id TEXT NOT NULL, company_id TEXT NOT NULL, episode TEXT NOT NULL, began TEXT NOT NULL,
   PRIMARY KEY (connection_id, episode)) STRICT;
-CREATE TABLE IF NOT EXISTS alert_deliveries (
-  alert_id TEXT PRIMARY KEY, connection_id TEXT NOT NULL, company_id TEXT NOT NULL, body TEXT NOT NULL,
-  made TEXT NOT NULL, attempts INTEGER NOT NULL DEFAULT 0, next_try TEXT, delivered TEXT, last_error TEXT) STRICT;
 CREATE TABLE IF NOT EXISTS alert_watched (
   connection_id TEXT PRIMARY KEY, company_id TEXT NOT NULL, since TEXT NOT NULL) STRICT;
 """
-# Seconds until the next attempt; the last one repeats until a day has passed.
-RETRY_AFTER = (5, 30, 120, 600, 1800)
-GIVE_UP_AFTER = timedelta(days=1)
+TARGET = "alerts"  # the address itself is the configuration's
+RETRIES = Retries(tuple(timedelta(seconds=s) for s in (5, 30, 120, 600, 1800)), within=timedelta(days=1))
 _KEPT = timedelta(days=30)
 # Inside a transaction SQLite's own errors come through.
 _NOT_KEPT = (StoreError, sqlite3.Error)
 log = get_logger(__name__)
-
-
-@dataclass(slots=True)
-class Waiting:
-    """An alert that has not been delivered. body: JSON text."""
-
-    alert_id: str
-    body: str
-    made: datetime
-    attempts: int
 
 
 @dataclass(slots=True)
@@ -53,7 +41,7 @@ class AlertBook:
 
     directory: Path
     _memory: dict[tuple[str, str], datetime] = field(default_factory=dict)
-    _unsaved: list[tuple[Waiting, datetime]] = field(default_factory=list)
+    _unsaved: list[Delivery] = field(default_factory=list)
     _watched: dict[str, datetime] = field(default_factory=dict)
     _control: ControlFile | None = None
 
@@ -69,7 +57,7 @@ class AlertBook:
                     [(connection_id, company_id, stamp(now)) for company_id, connection_id in pairs],
                 )
                 for row in db.execute("SELECT connection_id, since FROM alert_watched").fetchall():
-                    self._watched[row["connection_id"]] = _parse(row["since"])
+                    self._watched[row["connection_id"]] = moment_of(row["since"])
         except _NOT_KEPT:
             log.warning("alerts.not_kept")
         return {connection_id: self._watched[connection_id] for _, connection_id in pairs}
@@ -83,7 +71,6 @@ class AlertBook:
                 ).fetchall()
                 alerts = decide(known, self._going_on(known, (row["episode"] for row in rows)), now)
                 for alert in alerts:
-                    alert_id = _new_id()
                     db.executemany(
                         "INSERT INTO alert_episodes VALUES (?, ?, ?, ?)",
                         [(known.connection_id, known.company_id, one, stamp(now)) for one in alert.begins],
@@ -92,19 +79,8 @@ class AlertBook:
                         "DELETE FROM alert_episodes WHERE connection_id = ? AND episode = ?",
                         [(known.connection_id, one) for one in alert.ends],
                     )
-                    db.execute(
-                        "INSERT INTO alert_deliveries (alert_id, connection_id, company_id, body, made, next_try)"
-                        " VALUES (?, ?, ?, ?, ?, ?)",
-                        (
-                            alert_id,
-                            known.connection_id,
-                            known.company_id,
-                            _json(alert, alert_id, now),
-                            stamp(now),
-                            stamp(now),
-                        ),
-                    )
-                db.execute("DELETE FROM alert_deliveries WHERE made < ?", (stamp(now - _KEPT),))
+                    outbox.note(db, _event(alert, now), [TARGET], now=now)
+                outbox.remove_old(db, TARGET, before=now - _KEPT)
         except _NOT_KEPT:
             alerts = self._note_in_memory(known, now)
         else:
@@ -116,56 +92,34 @@ class AlertBook:
                         connection_id=known.connection_id, error_kind=known.error_kind)  # fmt: skip
         return alerts
 
-    def waiting(self, now: datetime) -> list[Waiting]:
-        """What should be sent now, oldest first; of a connection never two at once, so that they arrive in order."""
-        found = [one for one, next_try in self._unsaved if next_try <= now]
+    def waiting(self, now: datetime) -> list[Delivery]:
+        """What should be sent now; of a connection never two at once, so that they arrive in order."""
+        unsaved = [one for one in self._unsaved if moment_of(one.next_try or one.noted) <= now]
         try:
-            rows = self._open().rows(
-                "SELECT alert_id, body, made, attempts FROM alert_deliveries d WHERE next_try <= ? AND NOT EXISTS"
-                " (SELECT 1 FROM alert_deliveries e WHERE e.connection_id = d.connection_id AND e.rowid < d.rowid"
-                " AND e.next_try IS NOT NULL) ORDER BY rowid",
-                (stamp(now),),
-            )
+            return unsaved + outbox.due(self._open(), [TARGET], now=now)
         except _NOT_KEPT:
-            return found
-        return found + [Waiting(r["alert_id"], r["body"], _parse(r["made"]), r["attempts"]) for r in rows]
+            return unsaved
 
-    def claim(self, waiting: Waiting, now: datetime) -> bool:
+    def claim(self, waiting: Delivery, now: datetime) -> bool:
         """Take an alert for this process for a minute; False when another one was faster."""
-        if any(one is waiting for one, _ in self._unsaved):
+        if waiting in self._unsaved:
             return True
         try:
-            return bool(
-                self._open().write(
-                    "UPDATE alert_deliveries SET next_try = ?, attempts = attempts + 1"
-                    " WHERE alert_id = ? AND attempts = ? AND next_try IS NOT NULL",
-                    (stamp(now + timedelta(minutes=1)), waiting.alert_id, waiting.attempts),
-                )
-            )
+            return outbox.claim(self._open(), waiting, now=now)
         except _NOT_KEPT:
             return False
 
-    def attempted(self, waiting: Waiting, error: str | None, now: datetime) -> None:
-        """What an attempt brought: None is delivered."""
-        again = None
-        if error is not None and now - waiting.made < GIVE_UP_AFTER:
-            again = now + timedelta(seconds=RETRY_AFTER[min(waiting.attempts, len(RETRY_AFTER) - 1)])
-        if any(one is waiting for one, _ in self._unsaved):
-            self._unsaved = [pair for pair in self._unsaved if pair[0] is not waiting]
-            waiting.attempts += 1
-            if again is not None:
-                self._unsaved.append((waiting, again))
+    def attempted(self, waiting: Delivery, status: int | None, error: str | None, now: datetime) -> None:
+        """What an attempt brought. error: None is delivered."""
+        if waiting in self._unsaved:
+            self._unsaved.remove(waiting)
+            attempts = waiting.attempts + 1
+            again = RETRIES.next_try(attempts=attempts, noted=moment_of(waiting.noted), now=now)
+            if error is not None and again is not None:
+                self._unsaved.append(replace(waiting, attempts=attempts, next_try=stamp(again)))
             return
         try:
-            self._open().write(
-                "UPDATE alert_deliveries SET next_try = ?, delivered = ?, last_error = ? WHERE alert_id = ?",
-                (
-                    None if again is None else stamp(again),
-                    stamp(now) if error is None else None,
-                    error,
-                    waiting.alert_id,
-                ),
-            )
+            outbox.record(self._open(), waiting, RETRIES, status=status, error=error, now=now)
         except _NOT_KEPT:
             log.warning("alerts.not_kept")
 
@@ -196,29 +150,22 @@ class AlertBook:
                 self._memory[(known.connection_id, episode)] = now
             for episode in alert.ends:
                 self._memory.pop((known.connection_id, episode), None)
-            alert_id = _new_id()
-            self._unsaved.append((Waiting(alert_id, _json(alert, alert_id, now), now, 0), now))
+            event, at = _event(alert, now), stamp(now)
+            self._unsaved.append(
+                Delivery(event.event_id, event.event_type, TARGET, at, 0, at, None, None, None, event.body)
+            )
         return alerts
 
     def _open(self) -> ControlFile:
         if self._control is None:
-            try:
-                self._control = ControlFile(self.directory, TABLES)
-            except (OSError, sqlite3.Error) as error:
-                raise StoreError(f"{self.directory} cannot be written: {error}.") from error
+            self._control = ControlFile(self.directory, outbox.TABLES, TABLES)
         return self._control
 
 
 _EPISODES: tuple[Episode, ...] = ("failing", "stale")
 
 
-def _json(alert: Alert, alert_id: str, now: datetime) -> str:
-    return encode(body(alert, alert_id=alert_id, now=now)).decode()
-
-
-def _new_id() -> str:
-    return f"alert_{uuid.uuid4().hex}"
-
-
-def _parse(text: str) -> datetime:
-    return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
+def _event(alert: Alert, now: datetime) -> Event:
+    alert_id = f"alert_{uuid.uuid4().hex}"
+    text = encode(body(alert, alert_id=alert_id, now=now)).decode()
+    return Event(alert_id, alert.event, alert.about.company_id, text, line=alert.about.connection_id)

@@ -14,6 +14,7 @@ from connector.control import access_log as api_access_log
 from connector.control import companies as api_companies
 from connector.control import forget as api_forget
 from connector.control import keys as api_keys
+from connector.control import outbox
 from connector.control import refreshes as api_refreshes
 from connector.control import webhooks as api_webhooks
 from connector.control.file import FILE, ControlFile, stamp
@@ -130,7 +131,7 @@ def _empty_control(store: Store, ids: Ids, removed: dict[str, int], now: datetim
         reads = 0 if counted is None else int(counted["n"])
         if reads:
             control.write("INSERT INTO forgotten_reads VALUES (?, ?)", (stamp(now), reads))
-        for table in ("alert_episodes", "alert_deliveries", "alert_watched"):
+        for table in ("alert_episodes", "alert_watched"):
             rows = control.write(f"DELETE FROM {table} WHERE company_id = ?", (ids.company_id,))  # noqa: S608
             removed[f"control.{table}"] = rows
         for table, rows in api_forget.forget_in_control(control, ids.company_id).items():
@@ -151,6 +152,7 @@ def _control(store: Store) -> ControlFile:
         api_keys.TABLES,
         api_access_log.TABLES,
         api_refreshes.TABLES,
+        outbox.TABLES,
         api_webhooks.TABLES,
         alert_book.TABLES,
         TABLES,

@@ -1,12 +1,11 @@
 """Refreshes that clients of the API asked for and no run has answered yet."""
 
-import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
-from connector.control.file import FILE, ControlFile
+from connector.control.file import FILE, ControlFile, moment_of
 from connector.control.refreshes import TABLES, waiting_refreshes
 from connector.errors import StoreError
 from connector.logs import get_logger
@@ -30,8 +29,8 @@ class RefreshRequests:
                 self._control = ControlFile(self.directory, TABLES)
             found: dict[str, datetime] = {}
             for request in waiting_refreshes(self._control, dict(last_started)):
-                found.setdefault(request.connection_id, _parse(request.requested))
-        except (StoreError, sqlite3.Error, OSError) as error:
+                found.setdefault(request.connection_id, moment_of(request.requested))
+        except StoreError as error:
             log.warning("schedule.requests_unreadable", error=str(error))
             return {}
         return found
@@ -40,7 +39,3 @@ class RefreshRequests:
         if self._control is not None:
             self._control.close()
             self._control = None
-
-
-def _parse(text: str) -> datetime:
-    return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)

@@ -20,6 +20,7 @@ from connector.errors import ConnectorError, StoreBusy, StoreError
 from connector.ledger.bursts import LATEST, Gathering
 from connector.ledger.interface import Store
 from connector.logs import get_logger
+from connector.outbound import Networks
 from connector.progress import Silent
 from connector.schedule.after_runs import after_runs
 from connector.schedule.alert_book import AlertBook
@@ -264,7 +265,8 @@ class Scheduler:
                 )
             )
         elif (url := self.config.alerts.webhook_url) is not None and (wait or self._book.waiting(now)):
-            self._after = self.aside.submit(lambda: _deliver(self._book, url, self.now, self.send))
+            networks = self.config.private_networks
+            self._after = self.aside.submit(lambda: _deliver(self._book, url, self.now, self.send, networks))
         if wait and self._after is not None:
             self._after.result()
 
@@ -295,5 +297,5 @@ class Scheduler:
         return [Job(one.id, one.schedule, one.timezone, jitter) for _, one in self.config.pairs()]
 
 
-def _deliver(book: AlertBook, url: str, now: Callable[[], datetime], send: Post) -> None:
-    deliver(book, url, now=now, send=send)
+def _deliver(book: AlertBook, url: str, now: Callable[[], datetime], send: Post, networks: Networks) -> None:
+    deliver(book, url, now=now, send=send, networks=networks)

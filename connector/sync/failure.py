@@ -2,10 +2,13 @@
 
 import sqlite3
 
+import duckdb
 import structlog
 
 from connector.clover.http.client import CloverClient
-from connector.errors import ConnectorError, StoreBusy, StoreError
+from connector.errors import ConnectorError, StoreBusy, StoreDamaged, StoreError, StoreTooNew
+from connector.ledger.database import damage_in
+from connector.ledger.interface import Store
 from connector.ledger.stored import Stored
 from connector.sync.map.batch import MappedBatch
 from connector.sync.report import Change, RunReport
@@ -30,6 +33,8 @@ def explained(error: Exception) -> ConnectorError:
     """The error itself when it was raised on purpose; a bug as one that says where to look, without quoting data."""
     if isinstance(error, ConnectorError):
         return error
+    if isinstance(error, duckdb.Error) and (why := damage_in(error)) is not None:
+        return StoreDamaged(f"A file of the store is damaged: {why}.", hint="connector check")
     if isinstance(error, OSError | sqlite3.Error):
         # Clover's side never raises these: the run's own notes could not be written or read.
         return StoreError(
@@ -43,6 +48,22 @@ def explained(error: Exception) -> ConnectorError:
         "committed before it is kept and unharmed.",
         hint="Run it again with --verbose, for example connector sync --verbose, and report the traceback.",
     )
+
+
+def mended(store: Store, error: ConnectorError) -> ConnectorError:
+    """After an error of the store: make anew what is damaged, and say what was done and what to type.
+
+    DuckDB does not always say that a file is damaged, when a checkpoint fails for one; so the files are read.
+    """
+    if not isinstance(error, StoreError) or isinstance(error, StoreBusy | StoreTooNew):
+        return error
+    try:
+        done = store.mend()
+    except StoreDamaged as worse:
+        return worse
+    except StoreError:
+        return error
+    return StoreDamaged(" ".join(done), hint="connector sync") if done else error
 
 
 def note_failure(report: RunReport, error: ConnectorError) -> None:

@@ -7,12 +7,14 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 
 import httpx
 import structlog
 
 from connector.config import Company, Config, Connection
 from connector.control.unlinked import given_up_connections
+from connector.errors import StoreError
 from connector.ledger.bursts import Gathering
 from connector.ledger.interface import Store, open_store
 from connector.progress import Progress, Silent
@@ -48,7 +50,7 @@ def sync_all(
     A connection that was unlinked through the read API is left alone.
     """
     mode, progress = mode or SyncMode(), progress or Silent()
-    given_up = given_up_connections(store.directory)
+    given_up = _given_up(store.directory)
     selected = selected_connections(config, company, connection)
     todo = [pair for pair in selected if pair[1].id not in given_up]
     for _, skipped in selected:
@@ -91,3 +93,13 @@ def _store_of_runs(store: Store, mode: SyncMode, now: Callable[[], datetime]) ->
 
 def _nothing_to_publish() -> None:
     """A dry run commits nothing, and a single run publishes by itself."""
+
+
+def _given_up(directory: Path) -> frozenset[str]:
+    """Sales go on being read when the file of the API's keys is broken: every command that needs it says so."""
+    try:
+        return given_up_connections(directory)
+    except StoreError as error:
+        log.error("control.unreadable", error=error.message, hint=error.hint,
+                  effect="connections that were unlinked through the API are read again")  # fmt: skip
+        return frozenset()

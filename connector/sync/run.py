@@ -21,7 +21,7 @@ from connector.ledger.stored import Stored
 from connector.progress import Progress, Silent
 from connector.sync.commit import Commit, Mapped, Source
 from connector.sync.connect.connecting import Pace, connected, merchant_of, witnessed
-from connector.sync.failure import count_requests, explained, log_line, note_failure
+from connector.sync.failure import count_requests, explained, log_line, mended, note_failure
 from connector.sync.load import Loading
 from connector.sync.map.processes import MappingProcesses
 from connector.sync.modes import SyncMode
@@ -67,7 +67,7 @@ def run_connection(
             with runtime.store.run_lock(connection.id), MappingProcesses() as processes:
                 _Run(runtime, company, connection, mode, report, progress, processes).under_lock()
         except Exception as error:
-            note_failure(report, explained(error))
+            note_failure(report, mended(runtime.store, explained(error)))
         report.finished_at = report.finished_at or runtime.now()
         log_line(report)
     return report
@@ -104,7 +104,7 @@ class _Run:
             if self.report.is_partly_done:
                 self.report.status, self.report.exit_code = "partly_done", PartlyDone.exit_code
         except Exception as error:
-            note_failure(self.report, explained(error))
+            note_failure(self.report, mended(self.runtime.store, explained(error)))
             self.report.finished_at = self.runtime.now()
             if not self.mode.dry_run:
                 deauthorized = isinstance(error, Deauthorized)

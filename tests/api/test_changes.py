@@ -245,7 +245,7 @@ def test_the_webhook_of_a_run_counts_what_it_found_deleted(shop):
     notice(shop.state)
     bodies = [
         json.loads(row["body"])
-        for row in shop.state.control.rows("SELECT body FROM webhook_events ORDER BY rowid")
+        for row in shop.state.control.rows("SELECT body FROM outbox_events ORDER BY rowid")
     ]
     counts = [
         [

@@ -2,7 +2,7 @@
 
 import pytest
 
-from connector.control import webhooks as api_webhooks
+from connector.control import outbox
 
 JUNIPER, RIVAL = "8a210b68-6988-11ed-a1eb-0242ac120002", "11111111-aaaa-4bbb-8ccc-0242ac120009"
 SHOP, NEW, RIVAL_SHOP = "2e9d2c44-f675-40ba-8049-353bfcb5e171", "n-new", "n-rival"
@@ -148,5 +148,5 @@ def test_changes_are_told_to_webhooks(server, owner):
     path = f"/companies/{JUNIPER}/connections/{SHOP}"
     server.client.patch(path, json={"status": "Unlinked"}, headers=owner)
     server.client.delete(path, headers=owner)
-    told = api_webhooks.deliveries_of(server.state.control, hook["id"])
+    told = outbox.deliveries_to(server.state.control, hook["id"])
     assert [d.event_type for d in reversed(told)] == ["connection.disconnected", "connection.deleted"]

@@ -1,6 +1,7 @@
 """Webhooks: signatures, what is told and to whom, retries, giving up."""
 
 import json
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import httpx
@@ -8,7 +9,10 @@ import pytest
 from standardwebhooks.webhooks import Webhook as Verifier
 
 from connector.api.webhook_delivery import Dispatcher, deliver, notice, send, signed_headers
+from connector.control import outbox
 from connector.control import webhooks as api_webhooks
+from connector.control.file import moment_of
+from connector.outbound import outbound_client
 
 JUNIPER, RIVAL = "8a210b68-6988-11ed-a1eb-0242ac120002", "11111111-aaaa-4bbb-8ccc-0242ac120009"
 SHOP, RIVAL_SHOP = "2e9d2c44-f675-40ba-8049-353bfcb5e171", "n-rival"
@@ -91,12 +95,14 @@ def test_a_delivery_is_tried_again_at_codats_times_and_then_given_up(server, hoo
     waits, now = [], clock
     for _ in range(8):
         [(delivery, to)] = api_webhooks.due_deliveries(server.state.control, now=now)
-        status, error = send(Endpoint(500).client(), to, delivery, timestamp=int(now.timestamp()))
-        api_webhooks.record_attempt(server.state.control, delivery, status=status, error=error, now=now)
-        [after] = api_webhooks.deliveries_of(server.state.control, hook["id"])
+        tried = send(Endpoint(500).client(), to, delivery, timestamp=int(now.timestamp()))
+        api_webhooks.record_attempt(
+            server.state.control, delivery, status=tried.status, error=tried.error, now=now
+        )
+        [after] = outbox.deliveries_to(server.state.control, hook["id"])
         if after.next_try is None:
             break
-        later = api_webhooks.parse_stamp(after.next_try)
+        later = moment_of(after.next_try)
         waits.append((later - now).total_seconds())
         assert api_webhooks.due_deliveries(server.state.control, now=later - timedelta(seconds=1)) == []
         now = later
@@ -110,9 +116,7 @@ def test_an_endpoint_that_fails_for_five_days_is_disabled_and_one_success_starts
     def attempt(number, at, status):
         api_webhooks.note_event(server.state.control, f"evt_{number}", "test", {}, now=at)
         delivery = next(
-            d
-            for d in api_webhooks.deliveries_of(server.state.control, hook["id"])
-            if d.event_id == f"evt_{number}"
+            d for d in outbox.deliveries_to(server.state.control, hook["id"]) if d.event_id == f"evt_{number}"
         )
         api_webhooks.record_attempt(server.state.control, delivery, status=status, error="x", now=at)
         return api_webhooks.list_webhooks(server.state.control)[0]
@@ -123,17 +127,14 @@ def test_an_endpoint_that_fails_for_five_days_is_disabled_and_one_success_starts
     assert not attempt(4, start + timedelta(days=8), 500).disabled
     assert attempt(5, start + timedelta(days=9), 500).disabled
     api_webhooks.note_event(server.state.control, "evt_6", "test", {}, now=start)
-    assert "evt_6" not in [d.event_id for d in api_webhooks.deliveries_of(server.state.control, hook["id"])]
+    assert "evt_6" not in [d.event_id for d in outbox.deliveries_to(server.state.control, hook["id"])]
 
 
 def test_two_processes_send_a_delivery_once(server, hook):
     now = server.state.settings.clock()
     api_webhooks.note_event(server.state.control, "evt_1", "test", {}, now=now)
     [(delivery, _)] = api_webhooks.due_deliveries(server.state.control, now=now)
-    claims = [
-        api_webhooks.claim_delivery(server.state.control, delivery, until=now + timedelta(minutes=1))
-        for _ in range(2)
-    ]
+    claims = [outbox.claim(server.state.control, delivery, now=now) for _ in range(2)]
     assert claims == [True, False]
 
 
@@ -141,7 +142,7 @@ def test_no_answer_is_an_error_without_the_address_in_it(server, hook):
     now = server.state.settings.clock()
     api_webhooks.note_event(server.state.control, "evt_1", "test", {}, now=now)
     assert deliver(server.state, Endpoint(None).client()) == 1
-    [delivery] = api_webhooks.deliveries_of(server.state.control, hook["id"])
+    [delivery] = outbox.deliveries_to(server.state.control, hook["id"])
     assert (delivery.last_status, delivery.last_error) == (None, "ConnectError")
 
 
@@ -149,7 +150,7 @@ def test_a_lost_connection_is_told_as_disconnected_and_a_regained_one_as_reconne
     """Only what changed is told; a connection that never was connected is not told to be lost."""
 
     def told():
-        deliveries = api_webhooks.deliveries_of(server.state.control, hook["id"])
+        deliveries = outbox.deliveries_to(server.state.control, hook["id"])
         return [d.event_type for d in reversed(deliveries) if d.event_type.startswith("connection.")]
 
     for status in ("Linked", "Deauthorized", "Deauthorized", "Linked"):
@@ -174,7 +175,7 @@ def test_events_go_only_where_they_are_wanted(server):
     note(server.state.control, "e1", "read.completed", {}, now=now, company_id=JUNIPER, tags={"region": "us"})
     note(server.state.control, "e2", "company.deleted", {}, now=now, company_id=RIVAL, tags={})
     got = {
-        h: [d.event_id for d in api_webhooks.deliveries_of(server.state.control, h)]
+        h: [d.event_id for d in outbox.deliveries_to(server.state.control, h)]
         for h in (every, reads, tagged, off)
     }
     assert {h: sorted(e) for h, e in got.items()} == {
@@ -188,13 +189,31 @@ def test_events_go_only_where_they_are_wanted(server):
 @pytest.mark.parametrize(
     "url",
     [
-        "http://lender.example.com/x", "https://10.0.0.1/x", "https://169.254.169.254/latest", "https://[fe80::1]/",
+        "http://lender.example.com/x", "https://10.0.0.1/x", "https://2130706433/", "https://127.1/", "https://0x7f.1/",
+        "http://127.0.0.1:8080/", "https://localhost/", "https://[::ffff:10.0.0.1]/", "https://169.254.169.254/latest", "https://[fe80::1]/",
         "https://user:secret@lender.example.com/", "ftp://lender.example.com", "https://", "x", "https://h:99999/",
     ],
 )  # fmt: skip
 def test_an_address_that_could_reach_into_our_own_network_is_refused(server, url):
     headers = server.key("write")
     assert server.client.post("/webhooks", json={"url": url}, headers=headers).status_code == 400
+
+
+def test_an_address_of_a_network_that_the_configuration_names_is_taken(server):
+    server.state.settings = replace(server.state.settings, private_networks=["127.0.0.0/8"])
+    headers = server.key("write")
+    for url, status in (("http://127.0.0.1:8080/", 201), ("https://10.0.0.1/", 400)):
+        assert server.client.post("/webhooks", json={"url": url}, headers=headers).status_code == status
+
+
+def test_a_name_that_leads_into_our_own_network_is_not_reached_and_the_reason_kept(server, hook, monkeypatch):
+    monkeypatch.setattr("socket.getaddrinfo", lambda *_a, **_m: [(2, 1, 6, "", ("169.254.169.254", 0))])
+    now = server.state.settings.clock()
+    api_webhooks.note_event(server.state.control, "evt_1", "test", {}, now=now)
+    with outbound_client(()) as client:
+        assert deliver(server.state, client) == 1
+    [delivery] = outbox.deliveries_to(server.state.control, hook["id"])
+    assert (delivery.last_status, delivery.last_error) == (None, "points into a private network")
 
 
 def test_webhooks_are_listed_without_secrets_and_deleted_with_204(server, hook):

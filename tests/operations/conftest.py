@@ -84,7 +84,7 @@ class Hook:
     def __init__(self):
         self.bodies, self.answers = [], []
 
-    def __call__(self, url, text):
+    def __call__(self, url, text, _networks):
         self.bodies.append(json.loads(text))
         answer = self.answers.pop(0) if self.answers else 200
         if isinstance(answer, Exception):

@@ -64,7 +64,7 @@ class Endpoint:
     taken: list = field(default_factory=list)
     refused: int = 0
 
-    def __call__(self, _url, text):
+    def __call__(self, _url, text, _networks):
         if self.random.random() < 0.2:
             self.refused += 1
             return 503

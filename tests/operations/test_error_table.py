@@ -67,6 +67,14 @@ def newer(here, _patch):
         work.execute("INSERT INTO ledger.migrations VALUES (999, 'later', now()::TIMESTAMP)")
 
 
+def damaged(here, _patch):
+    here.sync()
+    work = here.store.directory / "work.duckdb"
+    data = bytearray(work.read_bytes())
+    data[12_288:] = bytes(byte ^ 1 for byte in data[12_288:])
+    work.write_bytes(bytes(data))
+
+
 def unreadable(here, _patch):
     here.sell(0)
     here.sandbox.faults.always(faults.poison("amount"), path="/v1/charges")
@@ -86,6 +94,7 @@ CASES = [
         "disk is full",
     ),
     Case(errors.StoreTooNew, newer, 1, "store", "newer version", status=None, unrecorded=True),
+    Case(errors.StoreDamaged, damaged, 1, "store", "It is set aside as", status=None, unrecorded=True),
     Case(errors.Stopped, stopped, 1, "stopped", "asked to stop"),
     Case(errors.PartlyDone, unreadable, 3, None, "", status="partly_done"),
     Case(errors.ConnectorError, raising(ZeroDivisionError("boom")), 1, "bug", "ZeroDivisionError"),

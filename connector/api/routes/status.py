@@ -24,9 +24,8 @@ from connector.api.reads.runs import Run, reads_of, states_of
 from connector.api.routes.companies import small_page
 from connector.api.state import Call, call_of
 from connector.control import companies as api_companies
-from connector.control.file import stamp
+from connector.control.file import moment_of, stamp
 from connector.control.refreshes import Refresh, ask_for_refresh, refreshes_of
-from connector.control.webhooks import parse_stamp
 from connector.ledger.connection_state import ConnectionState
 from connector.ledger.published import NothingPublishedError
 from schemas.platform import DatasetStatus, DataStatus, DataType, PullOperation
@@ -96,7 +95,7 @@ def _operation(run: Run, data_type: DataType) -> PullOperation:
 
 def _queued(refresh: Refresh, data_type: DataType, now: datetime) -> PullOperation:
     words = "Waits for the next sync."
-    if now - parse_stamp(refresh.requested) >= TAKEN_UP_WITHIN:
+    if now - moment_of(refresh.requested) >= TAKEN_UP_WITHIN:
         words = (
             f"No run has begun since it was asked for at {refresh.requested}: no scheduler takes it up, or all its"
             " places are taken. The operator runs connector schedule, or connector sync."

@@ -11,12 +11,15 @@ from fastapi import APIRouter, Path, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
 
 from connector.api.answer.body import json_answer
-from connector.api.answer.errors import no_record
+from connector.api.answer.errors import ApiError, no_record
 from connector.api.answer.openapi import documented
 from connector.api.state import Call, call_of
+from connector.control import outbox
 from connector.control import webhooks as api_webhooks
 from connector.control.file import stamp
-from connector.control.webhooks import Delivery, Webhook
+from connector.control.outbox import Delivery
+from connector.control.webhooks import Webhook
+from connector.outbound import refusal
 from schemas.wire import encode
 
 router = APIRouter(tags=["Webhooks"])
@@ -74,8 +77,6 @@ class WebhookBody(BaseModel):
             raise ValueError("must be an address with a host and without user name or password")
         if parts.scheme != "https" and not (parts.scheme == "http" and is_here(host)):
             raise ValueError("must begin with https://")
-        if is_private(host) and not is_here(host):
-            raise ValueError("must not point into a private network")
         return value
 
     @field_validator("event_types")
@@ -94,14 +95,6 @@ def is_here(host: str) -> bool:
         return True
     try:
         return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
-def is_private(host: str) -> bool:
-    """Whether a host is written as an address that is not of the public internet."""
-    try:
-        return not ipaddress.ip_address(host).is_global
     except ValueError:
         return False
 
@@ -141,6 +134,8 @@ def create_webhook(request: Request, body: WebhookBody) -> Response:
     """It hears of the companies its key may see, no others."""
     call = call_of(request)
     call.require("write")
+    if why := refusal(urlsplit(body.url).hostname or "", call.state.settings.private_networks):
+        raise ApiError(400, f"Error processing request - not valid. url: {why}", details=(("url", why),))
     hook = Webhook(
         webhook_id=str(uuid.uuid4()),
         url=body.url,
@@ -182,7 +177,7 @@ def list_deliveries(request: Request, webhook_id: str = WebhookId) -> Response:
     call = call_of(request)
     call.require("read")
     hook = _one(call, webhook_id)
-    found = api_webhooks.deliveries_of(call.state.control, hook.webhook_id)
+    found = outbox.deliveries_to(call.state.control, hook.webhook_id)
     call.rows = len(found)
     return json_answer(request, encode({"results": [_delivery(delivery) for delivery in found]}))
 

@@ -13,7 +13,7 @@ from connector.cli.check.clover import Finding
 from connector.cli.published import open_published
 from connector.cli.terminal.times import ago
 from connector.config import Config
-from connector.errors import StoreError
+from connector.errors import StoreBusy, StoreError
 
 if TYPE_CHECKING:
     import duckdb
@@ -37,15 +37,21 @@ def examine_operations(config: Config, *, now: datetime) -> Iterator[Finding]:
     if not directory.is_dir():
         return
     yield from examine_locks(directory, now=now)
+    yield from examine_files(directory, now=now)
     yield examine_room(directory)
     yield examine_growth(directory, now=now)
-    yield from examine_access_log(directory, keep_days=config.api.access_log_days, now=now)
+    control = examine_control(directory)
+    yield control
+    if control.verdict == "ok":
+        yield from examine_access_log(directory, keep_days=config.api.access_log_days, now=now)
+    import duckdb
+
     try:
         with open_published(config.store) as published:
             yield examine_version(published)
             yield from examine_age(config, published, now=now)
-    except StoreError:
-        return  # nothing published yet, which the store's own line says
+    except (StoreError, duckdb.Error):
+        return  # nothing published yet, or damaged, which the lines above say
 
 
 def examine_version(published: "duckdb.DuckDBPyConnection") -> Finding:
@@ -86,6 +92,51 @@ def examine_locks(directory: Path, *, now: datetime) -> Iterator[Finding]:
             yield Finding("lock", "ok", text)
 
 
+def examine_files(directory: Path, *, now: datetime) -> Iterator[Finding]:
+    """The writer's and the published file, each read through. What was set aside takes room until it is removed."""
+    import duckdb
+
+    from connector.ledger import locks
+    from connector.ledger.database import WORK
+    from connector.ledger.interface import LINK
+    from connector.ledger.verify import damage
+
+    def examine(subject: str, path: Path, other: str) -> Finding:
+        try:
+            why = damage(path)
+        except duckdb.Error as error:
+            return Finding(
+                subject, "failed", f"{path} cannot be read: {str(error).splitlines()[0]}",
+                "Run as its owner; if that is not it, keep the file and report it.",
+            )  # fmt: skip
+        if why is None:
+            return Finding(subject, "ok", f"{path.name} is whole, every block as it was written")
+        return Finding(
+            subject,
+            "failed",
+            f"{path} is damaged: {why}",
+            f"connector sync makes it anew from {other}; look at the disk.",
+        )
+
+    if (link := directory / LINK).exists():
+        yield examine("published file", link.resolve(), WORK)
+    if (work := directory / WORK).exists():
+        try:
+            with locks.held(directory, "store", what="The store", since=now, wait=0):
+                yield examine("working file", work, "the newest published file that is whole")
+        except StoreBusy as error:
+            yield Finding(
+                "working file", "ok", f"{WORK} is being written, so it was not read: {error.message}"
+            )
+        except StoreError as error:
+            yield Finding("working file", "failed", error.message, error.hint)
+    for aside in sorted(directory.glob(f"{WORK}.damaged-*")):
+        yield Finding(
+            "set aside", "warning", f"{aside}, {_size(aside.stat().st_size)}, was damaged",
+            f"Remove it when nobody needs to look at it: rm {aside}",
+        )  # fmt: skip
+
+
 def examine_room(directory: Path) -> Finding:
     """Free disk against what a publish needs: a second copy of the writer's file."""
     work = directory / "work.duckdb"
@@ -120,6 +171,29 @@ def examine_growth(directory: Path, *, now: datetime) -> Finding:
     return Finding("growth", "ok", text)
 
 
+def examine_control(directory: Path) -> Finding:
+    """The file of keys, webhooks and alerts: whole, and open for writing to whoever runs this."""
+    from connector.control.file import FILE, examine
+
+    try:
+        examine(directory)
+    except StoreBusy as error:
+        return Finding("control file", "warning", error.message, error.hint)
+    except StoreError as error:
+        return Finding("control file", "failed", error.message, error.hint)
+    path = directory / FILE
+    if not path.exists():
+        return Finding("control file", "ok", f"no {FILE}: no keys, webhooks or alerts yet")
+    if path.stat().st_uid != directory.stat().st_uid:
+        return Finding(
+            "control file",
+            "failed",
+            f"{path} belongs to another user than the store, whose service may not be able to write it",
+            f"chown --reference={directory} {path}*",
+        )
+    return Finding("control file", "ok", f"{path} is whole and can be written")
+
+
 def examine_access_log(directory: Path, *, keep_days: int, now: datetime) -> Iterator[Finding]:
     """How large the log of who read what has grown; nothing where the API was never served."""
     from connector.control.access_log import access_log_size
@@ -127,9 +201,7 @@ def examine_access_log(directory: Path, *, keep_days: int, now: datetime) -> Ite
     try:
         log = access_log_size(directory, since=now - _WEEK)
     except StoreError as error:
-        yield Finding(
-            "access log", "warning", str(error), "See who owns the file, and that it is not damaged."
-        )
+        yield Finding("access log", "warning", error.message, error.hint)
         return
     if log is None:
         return

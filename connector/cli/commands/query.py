@@ -47,6 +47,8 @@ def query(invocation: Invocation, sql: str, as_csv: bool, as_json: bool) -> None
         raise click.UsageError("Choose --csv or --json.")
     import duckdb
 
+    from connector.ledger.database import damage_in
+
     statement = sys.stdin.read() if sql == "-" else sql
     config = invocation.config(secrets_may_be_missing=True)
     with open_published(config.store) as connection, stopping(invocation.interruption, connection.interrupt):
@@ -65,7 +67,7 @@ def query(invocation: Invocation, sql: str, as_csv: bool, as_json: bool) -> None
             else:
                 _print_table(columns, _rows(result))
         except duckdb.Error as error:
-            if invocation.interruption.number is not None:
+            if invocation.interruption.number is not None or damage_in(error) is not None:
                 raise
             message, hint = _explained(error, connection)
             raise ConfigError(message, hint=hint) from None

@@ -107,6 +107,7 @@ def _answer(
             public_url=url,
             requests_per_minute=requests_per_minute,
             access_log_days=config.api.access_log_days,
+            private_networks=config.private_networks,
             shared=None if shared is None else Path(shared),
         ),
         dispatch=True,

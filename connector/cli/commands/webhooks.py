@@ -2,6 +2,7 @@
 
 import uuid
 from datetime import UTC, datetime
+from urllib.parse import urlsplit
 
 import click
 
@@ -40,12 +41,16 @@ def add(
     from connector.api.routes.webhooks import WebhookBody, new_secret
     from connector.control import webhooks as api_webhooks
     from connector.control.file import stamp
+    from connector.outbound import refusal
 
     try:
         body = WebhookBody(url=url, event_types=list(events))
     except ValidationError as exc:
         raise ConfigError("; ".join(str(error["msg"]) for error in exc.errors())) from exc
-    control = open_control(invocation.config(secrets_may_be_missing=True))
+    config = invocation.config(secrets_may_be_missing=True)
+    if why := refusal(urlsplit(body.url).hostname or "", config.private_networks):
+        raise ConfigError(f"{url}: {why}")
+    control = open_control(config)
     hook = api_webhooks.Webhook(
         webhook_id=str(uuid.uuid4()),
         url=body.url,
@@ -69,12 +74,13 @@ def add(
 @pass_invocation
 def list_(invocation: Invocation, as_json: bool) -> int:
     """Show every endpoint and how its last delivery went."""
+    from connector.control import outbox
     from connector.control import webhooks as api_webhooks
 
     control = open_control(invocation.config(secrets_may_be_missing=True))
     rows = []
     for hook in api_webhooks.list_webhooks(control):
-        last = next(iter(api_webhooks.deliveries_of(control, hook.webhook_id, most=1)), None)
+        last = next(iter(outbox.deliveries_to(control, hook.webhook_id, most=1)), None)
         rows.append(
             {
                 "id": hook.webhook_id,
@@ -119,12 +125,16 @@ def deliveries(invocation: Invocation, webhook_id: str, as_json: bool) -> int:
     """Show the newest hundred deliveries of an endpoint."""
     from dataclasses import asdict
 
-    from connector.control import webhooks as api_webhooks
+    from connector.control import outbox
 
     control = open_control(invocation.config(secrets_may_be_missing=True))
-    found = api_webhooks.deliveries_of(control, webhook_id)
+    found = outbox.deliveries_to(control, webhook_id)
     if as_json:
-        click.echo(json_text([asdict(delivery) for delivery in found]))
+        click.echo(
+            json_text(
+                [{("webhook_id" if k == "target" else k): v for k, v in asdict(one).items()} for one in found]
+            )
+        )
         return 0
     rows = [
         (d.noted, d.event_type, str(d.attempts), d.delivered or "", d.last_error or "", d.next_try or "")
@@ -140,12 +150,13 @@ def deliveries(invocation: Invocation, webhook_id: str, as_json: bool) -> int:
 @pass_invocation
 def test(invocation: Invocation, webhook_id: str) -> int:
     """Send a signed test event now and say what the endpoint answered; exit 1 when it did not take it."""
-    import httpx
-
-    from connector.api.webhook_delivery import CLAIM, send
+    from connector.api.webhook_delivery import send
+    from connector.control import outbox
     from connector.control import webhooks as api_webhooks
+    from connector.outbound import outbound_client
 
-    control = open_control(invocation.config(secrets_may_be_missing=True))
+    config = invocation.config(secrets_may_be_missing=True)
+    control = open_control(config)
     hooks = {hook.webhook_id: hook for hook in api_webhooks.list_webhooks(control)}
     if webhook_id not in hooks:
         raise ConfigError(f"There is no webhook {webhook_id}.", hint="connector webhooks list")
@@ -153,10 +164,10 @@ def test(invocation: Invocation, webhook_id: str) -> int:
     identity = api_webhooks.event_id("test", str(uuid.uuid4()))
     payload = {"message": "A test from connector webhooks test."}
     api_webhooks.note_event(control, identity, "test", payload, now=now, only=[webhook_id])
-    delivery = next(d for d in api_webhooks.deliveries_of(control, webhook_id) if d.event_id == identity)
-    api_webhooks.claim_delivery(control, delivery, until=now + CLAIM)  # so that no server sends it too
-    with httpx.Client(follow_redirects=False) as client:
-        status, error = send(client, hooks[webhook_id], delivery, timestamp=int(now.timestamp()))
-    api_webhooks.close_test(control, identity, webhook_id, status=status, error=error, now=datetime.now(UTC))
-    click.echo(f"{hooks[webhook_id].url}: {error or f'answered {status}'}")
-    return 0 if error is None else 1
+    delivery = next(d for d in outbox.deliveries_to(control, webhook_id) if d.event_id == identity)
+    outbox.claim(control, delivery, now=now)  # so that no server sends it too
+    with outbound_client(config.private_networks) as client:
+        tried = send(client, hooks[webhook_id], delivery, timestamp=int(now.timestamp()))
+    api_webhooks.record_test(control, delivery, status=tried.status, error=tried.error, now=datetime.now(UTC))
+    click.echo(f"{hooks[webhook_id].url}: {tried.error or f'answered {tried.status}'}")
+    return 0 if tried.error is None else 1

@@ -22,6 +22,7 @@ from typing import IO, Any
 import duckdb
 
 from connector.control.file import FILE as CONTROL
+from connector.control.file import control_errors, refuse_damaged, refuse_if_lost
 from connector.errors import StoreError
 from connector.ledger.database import private_directory, quoted, store_errors
 from connector.ledger.interface import LINK
@@ -168,6 +169,7 @@ def _write(directory: Path, published: IO[bytes], path: Path, out: IO[bytes], at
     files: dict[str, list[Any]] = {}
     with tarfile.open(fileobj=out, mode="w", format=tarfile.PAX_FORMAT) as archive:
         files[path.name] = _add(archive, path.name, published, at)
+        refuse_if_lost(directory)
         if (directory / CONTROL).exists():
             with _copy_of_control(directory) as file:
                 files[CONTROL] = _add(archive, CONTROL, file, at)
@@ -209,10 +211,12 @@ def _copy_of_control(directory: Path) -> IO[bytes]:
     with tempfile.TemporaryDirectory(prefix="connector-") as temporary:
         copy = Path(temporary) / CONTROL
         with (
+            control_errors(directory / CONTROL),
             closing(sqlite3.connect(directory / CONTROL, timeout=30)) as source,
             closing(sqlite3.connect(copy)) as target,
         ):
             source.backup(target)
+            refuse_damaged(target)
         return copy.open("rb")
 
 
