@@ -169,3 +169,12 @@ def test_bytes_flipped_anywhere(shop, tmp_path, which, part):
         assert shop.sold() == expected, at
         assert verify.damage(shop.published()) is None, at
         assert verify.damage(shop.work) is None, at
+
+
+def test_a_run_that_fails_ends_with_its_failure_and_the_next_command(shop):
+    flip(shop.work, used_block(shop.work, shop.orders[0]))
+    shop.sandbox.access.revoke(shop.worlds[0])
+    code, out, _err = shop.call("sync")
+    assert code == 1
+    assert out.rstrip().splitlines()[-1].startswith("  Next: ")
+    assert "monthly_sales" not in out

@@ -9,7 +9,7 @@ from connector.cli.processes.stand_in import StandIn, stand_in
 from connector.cli.terminal.output import json_text
 from connector.cli.terminal.progress import watching
 from connector.cli.terminal.reconciliation import print_reconciliation
-from connector.cli.terminal.summary import print_next, print_runs, print_store
+from connector.cli.terminal.summary import print_failures, print_next, print_runs, print_store
 from connector.errors import ConfigError
 from connector.files import replace_private
 
@@ -99,6 +99,7 @@ def _sync_and_reconcile(invocation: Invocation, *, as_json: bool) -> int:
         click.echo(json_text({"sync": report.as_json(), "reconcile": checked.as_json()}))
     else:
         print_runs(report)
+        print_failures(report)
         print_store(report, config.store)
         print_reconciliation(checked)
         print_next(NEXT, invocation.config_path)

@@ -15,7 +15,7 @@ from connector.ledger.interface import LINK
 from schemas.money import exponent, money, to_decimal
 
 if TYPE_CHECKING:
-    from connector.sync.report import Report
+    from connector.sync.report import Report, RunReport
 
 NEXT = ('query "SELECT * FROM monthly_sales"', "reconcile", "status")
 """The commands a summary ends with."""
@@ -39,14 +39,15 @@ def read_counts(store: str, sql: str) -> list[tuple[str, int]]:
 
 
 def print_summary(report: "Report", *, store: str, config_path: Path) -> None:
-    """The run's work, the sales in the store, what is held back or did not add up, and what to try next."""
+    """The run's work, the sales in the store, what is held back; last the failure, or what to try next."""
     print_runs(report)
     print_store(report, store)
-    print_next(NEXT, config_path)
+    if not print_failures(report):
+        print_next(NEXT, config_path)
 
 
 def print_runs(report: "Report") -> None:
-    """One line a connection: what was read and what became of it; then errors with what to do."""
+    """One line a connection: what was read and what became of it; then what was noticed."""
     rows = [
         (
             run.company_name,
@@ -64,10 +65,8 @@ def print_runs(report: "Report") -> None:
     columns = ("company", "run", "rows read", "new", "changed", "unchanged", "requests", "retries", "took")
     console().print(table("This run (orders)", columns, rows, numbers=frozenset(columns[2:])))
     for run in report.runs:
-        if run.error:
-            click.echo(f"{run.company_name}: {run.error}")
-            if run.hint:
-                click.echo(f"  Next: {run.hint}")
+        if run.error and run.status != "failed":  # a failure stands at the end, where it is seen
+            _print_failure(run)
         for warning in run.warnings:
             click.echo(f"{run.company_name}: warning: {warning}")
         for record in run.unreadable:
@@ -84,6 +83,21 @@ def print_runs(report: "Report") -> None:
             )
     if any(run.withheld for run in report.runs):
         click.echo('  Next: connector query "SELECT * FROM held_back WHERE resolved_run IS NULL"')
+
+
+def print_failures(report: "Report") -> bool:
+    """What stopped the runs that failed, with what to type; whether there was any."""
+    failed = [run for run in report.runs if run.status == "failed"]
+    for run in failed:
+        _print_failure(run)
+    return bool(failed)
+
+
+def _print_failure(run: "RunReport") -> None:
+    if run.error:
+        click.echo(f"{run.company_name}: {run.error}")
+    if run.hint:
+        click.echo(f"  Next: {run.hint}")
 
 
 def print_store(report: "Report", store: str) -> None:
