@@ -45,11 +45,7 @@ WHERE step.from_amount <> step.to_amount;
 -- macro orders_as_of: orders as they were known at a snapshot: SELECT * FROM orders_as_of(42). Columns as in orders.
 --   In a file that is attached under another name, say USE that_name first.
 CREATE MACRO main.orders_as_of(as_of) AS TABLE
-SELECT company_id, connection_id, order_id, order_number, country, currency, created_date, closed_date,
-  created_local_date, total_amount, total_refund, total_tax_amount, total_discount, total_gratuity,
-  (total_amount - total_refund)::DECIMAL(18,4) AS gross_sales, sold_tax_amount, sold_discount,
-  service_charges_amount, paid_amount, location_id, location_name, customer_id, customer_name,
-  modified_date, source_modified_date, observed, snapshot_id
+SELECT {order_columns()}
 FROM ledger.order_versions
 WHERE snapshot_id <= as_of AND (replaced_by IS NULL OR replaced_by > as_of) AND NOT is_deleted;
 
@@ -58,11 +54,7 @@ WHERE snapshot_id <= as_of AND (replaced_by IS NULL OR replaced_by > as_of) AND 
 CREATE MACRO main.orders_at(as_of, moment) AS TABLE
 SELECT * EXCLUDE (is_deleted)
 FROM (
-  SELECT company_id, connection_id, order_id, order_number, country, currency, created_date, closed_date,
-    created_local_date, total_amount, total_refund, total_tax_amount, total_discount, total_gratuity,
-    (total_amount - total_refund)::DECIMAL(18,4) AS gross_sales, sold_tax_amount, sold_discount,
-    service_charges_amount, paid_amount, location_id, location_name, customer_id, customer_name,
-    modified_date, source_modified_date, observed, snapshot_id, is_deleted
+  SELECT {order_columns()}, is_deleted
   FROM ledger.order_versions
   WHERE snapshot_id <= as_of AND source_modified_date <= moment
   QUALIFY row_number() OVER (
@@ -74,12 +66,4 @@ WHERE NOT is_deleted;
 -- macro monthly_sales_as_of: Monthly sales as they were known at a snapshot; columns as in monthly_sales without the
 --   customers. In a file that is attached under another name, say USE that_name first.
 CREATE MACRO main.monthly_sales_as_of(as_of) AS TABLE
-SELECT company_id, date_trunc('month', created_local_date)::DATE AS "month", currency, count(*)::BIGINT AS orders,
-  sum(total_amount - total_refund) AS gross_sales, sum(total_discount) AS discounts,
-  sum(sold_discount) AS discounts_as_sold, sum(total_refund) AS refunds, sum(total_amount) AS net_sales,
-  sum(total_tax_amount) AS tax, sum(sold_tax_amount) AS tax_as_sold, sum(total_gratuity) AS gratuity,
-  sum(service_charges_amount) AS service_charges, sum(paid_amount) AS money_received,
-  count(*) FILTER (total_refund < 0)::BIGINT AS refunded_orders
-FROM ledger.order_versions
-WHERE snapshot_id <= as_of AND (replaced_by IS NULL OR replaced_by > as_of) AND NOT is_deleted
-GROUP BY ALL;
+{sales_by(month; booking.local_date; snapshot_id <= as_of AND (replaced_by IS NULL OR replaced_by > as_of) AND NOT is_deleted)};
