@@ -81,6 +81,20 @@ def test_net_and_total_sales_are_what_they_are_said_to_be(db):
             ).fetchall() == [], view  # fmt: skip
 
 
+def test_every_entry_of_the_journal_balances(db, same):
+    for by in ("connection_id, entry_id, currency", "company_id, currency, entry_date"):
+        assert db.execute(
+            f"SELECT {by} FROM journal_entries GROUP BY ALL HAVING sum(debit) <> sum(credit)"
+        ).fetchall() == [], by  # fmt: skip
+    same(
+        "SELECT company_id, entry_date, currency, sum(debit - credit) FROM journal_entries"
+        " WHERE account IN ('Cash', 'Gift cards redeemed') OR starts_with(account, 'Processor clearing: ')"
+        " GROUP BY ALL HAVING sum(debit - credit) <> 0",
+        "SELECT company_id, day, currency, sum(net_amount) FROM payments_by_day GROUP BY ALL"
+        " HAVING sum(net_amount) <> 0",
+    )
+
+
 def test_tax_due_is_the_tax_of_the_month(same, db):
     same(
         "SELECT company_id, month, currency, tax_due FROM monthly_tax",

@@ -47,6 +47,8 @@ PROMISED = {
     "monthly_sales": SALES_COLUMNS + ", month",
     "daily_sales_by_order_date": SALES_COLUMNS + ", day",
     "monthly_sales_by_order_date": SALES_COLUMNS + ", month",
+    "journal_entries": "company_id, connection_id, entry_id, entry_date, event, account, currency, debit, credit,"
+    " order_id, payment_id, snapshot_id",
     "monthly_tax": "company_id, month, currency, tax_charged, tax_given_back, tax_due, estimated_tax",
 }
 
@@ -311,6 +313,21 @@ def test_money_beyond_what_was_owed_is_no_sale(ledger, books, rows):
         ledger,
         "SELECT net_sales, service_charges, total_sales, overpayments, amount_collected FROM monthly_sales",
     ) == [(10, 0, 11, 1, 12)]
+
+
+def test_money_in_another_currency_is_a_balanced_entry_of_its_own(ledger, books, rows):
+    given = [rows.order(payments=[rows.payment("CH1", "11", currency="EUR")])]
+    apply_batch(ledger, books.batch(order_versions=given), now=rows.start)
+    assert select(
+        ledger,
+        "SELECT event, account, currency, debit, credit FROM journal_entries WHERE event = 'payment' ORDER BY ALL",
+    ) == [
+        ("payment", "Accounts receivable", "EUR", 0, 11),
+        ("payment", "Processor clearing: OnlineCard", "EUR", 11, 0),
+    ]
+    assert select(ledger, "SELECT currency, amount_collected, receivable FROM monthly_sales") == [
+        ("USD", 0, 12)
+    ]
 
 
 def test_tax_given_back_is_that_of_the_month_of_the_refund_and_says_what_is_estimated(ledger, books, rows):

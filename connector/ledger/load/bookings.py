@@ -13,6 +13,7 @@ no refund, nothing is taken for a tip.
 
 Every figure of a refund is signed as it moves the sum of that name: ``returns`` and ``estimated_tax`` (tax given back
 whose share was estimated) are positive; tax, service charges, tips, overpayments and money given back are negative.
+``previous_refund`` is the day of the order's refund before this one, so that an order is counted once in a period.
 """
 
 import duckdb
@@ -29,7 +30,8 @@ def book(connection: duckdb.DuckDBPyConnection, table: str, *, connection_id: st
     table: ``ledger.order_versions`` or one of its shape, its lines, service charges and payments with their days.
     """
     of_connection = "WHERE connection_id = $connection_id" if connection_id is not None else ""
-    sums = ", ".join(f'"{name}" := coalesce(sum("{name}"), 0)::DECIMAL(18,4)' for name in _FIGURES)
+    sums = ", ".join(f'coalesce(sum("{name}"), 0)::DECIMAL(18,4) AS "{name}"' for name in _FIGURES)
+    packed = ", ".join(f'"{name}" := s."{name}"' for name in _FIGURES)
     connection.execute(
         f"""
         WITH versions AS (
@@ -104,11 +106,25 @@ def book(connection: duckdb.DuckDBPyConnection, table: str, *, connection_id: st
           UNION ALL BY NAME
           SELECT r, 'sale' AS event, NULL::VARCHAR AS record_id, currency, -tips AS tips FROM tips_back
         ),
-        booked AS (
-          SELECT r, struct_pack(event := event, record_id := record_id, local_date := max(local_date),
-            currency := currency, payment_type := max(payment_type), {sums}) AS booking
+        summed AS (
+          SELECT r, event, record_id, currency, max(local_date) AS local_date, max(payment_type) AS payment_type,
+            {sums}
           FROM parts
           GROUP BY r, event, record_id, currency
+        ),
+        in_a_row AS (
+          SELECT r, record_id, currency,
+            lag(local_date) OVER (PARTITION BY r, currency ORDER BY local_date, record_id) AS previous_refund
+          FROM summed
+          WHERE event = 'refund'
+        ),
+        booked AS (
+          SELECT s.r, struct_pack(event := s.event, record_id := s.record_id, local_date := s.local_date,
+            currency := s.currency, payment_type := s.payment_type, {packed},
+            previous_refund := i.previous_refund) AS booking
+          FROM summed s
+          LEFT JOIN in_a_row i ON s.event = 'refund' AND i.r = s.r AND i.currency = s.currency
+            AND i.record_id IS NOT DISTINCT FROM s.record_id
         ),
         filled AS (
           SELECT v.r, list(b.booking ORDER BY b.booking.local_date, b.booking.event DESC, b.booking.record_id)

@@ -60,4 +60,4 @@ ALTER TABLE ledger.order_versions ADD COLUMN bookings STRUCT(
     event VARCHAR, record_id VARCHAR, local_date DATE, currency VARCHAR, payment_type VARCHAR,
     gross_sales DECIMAL(18,4), discounts DECIMAL(18,4), "returns" DECIMAL(18,4), service_charges DECIMAL(18,4),
     tax DECIMAL(18,4), estimated_tax DECIMAL(18,4), tips DECIMAL(18,4), overpayments DECIMAL(18,4),
-    collected DECIMAL(18,4))[];
+    collected DECIMAL(18,4), previous_refund DATE)[];

@@ -1,4 +1,5 @@
--- part sales_by(period, day, versions): Figures of one company in one period and currency, from the bookings of orders.
+-- part sales_by(period, day, refunded, versions): Figures of one company in one period and currency, from the bookings
+--   of orders. refunded: whether a refund is the first of its order in the period.
 SELECT company_id, date_trunc('<period>', <day>)::DATE AS "<period>", currency,
   count(*) FILTER (booking.event = 'sale' AND booking.record_id IS NULL)::BIGINT AS orders,
   sum(booking.gross_sales) AS gross_sales, sum(booking.discounts) AS discounts, sum(booking."returns") AS "returns",
@@ -9,20 +10,20 @@ SELECT company_id, date_trunc('<period>', <day>)::DATE AS "<period>", currency,
   sum(booking.tips) AS tips, sum(booking.overpayments) AS overpayments, sum(booking.collected) AS amount_collected,
   sum(booking.gross_sales) - sum(booking.discounts) - sum(booking."returns") + sum(booking.service_charges)
     + sum(booking.tax) + sum(booking.tips) + sum(booking.overpayments) - sum(booking.collected) AS receivable,
-  count(DISTINCT (connection_id, order_id)) FILTER (booking.event = 'refund')::BIGINT AS refunded_orders
+  count(*) FILTER (booking.event = 'refund' AND (<refunded>))::BIGINT AS refunded_orders
 FROM (
-  SELECT company_id, connection_id, order_id, currency, created_local_date, unnest(bookings) AS booking
+  SELECT company_id, currency, created_local_date, unnest(bookings) AS booking
   FROM ledger.order_versions
   WHERE <versions>
 )
 WHERE booking.currency = currency
 GROUP BY company_id, "<period>", currency
 
--- part sales_view(period, day): sales_by of current orders, with the customers of the period.
+-- part sales_view(period, day, refunded): sales_by of current orders, with the customers of the period.
 -- Each part scans the orders by itself: what is named twice is written out whole first, and who asks for no customers
 -- would wait for them to be counted.
 WITH sales AS (
-{sales_by(<period>; <day>; replaced_by IS NULL AND NOT is_deleted)}
+{sales_by(<period>; <day>; <refunded>; replaced_by IS NULL AND NOT is_deleted)}
 ),
 visits AS (
   SELECT company_id, date_trunc('<period>', created_local_date)::DATE AS "<period>", currency, connection_id, customer_id
@@ -47,40 +48,47 @@ SELECT s.*, coalesce(c.new_customers, 0) AS new_customers, coalesce(c.returning_
 FROM sales s
 LEFT JOIN customers c ON c.company_id = s.company_id AND c."<period>" = s."<period>" AND c.currency = s.currency
 
+-- part first_in(period): Whether a refund is the first of its order in a period.
+booking.previous_refund IS NULL
+    OR date_trunc('<period>', booking.previous_refund) <> date_trunc('<period>', booking.local_date)
+
+-- part happened(period): sales_view by the day each thing happened.
+{sales_view(<period>; booking.local_date; {first_in(<period>)})}
+
 -- view daily_sales: Sales of one company on one day of the merchant, in one currency, by the day each thing happened: a sale
 --   on its day, a return with its tax, tip and service charge on the day of the refund, money on the day it moved. A
 --   closed day changes only by what was learned late.
 -- grain: company_id, day, currency
 CREATE VIEW main.daily_sales AS
-{sales_view(day; booking.local_date)};
+{happened(day)};
 
 -- view weekly_sales: Sales of one company in one week of the merchant, in one currency, by the day each thing happened: a sale
 --   on its day, a return with its tax, tip and service charge on the day of the refund, money on the day it moved. A
 --   closed week changes only by what was learned late.
 -- grain: company_id, week, currency
 CREATE VIEW main.weekly_sales AS
-{sales_view(week; booking.local_date)};
+{happened(week)};
 
 -- view monthly_sales: Sales of one company in one month of the merchant, in one currency, by the day each thing happened: a sale
 --   on its day, a return with its tax, tip and service charge on the day of the refund, money on the day it moved. A
 --   closed month changes only by what was learned late.
 -- grain: company_id, month, currency
 CREATE VIEW main.monthly_sales AS
-{sales_view(month; booking.local_date)};
+{happened(month)};
 
 -- view daily_sales_by_order_date: Sales of one company on one day of the merchant, in one currency, by the day of the
 --   order: whatever happened to an order later, returns and payments too, is booked on the day it was placed. For cohorts
 --   and unit economics; over all days it comes to the same as daily_sales.
 -- grain: company_id, day, currency
 CREATE VIEW main.daily_sales_by_order_date AS
-{sales_view(day; created_local_date)};
+{sales_view(day; created_local_date; booking.previous_refund IS NULL)};
 
 -- view monthly_sales_by_order_date: Sales of one company in one month of the merchant, in one currency, by the day of the
 --   order: whatever happened to an order later, returns and payments too, is booked on the day it was placed. For cohorts
 --   and unit economics; over all days it comes to the same as monthly_sales.
 -- grain: company_id, month, currency
 CREATE VIEW main.monthly_sales_by_order_date AS
-{sales_view(month; created_local_date)};
+{sales_view(month; created_local_date; booking.previous_refund IS NULL)};
 
 -- view monthly_tax: Tax of one company in one month of the merchant, in one currency: charged in the month of the sale,
 --   given back in the month of the refund.

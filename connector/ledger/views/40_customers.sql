@@ -11,9 +11,9 @@ SELECT company_id, connection_id, customer_id, currency, arg_max(customer_name, 
   min(created_local_date) AS first_day, max(created_local_date) AS last_day, sum(booking.gross_sales) AS gross_sales,
   sum(booking.discounts) AS discounts, sum(booking."returns") AS "returns",
   sum(booking.gross_sales) - sum(booking.discounts) - sum(booking."returns") AS net_sales, sum(booking.tips) AS tips,
-  count(DISTINCT order_id) FILTER (booking.event = 'refund')::BIGINT AS refunded_orders
+  count(*) FILTER (booking.event = 'refund' AND booking.previous_refund IS NULL)::BIGINT AS refunded_orders
 FROM (
-  SELECT company_id, connection_id, order_id, customer_id, currency, customer_name, created_date, created_local_date,
+  SELECT company_id, connection_id, customer_id, currency, customer_name, created_date, created_local_date,
     unnest(bookings) AS booking
   FROM ledger.order_versions
   WHERE replaced_by IS NULL AND NOT is_deleted AND customer_id IS NOT NULL

@@ -66,4 +66,4 @@ WHERE NOT is_deleted;
 -- macro monthly_sales_as_of: Monthly sales as they were known at a snapshot; columns as in monthly_sales without the
 --   customers. In a file that is attached under another name, say USE that_name first.
 CREATE MACRO main.monthly_sales_as_of(as_of) AS TABLE
-{sales_by(month; booking.local_date; snapshot_id <= as_of AND (replaced_by IS NULL OR replaced_by > as_of) AND NOT is_deleted)};
+{sales_by(month; booking.local_date; {first_in(month)}; snapshot_id <= as_of AND (replaced_by IS NULL OR replaced_by > as_of) AND NOT is_deleted)};

@@ -61,8 +61,9 @@ SELECT company_id, company_name, connection_id, merchant_id, merchant_name, plat
 FROM ledger.connections;
 
 -- view data_issues: One thing about one order that did not add up, open or closed. Nothing is dropped because of it.
--- grain: connection_id, order_id, code, detail, first_seen_snapshot
+-- grain: connection_id, order_id, record_id, code, detail, first_seen_snapshot
 -- column order_id: The order; (none) when the finding is about no order.
+-- column record_id: Clover's id of the record it is about, where no order is; else (none).
 -- column code: Which rule was broken, e.g. payments_total.
 -- column severity: info (an estimate was needed, totals are exact), warning (the source contradicts itself), error (held back).
 -- column detail: What was found, in words.
@@ -73,15 +74,17 @@ FROM ledger.connections;
 -- column first_seen_at: When it was found, UTC.
 -- column resolved_at: When it was found healed, UTC.
 CREATE VIEW main.data_issues AS
-SELECT company_id, connection_id, coalesce(order_id, '(none)') AS order_id, code, severity,
+SELECT company_id, connection_id, coalesce(order_id, '(none)') AS order_id,
+  coalesce(record_id, '(none)') AS record_id, code, severity,
   coalesce(detail, '') AS detail, difference_minor,
   {major_units(difference_minor, currency)}::DECIMAL(18,4) AS difference_amount,
   currency, first_seen_snapshot, resolved_snapshot, first_seen_at, resolved_at
 FROM ledger.data_issues;
 
 -- view open_issues: data_issues that are not healed.
--- grain: connection_id, order_id, code, detail, first_seen_snapshot
+-- grain: connection_id, order_id, record_id, code, detail, first_seen_snapshot
 -- column order_id: The order; (none) when the finding is about no order.
+-- column record_id: Clover's id of the record it is about, where no order is; else (none).
 -- column code: Which rule is broken, e.g. payments_total.
 -- column severity: info (an estimate was needed, totals are exact), warning (the source contradicts itself), error (held back).
 -- column detail: What was found, in words.
