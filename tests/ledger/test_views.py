@@ -49,6 +49,7 @@ PROMISED = {
     "monthly_sales_by_order_date": SALES_COLUMNS + ", month",
     "journal_entries": "company_id, connection_id, entry_id, entry_date, event, account, currency, debit, credit,"
     " order_id, payment_id, snapshot_id",
+    "changes": "change_id, company_id, connection_id, entity, id, change, snapshot_id",
     "monthly_tax": "company_id, month, currency, tax_charged, tax_given_back, tax_due, estimated_tax",
 }
 
@@ -328,6 +329,28 @@ def test_money_in_another_currency_is_a_balanced_entry_of_its_own(ledger, books,
     assert select(ledger, "SELECT currency, amount_collected, receivable FROM monthly_sales") == [
         ("USD", 0, 12)
     ]
+
+
+def test_the_change_feed_says_what_each_load_did(ledger, books, rows):
+    """Inserted, updated, deleted, inserted again; a version that came late is no change."""
+    apply_batch(ledger, books.batch(order_versions=[rows.order("O1"), rows.order("O2")]), now=rows.start)
+    newer = {"content_hash": "b", "source_modified_date": "2026-11-09 08:00:00"}
+    late = rows.order("O2", content_hash="late", source_modified_date="2026-11-01 00:00:00")
+    apply_batch(ledger, books.batch(order_versions=[rows.order("O1", **newer), late]), now=rows.start)
+    apply_batch(ledger, books.batch(tombstones=("O1",)), now=rows.start)
+    again = {"content_hash": "c", "source_modified_date": "2026-12-09 08:00:00"}
+    apply_batch(ledger, books.batch(order_versions=[rows.order("O1", **again)]), now=rows.start)
+    found = select(
+        ledger, 'SELECT change_id, entity, id, "change", snapshot_id FROM changes ORDER BY change_id'
+    )
+    assert [row[1:] for row in found] == [
+        ("orders", "O1", "inserted", 1),
+        ("orders", "O2", "inserted", 1),
+        ("orders", "O1", "updated", 2),
+        ("orders", "O1", "deleted", 3),
+        ("orders", "O1", "inserted", 4),
+    ]
+    assert len({row[0] for row in found}) == len(found)
 
 
 def test_tax_given_back_is_that_of_the_month_of_the_refund_and_says_what_is_estimated(ledger, books, rows):

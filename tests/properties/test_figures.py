@@ -228,3 +228,23 @@ def test_what_stays_receivable_is_what_the_orders_lack(told: Told) -> None:
         """SELECT order_id, total_amount + total_gratuity - paid_amount, total_amount + total_gratuity - paid_amount
         FROM orders""",
     )
+
+
+def test_the_change_feed_replayed_gives_the_orders_of_every_snapshot(told: Told) -> None:
+    """An inserted order was not there, an updated or deleted one was; what is left is what was known then."""
+    feed = told.rows(
+        "SELECT change_id, snapshot_id, id, change FROM changes WHERE entity = 'orders' ORDER BY change_id"
+    )
+    assert {change for *_, change in feed} >= {"inserted", "updated"}
+    present: dict[str, int] = {}
+    for (snapshot,) in told.rows("SELECT snapshot_id FROM snapshots ORDER BY 1"):
+        for _, of, order_id, change in feed:
+            if of != snapshot:
+                continue
+            assert (order_id in present) == (change != "inserted")
+            if change == "deleted":
+                del present[order_id]
+            else:
+                present[order_id] = snapshot
+        known = told.rows(f"SELECT order_id, snapshot_id FROM orders_as_of({snapshot})")
+        assert dict(known) == present
