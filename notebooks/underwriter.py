@@ -60,7 +60,7 @@ def _(decimal, duckdb, mo, os):
 @app.cell
 def _(ask, mo):
     sales = ask(
-        """SELECT month, orders, gross_sales, refunds, net_sales FROM monthly_sales
+        """SELECT month, orders, gross_sales, discounts, returns, net_sales, total_sales FROM monthly_sales
         WHERE company_id = $company AND currency = $currency ORDER BY month"""
     )
     mo.vstack([mo.md("## 1. What does it sell, month by month?"), mo.ui.table(sales, selection=None)])
@@ -104,7 +104,7 @@ def _(mo, sales, share):
 
 @app.cell
 def _(ask, mo, sales, share):
-    gross, back = sum(row["gross_sales"] for row in sales), -sum(row["refunds"] for row in sales)
+    gross, back = sum(row["gross_sales"] for row in sales), sum(row["returns"] for row in sales)
     # The day of a refund less the day of its sale.
     delays = ask(
         """SELECT count(*) AS refunds,
@@ -117,7 +117,7 @@ def _(ask, mo, sales, share):
     mo.md(
         f"## 4. How much comes back, and how late?\n\n**{refunds['percent_of_gross']} %** of gross sales in"
         f" {refunds['refunds']} refunds, half of them within {refunds['median_days']} days of the sale, the latest"
-        f" after {refunds['longest_days']}. Expect the newest months to shrink by as much."
+        f" after {refunds['longest_days']}. Expect as much of the newest months' sales to come back later."
     )
     return (refunds,)
 
@@ -224,7 +224,9 @@ def _(ask, mo, sales, share):
     )
     count = sum(row["orders"] for row in sales)
     basket = {
-        "average_order_value": share(sum(row["gross_sales"] for row in sales), count * 100, "0.01"),
+        "average_order_value": share(
+            sum(row["gross_sales"] - row["discounts"] for row in sales), count * 100, "0.01"
+        ),
         "by_type": {
             row["payment_type"]: share(row["charged_amount"], sum(one["charged_amount"] for one in paid))
             for row in paid

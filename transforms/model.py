@@ -1,6 +1,6 @@
 """The values that enter and leave the mapping: a group of Clover records in, a mapped Codat order out."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import StrEnum
@@ -126,7 +126,9 @@ class MappedOrder:
     held_back: None when published, else one of the codes in ``transforms.check.publication``.
     open_reason: why the order must be polled again, None when it is settled.
     created_local_date: the merchant's day of the sale. refund_local_dates: refund id -> merchant's day.
-    line_refunds: id of a refund line -> id of the refund it was made for.
+    line_refunds: id of a refund line -> id of the refund it was made for. line_kinds: id of a line -> what it is of, as
+    in ``transforms.order.line``. line_charges: id of a line of goods that were sold again -> the charge that sold them.
+    fee_charges: the same of the service charges, by their place; None for those of the first sale.
     """
 
     order_id: str
@@ -137,6 +139,9 @@ class MappedOrder:
     created_local_date: date | None
     refund_local_dates: Mapping[str, date] = field(default_factory=dict)
     line_refunds: Mapping[str, str] = field(default_factory=dict)
+    line_kinds: Mapping[str, str] = field(default_factory=dict)
+    line_charges: Mapping[str, str] = field(default_factory=dict)
+    fee_charges: Sequence[str | None] = ()
     issues: tuple[Issue, ...] = ()
     held_back: str | None = None
     open_reason: str | None = None

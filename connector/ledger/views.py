@@ -8,14 +8,19 @@ A file holds definitions one after the other. Each begins with comment lines:
     -- column orders: what it means, in which unit, with which sign
 
 and is followed by its ``CREATE``. ``{major_units(amount, currency)}`` stands for the SQL that makes minor units major,
-by the decimals of ``schemas.money``. A column that means the same everywhere is explained once, in
-``views/columns.txt`` (``name: meaning``). A table macro begins with ``-- macro``. All of it becomes COMMENTs
-in the database.
+by the decimals of ``schemas.money``. SQL that several definitions share is a part, written once:
+
+    -- part sales_by(period, versions): what it gives
+
+``{sales_by(day; replaced_by IS NULL)}`` stands for its SQL, with ``<period>`` and ``<versions>`` filled in. Parts are
+put in when the view is made because a view or macro cannot call a macro of its own file once that file is attached
+under another name. A column that means the same everywhere is explained once, in ``views/columns.txt``
+(``name: meaning``). A table macro begins with ``-- macro``. All of it becomes COMMENTs in the database.
 """
 
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -25,15 +30,18 @@ import duckdb
 from schemas.money import PLACES
 
 DIRECTORY = Path(__file__).parent / "views"
-_HEADER = re.compile(r"^-- (view|macro|grain|column)\s*([a-z_0-9]*)\s*: *(.*)$")
+_HEADER = re.compile(r"^-- (view|macro|part|grain|column)\s*([a-z_0-9]*)(?:\(([a-z_, ]*)\))?\s*: *(.*)$")
 
 
 _MAJOR_UNITS = re.compile(r"\{major_units\((\w+), (\w+)\)\}")
+_CALL = re.compile(r"\{(\w+)\(([^{}]*)\)\}")
 
 
 @dataclass(slots=True)
 class Definition:
-    """One view or table macro. columns: those explained beside the SQL. grain: those that tell rows apart."""
+    """One view or table macro, or a part of several. columns: those explained beside the SQL. grain: those that tell
+    rows apart. takes: what is filled into a part.
+    """
 
     name: str
     is_macro: bool
@@ -41,16 +49,32 @@ class Definition:
     grain: tuple[str, ...] = ()
     columns: dict[str, str] = field(default_factory=dict)
     sql: str = ""
+    takes: tuple[str, ...] | None = None
 
 
 @cache
 def definitions() -> tuple[Definition, ...]:
     """Every view and macro, in the order they are created."""
-    return tuple(
-        definition
-        for file in sorted(DIRECTORY.glob("*.sql"))
-        for definition in parse(_MAJOR_UNITS.sub(_major_units, file.read_text("utf-8")))
-    )
+    parts: dict[str, Definition] = {}
+    found = []
+    for file in sorted(DIRECTORY.glob("*.sql")):
+        for definition in parse(_MAJOR_UNITS.sub(_major_units, file.read_text("utf-8"))):
+            while _CALL.search(definition.sql):
+                definition.sql = _CALL.sub(lambda call: _filled(parts, call), definition.sql)
+            if definition.takes is None:
+                found.append(definition)
+            else:
+                parts[definition.name] = definition
+    return tuple(found)
+
+
+def _filled(parts: Mapping[str, Definition], call: re.Match[str]) -> str:
+    part = parts[call[1]]
+    given = [value.strip() for value in call[2].split(";")] if part.takes else []
+    text = part.sql.strip()
+    for name, value in zip(part.takes or (), given, strict=True):
+        text = text.replace(f"<{name}>", value)
+    return text
 
 
 @cache
@@ -71,16 +95,18 @@ def parse(text: str) -> Iterator[Definition]:
     last = ""
     for line in text.splitlines():
         header = _HEADER.match(line)
-        if header and header[1] in ("view", "macro"):
+        if header and header[1] in ("view", "macro", "part"):
             if current:
                 yield current
-            current, last = Definition(header[2], header[1] == "macro", header[3].strip()), "meaning"
+            current, last = Definition(header[2], header[1] == "macro", header[4].strip()), "meaning"
+            if header[1] == "part":
+                current.takes = tuple(name.strip() for name in (header[3] or "").split(",") if name.strip())
         elif current is None:
             continue
         elif header and header[1] == "grain":
-            current.grain, last = tuple(name.strip() for name in header[3].split(",")), ""
+            current.grain, last = tuple(name.strip() for name in header[4].split(",")), ""
         elif header:
-            current.columns[header[2]], last = header[3].strip(), header[2]
+            current.columns[header[2]], last = header[4].strip(), header[2]
         elif line.startswith("--   ") and last:
             more = " " + line.removeprefix("--").strip()
             if last == "meaning":

@@ -36,7 +36,7 @@ def charts(figures: Figures, *, at: datetime) -> list[Chart]:
     """Every chart of a report, in reading order. at: aware UTC, what freshness is measured against."""
     made: list[Chart] = []
     for sales in figures.sales:
-        made += [net_sales(sales), refunds(sales), average_order_value(sales), top_products(sales)]
+        made += [net_sales(sales), returns(sales), average_order_value(sales), top_products(sales)]
     if figures.customers:
         made.append(customers(figures.customers))
     made.append(freshness(figures.freshness, at))
@@ -49,7 +49,7 @@ def charts(figures: Figures, *, at: datetime) -> list[Chart]:
 
 
 def net_sales(sales: Sales) -> Chart:
-    """Gross sales, refunds and net sales by month of the sale."""
+    """Gross, net and total sales by the month in which each thing happened."""
     months = [f"{m.month:%Y-%m}" for m in sales.months]
     figure = _figure(f"{sales.currency}")
     figure.add_bar(
@@ -63,45 +63,71 @@ def net_sales(sales: Sales) -> Chart:
     return _chart(
         f"net-sales-{sales.currency}",
         f"Net sales, {sales.currency}",
-        "By month of the sale. Net is after every refund known today, tax in, tips out.",
+        "Goods at list price, less discounts, less returns in the month of the refund: no tax, no service charge, no"
+        " tip. Total sales are net sales, service charges and tax.",
         figure,
-        ("Month", "Orders", "Gross sales", "Refunds", "Net sales", "Tax in it", "Tips beside it"),
+        (
+            "Month",
+            "Orders",
+            "Gross sales",
+            "Discounts",
+            "Returns",
+            "Net sales",
+            "Service charges",
+            "Tax",
+            "Total sales",
+            "Tips",
+        ),
         (
             (
                 f"{m.month:%Y-%m}",
                 str(m.orders),
-                *_all(sales.currency, m.gross_sales, m.refunds, m.net_sales, m.tax, m.gratuity),
+                *_all(
+                    sales.currency,
+                    m.gross_sales,
+                    m.discounts,
+                    m.returns,
+                    m.net_sales,
+                    m.service_charges,
+                    m.tax,
+                    m.total_sales,
+                    m.tips,
+                ),
             )
             for m in sales.months
         ),
     )
 
 
-def refunds(sales: Sales) -> Chart:
-    """Refunds by month of the sale, and money given back by month of the refund."""
+def returns(sales: Sales) -> Chart:
+    """Returns by month of the refund and by month of the order, beside the money given back."""
     months = [f"{m.month:%Y-%m}" for m in sales.months]
     figure = _figure(sales.currency)
     figure.add_bar(
-        name="By month of the sale", x=months, y=[float(m.refunds) for m in sales.months], marker_color=RED,
-        text=[money(m.refunds, sales.currency) for m in sales.months],
+        name="By month of the refund", x=months, y=[float(m.returns) for m in sales.months], marker_color=RED,
+        text=[money(m.returns, sales.currency) for m in sales.months],
     )  # fmt: skip
     figure.add_bar(
-        name="By month of the refund", x=months, y=[float(m.refunded) for m in sales.months], marker_color=GREY,
-        text=[money(m.refunded, sales.currency) for m in sales.months],
+        name="By month of the order", x=months, y=[float(m.returns_by_order_date) for m in sales.months],
+        marker_color=GREY, text=[money(m.returns_by_order_date, sales.currency) for m in sales.months],
     )  # fmt: skip
     return _chart(
-        f"refunds-{sales.currency}",
-        f"Refunds, {sales.currency}",
-        "By month of the sale they lower that month's net sales. By month of the refund they are the money that went"
-        " back then, tips given back included.",
+        f"returns-{sales.currency}",
+        f"Returns, {sales.currency}",
+        "What the goods that came back were sold for, without tax. By month of the refund they lower that month's net"
+        " sales; by month of the order they say how good the sales of that month were. Money given back holds tax,"
+        " service charges and tips too.",
         figure,
-        ("Month", "By month of the sale", "By month of the refund"),
-        ((f"{m.month:%Y-%m}", *_all(sales.currency, m.refunds, m.refunded)) for m in sales.months),
+        ("Month", "By month of the refund", "By month of the order", "Money given back"),
+        (
+            (f"{m.month:%Y-%m}", *_all(sales.currency, m.returns, m.returns_by_order_date, m.refunded))
+            for m in sales.months
+        ),
     )
 
 
 def average_order_value(sales: Sales) -> Chart:
-    """Gross sales over number of orders."""
+    """Gross sales less discounts over number of orders."""
     shown = [(m, m.average_order_value) for m in sales.months if m.average_order_value is not None]
     figure = _figure(sales.currency)
     figure.add_scatter(
@@ -113,13 +139,13 @@ def average_order_value(sales: Sales) -> Chart:
     return _chart(
         f"average-order-value-{sales.currency}",
         f"Average order value, {sales.currency}",
-        "Gross sales of the month over its number of orders, rounded to the smallest unit.",
+        "Gross sales less discounts of the month over its number of orders, rounded to the smallest unit.",
         figure,
-        ("Month", "Gross sales", "Orders", "Average order value"),
+        ("Month", "Gross sales less discounts", "Orders", "Average order value"),
         (
             (
                 f"{m.month:%Y-%m}",
-                money(m.gross_sales, sales.currency),
+                money(m.gross_sales - m.discounts, sales.currency),
                 str(m.orders),
                 money(value, sales.currency),
             )
@@ -143,7 +169,7 @@ def top_products(sales: Sales) -> Chart:
     return _chart(
         f"top-products-{sales.currency}",
         f"Top products, {sales.currency}",
-        "By net sales over the months shown, tax in, discounts and returns off. Refunds that name no goods are in"
+        "By net sales over the months shown, discounts and returns off, no tax. Refunds that name no goods are in"
         " no product.",
         figure,
         ("Product", "Units kept", "Net sales"),

@@ -21,17 +21,25 @@ PRODUCTS = 10
 
 @dataclass(frozen=True, slots=True)
 class Month:
-    """One month of one currency. refunds: of these sales, whenever given; refunded: given back in this month."""
+    """One month of one currency, as ``monthly_sales`` defines it.
+
+    returns_by_order_date: of the orders placed in the month, whenever they came back. refunded: money given back in the
+    month, never positive, tax and tips in. average_order_value: gross sales less discounts, by orders.
+    """
 
     month: date
     orders: int
-    gross_sales: Decimal
-    refunds: Decimal
-    net_sales: Decimal
-    tax: Decimal
-    gratuity: Decimal
-    refunded: Decimal
-    average_order_value: Decimal | None
+    gross_sales: Decimal = Decimal(0)
+    discounts: Decimal = Decimal(0)
+    returns: Decimal = Decimal(0)
+    net_sales: Decimal = Decimal(0)
+    service_charges: Decimal = Decimal(0)
+    tax: Decimal = Decimal(0)
+    total_sales: Decimal = Decimal(0)
+    tips: Decimal = Decimal(0)
+    returns_by_order_date: Decimal = Decimal(0)
+    refunded: Decimal = Decimal(0)
+    average_order_value: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,9 +170,13 @@ def _sales(connection: duckdb.DuckDBPyConnection, company_id: str) -> tuple[Sale
         """
         SELECT coalesce(s."month", r."month") AS "month", coalesce(s.currency, r.currency) AS currency,
           coalesce(s.orders, 0) AS orders, coalesce(s.gross_sales, 0) AS gross_sales,
-          coalesce(s.refunds, 0) AS refunds, coalesce(s.net_sales, 0) AS net_sales, coalesce(s.tax, 0) AS tax,
-          coalesce(s.gratuity, 0) AS gratuity, coalesce(r.refunded, 0) AS refunded
+          coalesce(s.discounts, 0) AS discounts, coalesce(s."returns", 0) AS "returns",
+          coalesce(s.net_sales, 0) AS net_sales, coalesce(s.service_charges, 0) AS service_charges,
+          coalesce(s.tax, 0) AS tax, coalesce(s.total_sales, 0) AS total_sales, coalesce(s.tips, 0) AS tips,
+          coalesce(o."returns", 0) AS returns_by_order_date, coalesce(r.refunded, 0) AS refunded
         FROM (FROM monthly_sales WHERE company_id = $company) s
+        LEFT JOIN (FROM monthly_sales_by_order_date WHERE company_id = $company) o
+          ON o."month" = s."month" AND o.currency = s.currency
         FULL JOIN (
           SELECT date_trunc('month', "day")::DATE AS "month", currency, sum(refunded_amount) AS refunded
           FROM daily_refunds WHERE company_id = $company GROUP BY ALL
@@ -174,7 +186,7 @@ def _sales(connection: duckdb.DuckDBPyConnection, company_id: str) -> tuple[Sale
         {"company": company_id},
     ):
         currency = row.pop("currency")
-        average = ratio(row["gross_sales"], row["orders"], currency)
+        average = ratio(row["gross_sales"] - row["discounts"], row["orders"], currency)
         months.setdefault(currency, []).append(Month(**row, average_order_value=average))
     shown = {currency: _unbroken(found)[-MONTHS:] for currency, found in months.items()}
     busiest = sorted(shown, key=lambda currency: (-sum(m.orders for m in shown[currency]), currency))
@@ -191,10 +203,8 @@ def _unbroken(found: Sequence[Month]) -> tuple[Month, ...]:
     by_month = {one.month: one for one in found}
     month, last = found[0].month, found[-1].month
     whole = []
-    nothing = Decimal(0)
     while month <= last:
-        empty = Month(month, 0, nothing, nothing, nothing, nothing, nothing, nothing, None)
-        whole.append(by_month.get(month, empty))
+        whole.append(by_month.get(month, Month(month, 0)))
         month = date(month.year + month.month // 12, month.month % 12 + 1, 1)
     return tuple(whole)
 

@@ -16,17 +16,20 @@ Status = Literal["succeeded", "partly_done", "failed"]
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """Totals of one company in one currency, major units; refunds <= 0, gratuity outside net sales."""
+    """Totals of one company in one currency, major units, as the view ``monthly_sales`` defines them."""
 
     company_id: str
     currency: str
     orders: int
     gross_sales: Decimal
     discounts: Decimal
-    refunds: Decimal
+    returns: Decimal
     net_sales: Decimal
+    service_charges: Decimal
     tax: Decimal
-    gratuity: Decimal
+    total_sales: Decimal
+    tips: Decimal
+    amount_collected: Decimal
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,8 +204,11 @@ def _totals_json(totals: Totals) -> Mapping[str, Any]:
         "orders": totals.orders,
         "grossSales": str(totals.gross_sales),
         "discounts": str(totals.discounts),
-        "refunds": str(totals.refunds),
+        "returns": str(totals.returns),
         "netSales": str(totals.net_sales),
+        "serviceCharges": str(totals.service_charges),
         "tax": str(totals.tax),
-        "gratuity": str(totals.gratuity),
+        "totalSales": str(totals.total_sales),
+        "tips": str(totals.tips),
+        "amountCollected": str(totals.amount_collected),
     }

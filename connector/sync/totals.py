@@ -7,11 +7,9 @@ from connector.ledger.interface import Store
 from connector.sync.report import Totals
 
 _SQL = """
-SELECT company_id, currency, count(*) AS orders,
-       sum(total_amount - total_refund) AS gross_sales, sum(total_discount) AS discounts,
-       sum(total_refund) AS refunds, sum(total_amount) AS net_sales,
-       sum(total_tax_amount) AS tax, sum(total_gratuity) AS gratuity
-FROM orders WHERE list_contains($companies, company_id) GROUP BY ALL ORDER BY ALL
+SELECT company_id, currency, sum(orders)::BIGINT AS orders, sum(gross_sales), sum(discounts), sum("returns"),
+  sum(net_sales), sum(service_charges), sum(tax), sum(total_sales), sum(tips), sum(amount_collected)
+FROM monthly_sales WHERE list_contains($companies, company_id) GROUP BY company_id, currency ORDER BY ALL
 """
 
 

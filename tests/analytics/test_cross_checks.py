@@ -12,8 +12,8 @@ import pytest
 from connector.ledger.views import definitions, grains
 
 FIGURES = (
-    "orders", "gross_sales", "discounts", "discounts_as_sold", "refunds", "net_sales", "tax", "tax_as_sold", "gratuity",
-    "service_charges", "money_received", "refunded_orders",
+    "orders", "gross_sales", "discounts", "returns", "net_sales", "service_charges", "tax", "total_sales", "tips",
+    "overpayments", "amount_collected", "receivable",
 )  # fmt: skip
 VIEWS = sorted(definition.name for definition in definitions() if not definition.is_macro)
 
@@ -37,29 +37,73 @@ def same(db):
 
 
 def test_days_months_and_orders_come_to_the_same(same):
-    """Per company, month and currency, every figure but the customers, who are counted once a period."""
+    """Per company, period and currency, every figure but customers and refunded orders, counted once a period."""
     added = ", ".join(f"sum({name}) AS {name}" for name in FIGURES)
-    of_orders = """count(*) AS orders, sum(gross_sales) AS gross_sales, sum(total_discount) AS discounts,
-        sum(sold_discount) AS discounts_as_sold, sum(total_refund) AS refunds, sum(total_amount) AS net_sales,
-        sum(total_tax_amount) AS tax, sum(sold_tax_amount) AS tax_as_sold, sum(total_gratuity) AS gratuity,
-        sum(service_charges_amount) AS service_charges, sum(paid_amount) AS money_received,
-        count(*) FILTER (total_refund < 0) AS refunded_orders"""
-    by_month = f"SELECT company_id, month, currency, {', '.join(FIGURES)} FROM monthly_sales"
+    for by in ("", "_by_order_date"):
+        same(
+            f"SELECT company_id, month, currency, {', '.join(FIGURES)} FROM monthly_sales{by}",
+            f"SELECT company_id, date_trunc('month', day)::DATE AS month, currency, {added} FROM daily_sales{by}"
+            " GROUP BY ALL",
+        )
     same(
-        by_month,
-        f"SELECT company_id, date_trunc('month', day)::DATE AS month, currency, {added} FROM daily_sales GROUP BY ALL",
+        f"SELECT company_id, week, currency, {', '.join(FIGURES)} FROM weekly_sales",
+        f"SELECT company_id, date_trunc('week', day)::DATE AS week, currency, {added} FROM daily_sales GROUP BY ALL",
     )
     same(
-        by_month,
-        f"SELECT company_id, date_trunc('month', created_local_date)::DATE AS month, currency, {of_orders}"
-        " FROM orders GROUP BY ALL",
+        "SELECT company_id, month, currency, orders, total_sales + overpayments, tax, tips, amount_collected,"
+        " refunded_orders FROM monthly_sales_by_order_date",
+        """SELECT company_id, date_trunc('month', created_local_date)::DATE AS month, currency, count(*),
+          sum(total_amount), sum(total_tax_amount), sum(total_gratuity), sum(paid_amount),
+          count(*) FILTER (total_refund < 0) FROM orders GROUP BY ALL""",
     )
 
 
-def test_gross_sales_less_refunds_are_net_sales(db):
-    for view in ("daily_sales", "monthly_sales", "product_sales", "customer_orders"):
-        wrong = db.execute(f"FROM {view} WHERE gross_sales + refunds <> net_sales OR refunds > 0").fetchall()
-        assert wrong == [], view
+def test_both_bookings_come_to_the_same_over_all_days(same):
+    added = ", ".join(f"sum({name}) AS {name}" for name in FIGURES)
+    of = f"SELECT company_id, currency, {added}, sum(new_customers) FROM"
+    for view in ("daily_sales_by_order_date", "monthly_sales_by_order_date"):
+        same(f"{of} {view} GROUP BY ALL", f"{of} {view.removesuffix('_by_order_date')} GROUP BY ALL")
+
+
+def test_net_and_total_sales_are_what_they_are_said_to_be(db):
+    """Each figure has one formula and one sign in every view that carries it."""
+    for view in VIEWS:
+        names = {name for name, *_ in db.execute(f"DESCRIBE {view}").fetchall()}
+        if {"gross_sales", "discounts", "returns"} <= names:
+            assert db.execute(
+                f"FROM {view} WHERE gross_sales - discounts - \"returns\" <> net_sales OR gross_sales < 0"
+                " OR discounts < 0 OR \"returns\" < 0"
+            ).fetchall() == [], view  # fmt: skip
+        if "total_sales" in names:
+            assert db.execute(
+                f"FROM {view} WHERE net_sales + service_charges + tax <> total_sales"
+                " OR total_sales + tips + overpayments <> amount_collected + receivable"
+            ).fetchall() == [], view  # fmt: skip
+
+
+def test_every_entry_of_the_journal_balances(db, same):
+    for by in ("connection_id, entry_id, currency", "company_id, currency, entry_date"):
+        assert db.execute(
+            f"SELECT {by} FROM journal_entries GROUP BY ALL HAVING sum(debit) <> sum(credit)"
+        ).fetchall() == [], by  # fmt: skip
+    same(
+        "SELECT company_id, entry_date, currency, sum(debit - credit) FROM journal_entries"
+        " WHERE account IN ('Cash', 'Gift cards redeemed') OR starts_with(account, 'Processor clearing: ')"
+        " GROUP BY ALL HAVING sum(debit - credit) <> 0",
+        "SELECT company_id, day, currency, sum(net_amount) FROM payments_by_day GROUP BY ALL"
+        " HAVING sum(net_amount) <> 0",
+    )
+
+
+def test_tax_due_is_the_tax_of_the_month(same, db):
+    same(
+        "SELECT company_id, month, currency, tax_due FROM monthly_tax",
+        "SELECT company_id, month, currency, tax FROM monthly_sales",
+    )
+    assert db.execute(
+        "FROM monthly_tax WHERE tax_due <> tax_charged - tax_given_back OR tax_charged < 0"
+        " OR estimated_tax NOT BETWEEN 0 AND tax_given_back"
+    ).fetchall() == []  # fmt: skip
 
 
 def test_lines_and_service_charges_come_to_each_order(same):
@@ -111,11 +155,16 @@ def test_payments_come_to_what_each_order_owes_unless_an_issue_says_otherwise(db
 def test_money_by_day_by_type_and_by_order_come_to_the_same(same):
     same(
         "SELECT company_id, currency, sum(net_amount) FROM payments_by_day GROUP BY ALL",
-        "SELECT company_id, currency, sum(money_received) FROM monthly_sales GROUP BY ALL",
+        "SELECT company_id, currency, sum(amount_collected) FROM monthly_sales GROUP BY ALL",
+    )
+    same(
+        "SELECT company_id, day, currency, sum(net_amount) FROM payments_by_day GROUP BY ALL"
+        " HAVING sum(net_amount) <> 0",
+        "SELECT company_id, day, currency, amount_collected FROM daily_sales WHERE amount_collected <> 0",
     )
     same(
         "SELECT company_id, month, currency, net_amount FROM money_received WHERE currency = order_currency",
-        "SELECT company_id, month, currency, money_received FROM monthly_sales",
+        "SELECT company_id, month, currency, amount_collected FROM monthly_sales_by_order_date",
     )
     same(
         "SELECT company_id, currency, payment_type, sum(charges), sum(charged_amount), sum(refunds),"
@@ -129,26 +178,35 @@ def test_money_by_day_by_type_and_by_order_come_to_the_same(same):
     )
 
 
-def test_money_given_back_is_never_less_than_the_refunds_of_the_sales(db):
-    """The two ways to date a refund differ, over all days, by tips that went back: they are money, not sales."""
+def test_returns_of_a_day_are_at_most_the_money_given_back_on_it(db):
+    """A refund gives back goods, tax, service charges and tips; the goods alone never come to more."""
     found = db.execute(
-        """SELECT company_id, currency, r.amount, s.amount
-        FROM (SELECT company_id, currency, sum(refunded_amount) AS amount FROM daily_refunds GROUP BY ALL) r
-        JOIN (SELECT company_id, currency, sum(refunds) AS amount FROM daily_sales GROUP BY ALL) s
-          USING (company_id, currency)"""
+        """SELECT company_id, day, currency, -coalesce(r.refunded_amount, 0) AS given_back, s."returns"
+        FROM daily_sales s LEFT JOIN daily_refunds r USING (company_id, day, currency) WHERE s."returns" <> 0"""
     ).fetchall()
     assert found
-    assert all(given_back <= of_sales for _, _, given_back, of_sales in found)
+    assert all(returns <= given_back for *_, given_back, returns in found)
 
 
-def test_products_and_service_charges_come_to_net_sales(same):
-    same(
-        "SELECT company_id, month, currency, net_sales FROM monthly_sales",
-        """SELECT company_id, month, currency, sum(amount) FROM (
-          SELECT company_id, month, currency, sum(net_sales) AS amount FROM product_sales GROUP BY ALL
-          UNION ALL SELECT company_id, month, currency, service_charges FROM monthly_sales
-        ) GROUP BY ALL""",
-    )
+def test_products_come_to_net_sales(same):
+    for figure in ("gross_sales", "discounts", '"returns"', "net_sales"):
+        same(
+            f"SELECT company_id, month, currency, {figure} FROM monthly_sales WHERE {figure} <> 0",
+            f"SELECT company_id, month, currency, sum({figure}) FROM product_sales GROUP BY ALL"
+            f" HAVING sum({figure}) <> 0",
+        )
+
+
+def test_customers_and_guests_come_to_all_sales(db):
+    """Customer by customer as in the sales views; what guests bought is the rest."""
+    assert db.execute(
+        """SELECT company_id, currency FROM
+          (SELECT company_id, currency, sum(gross_sales) AS gross, sum(net_sales) AS net, sum(tips) AS tips
+            FROM customer_orders GROUP BY ALL) c
+        JOIN (SELECT company_id, currency, sum(gross_sales) AS gross, sum(net_sales) AS net, sum(tips) AS tips
+            FROM monthly_sales GROUP BY ALL) s USING (company_id, currency)
+        WHERE c.gross > s.gross OR c.tips > s.tips"""
+    ).fetchall() == []  # fmt: skip
 
 
 def test_customers_are_counted_once_in_a_month(same):

@@ -21,7 +21,20 @@ def run_report(**changes):
 
 
 def test_the_summary_tells_work_sales_reasons_file_and_what_next(published, capsys):
-    amounts = [Decimal(text) for text in ("1234568.0000", "10.0000", "-4.5000", "1234563.5000", "100", "3")]
+    amounts = [
+        Decimal(text)
+        for text in (
+            "1234568.0000",
+            "10.0000",
+            "4.5000",
+            "1234553.5000",
+            "7",
+            "100",
+            "1234660.5",
+            "3",
+            "1234663.5",
+        )
+    ]
     report = Report([run_report()], [Totals("c1", "USD", 3, *amounts)])
     print_summary(report, store=str(published / "data"), config_path=Path("config.yaml"))
     out = capsys.readouterr().out
@@ -29,7 +42,8 @@ def test_the_summary_tells_work_sales_reasons_file_and_what_next(published, caps
         "1,234",
         "4.2 s",
         "1,234,568.00",
-        "-4.50",
+        "4.50",
+        "1,234,660.50",
         "open_cart 1",
         "source_total (warning) 1",
         str(published / "data" / "commerce.duckdb"),

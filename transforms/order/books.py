@@ -52,7 +52,13 @@ def books_of(group: OrderGroup, order_id: str, currency: str, taken: list[Taken]
     owed = reading.goods * times
     if again:
         place_tips(paid, order, owed)
-    surcharges = [surcharge(charged, amount) for one in paid for charged, amount in one.surcharges if amount]
+    sold_again = {one.charge.id for one in again}
+    surcharges = [
+        replace(surcharge(charged, amount), charge_id=one.charge.id if one.charge.id in sold_again else None)
+        for one in paid
+        for charged, amount in one.surcharges
+        if amount
+    ]
     collected = sum(one.goods for one in paid)
     over = collected - owed if paid and collected > owed else 0
     tips = sum(one.tip for one in paid)
@@ -68,14 +74,13 @@ def books_of(group: OrderGroup, order_id: str, currency: str, taken: list[Taken]
     returns.sell(_with_returns(lines, origin, reading, once=times == 1), shipping, reading.goods, reading.tax)
     sold = 1
     for refund in counted:
-        while again and refund.created_ms > again[0]:
-            again.pop(0)
+        while again and refund.created_ms > again[0].created_ms:
             sold += 1
-            fees += _sell_again(returns, lines, shipping, reading, sold)
+            fees += _sell_again(returns, lines, shipping, reading, sold, again.pop(0))
         returns.give_back(refund.given_back)
-    for _ in again:
+    for one in again:
         sold += 1
-        fees += _sell_again(returns, lines, shipping, reading, sold)
+        fees += _sell_again(returns, lines, shipping, reading, sold, one)
     fees += surcharges
     if over:
         fees.append(overpayment(over))
@@ -111,10 +116,12 @@ def _returned_by_totals(group: OrderGroup) -> bool:
 
 
 def _sell_again(
-    returns: Returns, lines: list[Line], shipping: list[Fee], reading: Reading, time: int
+    returns: Returns, lines: list[Line], shipping: list[Fee], reading: Reading, time: int, by: Taken
 ) -> list[Fee]:
-    fees = [replace(fee) for fee in shipping]
-    returns.sell([(line.again(time), 0, 0) for line in lines], fees, reading.goods, reading.tax)
+    charge_id = by.charge.id
+    fees = [replace(fee, charge_id=charge_id) for fee in shipping]
+    again = [(line.again(time, charge_id), 0, 0) for line in lines]
+    returns.sell(again, fees, reading.goods, reading.tax)
     return fees
 
 

@@ -7,6 +7,7 @@ which tax was taken out may need four places.
 
 from dataclasses import dataclass, field, replace
 from decimal import ROUND_HALF_UP, Decimal
+from typing import Literal
 
 from schemas.commerce import Ref, TaxComponentRef
 from schemas.money import divide_half_up, shortest, to_decimal
@@ -14,13 +15,18 @@ from schemas.money import divide_half_up, shortest, to_decimal
 _FOUR_PLACES = Decimal("0.0001")
 _ONE = Decimal(1)
 
+# What a line is of. A refund line is of goods, of an amount of which nobody knows the goods, or gives back a service
+# charge or money beyond what was owed.
+LineKind = Literal["goods", "amount", "service_charge", "overpayment"]
+
 
 @dataclass(slots=True)
 class Line:
     """A sale line, or a refund line with everything negative but the unit price.
 
     net: quantity times unit price, minor units, without tax and discount. discounts, taxes: (name or component,
-    minor units). unit_price: major units. refund_id: of a refund line, the refund it was made for.
+    minor units). unit_price: major units. refund_id: of a refund line, the refund it was made for. charge_id: of goods
+    that were sold again after their return, the charge that sold them; None for the first sale.
     """
 
     id: str
@@ -33,6 +39,8 @@ class Line:
     tax_percentage: Decimal = Decimal(0)
     product: Ref | None = None
     refund_id: str | None = None
+    kind: LineKind = "goods"
+    charge_id: str | None = None
 
     @property
     def discount(self) -> int:
@@ -42,9 +50,15 @@ class Line:
     def total(self) -> int:
         return self.net - self.discount + self.tax
 
-    def again(self, time: int) -> "Line":
-        """The same goods sold another time."""
-        return replace(self, id=f"{self.id}_{time}", discounts=list(self.discounts), taxes=list(self.taxes))
+    def again(self, time: int, charge_id: str) -> "Line":
+        """The same goods sold another time, by a charge."""
+        return replace(
+            self,
+            id=f"{self.id}_{time}",
+            discounts=list(self.discounts),
+            taxes=list(self.taxes),
+            charge_id=charge_id,
+        )
 
 
 def extended(quantity: Decimal, unit_price: Decimal, exponent: int) -> int:

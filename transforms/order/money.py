@@ -390,13 +390,13 @@ def _told(taken: Taken, amount: int, surcharge: int = 0) -> Returned:
     )
 
 
-def sales(goods: int, paid: Sequence[Taken], refunds: Sequence[Returned]) -> list[int]:
-    """When the goods were sold: the moment of every sale after the first, in milliseconds.
+def sales(goods: int, paid: Sequence[Taken], refunds: Sequence[Returned]) -> list[Taken]:
+    """The charges that sold the goods again: one for every sale after the first.
 
     A charge that comes after everything sold so far was paid for and given back sells it again
     (docs.clover.com, Refund payments: a returned order can be paid again).
     """
-    again: list[int] = []
+    again: list[Taken] = []
     if goods <= 0 or len(paid) < 2:
         return again
     collected = 0
@@ -409,6 +409,6 @@ def sales(goods: int, paid: Sequence[Taken], refunds: Sequence[Returned]) -> lis
                 if (refund.created_ms <= one.created_ms and refund.taken is not one)
             )
             if back >= sold:
-                again.append(one.created_ms)
+                again.append(one)
         collected += one.amount
     return again

@@ -147,6 +147,9 @@ def _map(
             one.id: local_day(from_ms(one.created_ms), merchant.timezone) for one in books.refunds
         },
         line_refunds={line.id: line.refund_id for line in books.lines if line.refund_id is not None},
+        line_kinds={line.id: line.kind for line in books.lines},
+        line_charges={line.id: line.charge_id for line in books.lines if line.charge_id is not None},
+        fee_charges=tuple(fee.charge_id for fee in books.fees),
         issues=tuple(issues),
         held_back=None,
         open_reason=open_reason(group, taken, books.refunds, part_paid),

@@ -31,7 +31,7 @@ from decimal import Decimal
 
 from schemas.commerce import TaxComponentRef
 from schemas.money import divide_half_up, to_decimal
-from transforms.order.line import Line, effective_rate, unit_price
+from transforms.order.line import Line, LineKind, effective_rate, unit_price
 from transforms.order.service_charges import Charged, Fee
 from transforms.order.sold import SoldLine, choices, paid_for, parts_of, price_of, proportional, whole_units
 
@@ -219,11 +219,12 @@ class Returns:
             left.total -= part
             rest -= part
         self.beyond += rest
-        self.lines.append(self._amount_line(f"Refund of {charged.name}", refund, amount, 0))
+        name = f"Refund of {charged.name}"
+        self.lines.append(self._amount_line(name, refund, amount, 0, kind="service_charge"))
 
     def _overpayment(self, refund: GivenBack, amount: int) -> None:
         self.overpaid -= amount
-        self.lines.append(self._amount_line("Refund of Overpayment", refund, amount, 0))
+        self.lines.append(self._amount_line("Refund of Overpayment", refund, amount, 0, kind="overpayment"))
 
     def _everything(self, refund: GivenBack) -> None:
         """All that is left of goods and shipping."""
@@ -236,7 +237,9 @@ class Returns:
         for fee in self.shipping:
             if fee.total or fee.tax:
                 self.lines.append(
-                    self._amount_line(f"Refund of {fee.fee.charged.name}", refund, fee.total, fee.tax)
+                    self._amount_line(
+                        f"Refund of {fee.fee.charged.name}", refund, fee.total, fee.tax, kind="service_charge"
+                    )
                 )
                 fee.total = fee.tax = 0
         self.goods = 0
@@ -257,7 +260,9 @@ class Returns:
         self._unallocated = True
         self.lines.append(self._amount_line(f"refund_{refund.id}", refund, amount, tax))
 
-    def _amount_line(self, line_id: str, refund: GivenBack, amount: int, tax: int) -> Line:
+    def _amount_line(
+        self, line_id: str, refund: GivenBack, amount: int, tax: int, kind: LineKind = "amount"
+    ) -> Line:
         return Line(
             id=self._free_id(line_id, refund),
             quantity=Decimal(-1),
@@ -265,6 +270,7 @@ class Returns:
             net=-(amount - tax),
             tax=-tax,
             tax_percentage=effective_rate(tax, amount - tax),
+            kind=kind,
         )
 
     def _free_id(self, line_id: str, refund: GivenBack) -> str:

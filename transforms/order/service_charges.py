@@ -36,13 +36,17 @@ class Charged(NamedTuple):
 
 @dataclass(slots=True)
 class Fee:
-    """A service charge. total: minor units, tax in. charged: what it is called when it is given back."""
+    """A service charge. total: minor units, tax in. charged: what it is called when it is given back.
+
+    charge_id: of one that was charged when the goods were sold again, the charge that did; None for the first sale.
+    """
 
     charged: Charged
     total: int
     description: str
     tax: int = 0
     tax_percentage: Decimal = Decimal(0)
+    charge_id: str | None = None
 
 
 SURCHARGE = Charged(FeeKind.SURCHARGE, "Surcharge")

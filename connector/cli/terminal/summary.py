@@ -110,7 +110,16 @@ def print_store(report: "Report", store: str) -> None:
         return
     rows = []
     for one in report.totals:
-        amounts = (one.gross_sales, one.discounts, one.refunds, one.net_sales, one.tax, one.gratuity)
+        amounts = (
+            one.gross_sales,
+            one.discounts,
+            one.returns,
+            one.net_sales,
+            one.service_charges,
+            one.tax,
+            one.total_sales,
+            one.tips,
+        )
         shown = (money(amount, one.currency) for amount in amounts)
         rows.append((names.get(one.company_id, one.company_id), one.currency, f"{one.orders:,}", *shown))
     columns = (
@@ -119,9 +128,11 @@ def print_store(report: "Report", store: str) -> None:
         "orders",
         "gross sales",
         "discounts",
-        "refunds",
+        "returns",
         "net sales",
+        "service charges",
         "tax",
+        "total sales",
         "tips",
     )
     console().print(table("In the store", columns, rows, numbers=frozenset(columns[2:])))

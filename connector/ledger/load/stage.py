@@ -6,11 +6,20 @@ from pathlib import Path
 
 import duckdb
 
+from connector.ledger.load.bookings import book
+
 # A served order with hundreds of lines and payments stays far below this; bytes.
 _LONGEST_LINE = 32 << 20
 # The moments whose days are the merchant's days of a sale and of a payment.
 _SOLD = "coalesce(created_date, source_modified_date)"
 _PAID = "coalesce(p.created_date, p.source_modified_date, source_modified_date)"
+
+
+def _local(moment: str) -> str:
+    return f"((({moment}) AT TIME ZONE 'UTC') AT TIME ZONE $timezone)::DATE"
+
+
+_SOLD_ON = f"coalesce(created_local_date, {_local(_SOLD)})"
 _TABLES: Mapping[str, Sequence[str]] = {
     # table -> columns a row may have beside those of the ledger's table
     "order_versions": (),
@@ -60,8 +69,10 @@ def fill_orders(connection: duckdb.DuckDBPyConnection, *, timezone: str, loaded_
           created_local_date = coalesce(created_local_date, {_local(_SOLD)}),
           modified_date = $loaded_at,
           doc = replace(doc, '"modifiedDate":"@loaded"', '"modifiedDate":"' || $stamp || '"'),
-          order_line_items = coalesce(order_line_items, []),
-          service_charges = coalesce(service_charges, []),
+          order_line_items = [
+            {_line_on_its_day(_SOLD_ON)} for l in coalesce(order_line_items, [])],
+          service_charges = [
+            {_charge_on_its_day(_SOLD_ON)} for s in coalesce(service_charges, [])],
           payments = [{payment_with("p.modified_date", "p.local_date")} for p in coalesce(payments, [])],
           sold_tax_amount = (
             coalesce(list_sum([l.total_tax_amount for l in order_line_items if l.quantity > 0]), 0)
@@ -76,6 +87,7 @@ def fill_orders(connection: duckdb.DuckDBPyConnection, *, timezone: str, loaded_
         """,  # noqa: S608 - only our own column names are put in
         {"timezone": timezone, "loaded_at": loaded_at.replace(tzinfo=None), "stamp": stamp},
     )
+    book(connection, "temp.staged_order_versions")
 
 
 def fill_records(connection: duckdb.DuckDBPyConnection, *, loaded_at: datetime) -> None:
@@ -98,11 +110,13 @@ def move_to_timezone(connection: duckdb.DuckDBPyConnection, connection_id: str, 
         UPDATE ledger.order_versions SET
           created_local_date = {_local(_SOLD)},
           payments = [{payment_with("p.modified_date", "NULL::DATE")} for p in payments],
-          order_line_items = [{_line_with_refund_day()} for l in order_line_items]
+          order_line_items = [{_line_on_its_day(_local(_SOLD))} for l in order_line_items],
+          service_charges = [{_charge_on_its_day(_local(_SOLD))} for s in service_charges]
         WHERE connection_id = $connection_id
         """,  # noqa: S608
         {"timezone": timezone, "connection_id": connection_id},
     )
+    book(connection, "ledger.order_versions", connection_id=connection_id)
 
 
 def payment_with(modified_date: str, local_date: str) -> str:
@@ -115,20 +129,32 @@ def payment_with(modified_date: str, local_date: str) -> str:
       is_refund := coalesce(p.is_refund, p.amount < 0, false))"""
 
 
-def _line_with_refund_day() -> str:
+def _line_on_its_day(sold_on: str) -> str:
+    """SQL of the line ``l``: the day of its refund or of the charge that sold it again, else that of the sale."""
     refund = "list_filter(payments, lambda p: p.id = l.refund_id)[1].created_date"
+    refunded_on = (
+        f"CASE WHEN l.refund_id IS NOT NULL THEN coalesce({_local(refund)}, l.refund_local_date) END"
+    )
     return f"""struct_pack(id := l.id, quantity := l.quantity, unit_price := l.unit_price,
       tax_percentage := l.tax_percentage, total_tax_amount := l.total_tax_amount,
       total_amount := l.total_amount,
       product_id := l.product_id, product_name := l.product_name, variant_id := l.variant_id,
       variant_name := l.variant_name, refund_id := l.refund_id,
-      refund_local_date :=
-        CASE WHEN l.refund_id IS NOT NULL THEN coalesce({_local(refund)}, l.refund_local_date) END,
-      discount_allocations := l.discount_allocations)"""
+      refund_local_date := {refunded_on},
+      discount_allocations := l.discount_allocations,
+      kind := coalesce(l.kind, 'goods'), charge_id := l.charge_id,
+      local_date := coalesce({refunded_on}, {_charged_on("l")}, {sold_on}))"""
 
 
-def _local(moment: str) -> str:
-    return f"((({moment}) AT TIME ZONE 'UTC') AT TIME ZONE $timezone)::DATE"
+def _charge_on_its_day(sold_on: str) -> str:
+    """SQL of the service charge ``s``: the day of the charge that made it again, else that of the sale."""
+    return f"""struct_pack(description := s.description, total_amount := s.total_amount,
+      tax_percentage := s.tax_percentage, tax_amount := s.tax_amount, quantity := s.quantity, "type" := s."type",
+      charge_id := s.charge_id, local_date := coalesce({_charged_on("s")}, {sold_on}))"""
+
+
+def _charged_on(part: str) -> str:
+    return _local(f"list_filter(payments, lambda p: p.id = {part}.charge_id)[1].created_date")
 
 
 def _stage_one(

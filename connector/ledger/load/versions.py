@@ -135,7 +135,7 @@ def delete_orders(
           'deleted-' || $snapshot_id AS content_hash, $snapshot_id::BIGINT AS snapshot_id, true AS is_deleted,
           true AS observed, $loaded_at::TIMESTAMP AS modified_date,
           order_line_items[1:0] AS order_line_items, payments[1:0] AS payments,
-          service_charges[1:0] AS service_charges, NULL AS doc)
+          service_charges[1:0] AS service_charges, bookings[1:0] AS bookings, NULL AS doc)
         FROM ledger.order_versions
         WHERE replaced_by IS NULL AND NOT is_deleted AND connection_id = $connection_id
           AND order_id IN (SELECT unnest($ids))

@@ -1,22 +1,21 @@
--- view orders: One current order, with every refund known so far taken into account.
--- grain: connection_id, order_id
--- column gross_sales: Sales before refunds, major units: total_amount - total_refund.
-CREATE VIEW main.orders AS
-SELECT company_id, connection_id, order_id, order_number, country, currency, created_date, closed_date,
+-- part order_columns(): The columns of an order as analysts see it.
+company_id, connection_id, order_id, order_number, country, currency, created_date, closed_date,
   created_local_date, total_amount, total_refund, total_tax_amount, total_discount, total_gratuity,
-  (total_amount - total_refund)::DECIMAL(18,4) AS gross_sales, sold_tax_amount, sold_discount,
+  (total_amount - total_refund)::DECIMAL(18,4) AS sold_amount, sold_tax_amount, sold_discount,
   service_charges_amount, paid_amount, location_id, location_name, customer_id, customer_name,
   modified_date, source_modified_date, observed, snapshot_id
+
+-- view orders: One current order, with every refund known so far taken into account.
+-- grain: connection_id, order_id
+CREATE VIEW main.orders AS
+SELECT {order_columns()}
 FROM ledger.order_versions
 WHERE replaced_by IS NULL AND NOT is_deleted;
 
 -- view order_versions: One version of one order as it was known from a snapshot on. Nothing is ever overwritten.
 -- grain: connection_id, order_id, source_modified_date, content_hash
 CREATE VIEW main.order_versions AS
-SELECT company_id, connection_id, order_id, order_number, country, currency, created_date, closed_date,
-  created_local_date, total_amount, total_refund, total_tax_amount, total_discount, total_gratuity,
-  sold_tax_amount, sold_discount, service_charges_amount, paid_amount, location_id, location_name,
-  customer_id, customer_name, modified_date, source_modified_date, observed, snapshot_id,
+SELECT {order_columns()},
   content_hash, replaced_by, is_deleted
 FROM ledger.order_versions;
 
@@ -30,6 +29,10 @@ FROM ledger.order_versions;
 -- column discount_amount: Sum of the line's discounts, major units; negative on a refund line.
 -- column refund_id: Clover's id of the refund behind a refund line, where the line is of one refund.
 -- column refund_local_date: The merchant's day of that refund.
+-- column kind: What the line is of: goods; or, of a refund line, an amount of which nobody knows the goods, a
+--   service_charge or an overpayment.
+-- column charge_id: Clover's id of the charge that sold these goods again after they came back; NULL for the first sale.
+-- column local_date: The merchant's day of the line: of the sale, or of the refund.
 CREATE VIEW main.order_line_items AS
 SELECT company_id, connection_id, order_id, line.id AS line_id, currency, created_date, created_local_date,
   line.quantity AS quantity, line.unit_price AS unit_price, line.tax_percentage AS tax_percentage,
@@ -37,7 +40,8 @@ SELECT company_id, connection_id, order_id, line.id AS line_id, currency, create
   coalesce(list_sum([share.total_amount FOR share IN line.discount_allocations]), 0)::DECIMAL(18,4) AS discount_amount,
   line.product_id AS product_id, line.product_name AS product_name, line.variant_id AS variant_id,
   line.variant_name AS variant_name, line.quantity < 0 AS is_refund, line.refund_id AS refund_id,
-  line.refund_local_date AS refund_local_date, snapshot_id
+  line.refund_local_date AS refund_local_date, line.kind AS kind, line.charge_id AS charge_id,
+  line.local_date AS local_date, snapshot_id
 FROM (
   SELECT company_id, connection_id, order_id, currency, created_date, created_local_date, snapshot_id,
     unnest(order_line_items) AS line
@@ -114,10 +118,13 @@ WHERE status = 'Paid';
 -- column tax_amount: The part of total_amount that is tax, major units.
 -- column quantity: Units; total_amount is already for all of them.
 -- column type: Generic, Shipping, Overpayment or Unknown.
+-- column charge_id: Clover's id of the charge that made it again with goods that were sold again; NULL for the first sale.
+-- column local_date: The merchant's day of the service charge.
 CREATE VIEW main.service_charges AS
 SELECT company_id, connection_id, order_id, charge_number, currency, created_date, created_local_date,
   charge.description AS description, charge.total_amount AS total_amount, charge.tax_percentage AS tax_percentage,
-  charge.tax_amount AS tax_amount, charge.quantity AS quantity, charge."type" AS "type", snapshot_id
+  charge.tax_amount AS tax_amount, charge.quantity AS quantity, charge."type" AS "type",
+  charge.charge_id AS charge_id, charge.local_date AS local_date, snapshot_id
 FROM (
   SELECT company_id, connection_id, order_id, currency, created_date, created_local_date, snapshot_id,
     unnest(service_charges) AS charge, generate_subscripts(service_charges, 1)::BIGINT AS charge_number

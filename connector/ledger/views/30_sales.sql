@@ -1,84 +1,115 @@
--- view daily_sales: Sales of one company on one day of the merchant, in one currency. A refund is booked on the day of
---   the sale it belongs to, so past days change when a late refund arrives; by the day of the refund see daily_refunds.
--- grain: company_id, day, currency
-CREATE VIEW main.daily_sales AS
+-- part sales_by(period, day, refunded, versions): Figures of one company in one period and currency, from the bookings
+--   of orders. refunded: whether a refund is the first of its order in the period.
+SELECT company_id, date_trunc('<period>', <day>)::DATE AS "<period>", currency,
+  count(*) FILTER (booking.event = 'sale' AND booking.record_id IS NULL)::BIGINT AS orders,
+  sum(booking.gross_sales) AS gross_sales, sum(booking.discounts) AS discounts, sum(booking."returns") AS "returns",
+  sum(booking.gross_sales) - sum(booking.discounts) - sum(booking."returns") AS net_sales,
+  sum(booking.service_charges) AS service_charges, sum(booking.tax) AS tax,
+  sum(booking.gross_sales) - sum(booking.discounts) - sum(booking."returns") + sum(booking.service_charges)
+    + sum(booking.tax) AS total_sales,
+  sum(booking.tips) AS tips, sum(booking.overpayments) AS overpayments, sum(booking.collected) AS amount_collected,
+  sum(booking.gross_sales) - sum(booking.discounts) - sum(booking."returns") + sum(booking.service_charges)
+    + sum(booking.tax) + sum(booking.tips) + sum(booking.overpayments) - sum(booking.collected) AS receivable,
+  count(*) FILTER (booking.event = 'refund' AND (<refunded>))::BIGINT AS refunded_orders
+FROM (
+  SELECT company_id, currency, created_local_date, unnest(bookings) AS booking
+  FROM ledger.order_versions
+  WHERE <versions>
+)
+WHERE booking.currency = currency
+GROUP BY company_id, "<period>", currency
+
+-- part sales_view(period, day, refunded): sales_by of current orders, with the customers of the period.
 -- Each part scans the orders by itself: what is named twice is written out whole first, and who asks for no customers
 -- would wait for them to be counted.
 WITH sales AS (
-  SELECT company_id, created_local_date AS "day", currency, count(*)::BIGINT AS orders,
-    sum(total_amount) AS net_sales, sum(total_refund) AS refunds, sum(total_discount) AS discounts,
-    sum(sold_discount) AS discounts_as_sold, sum(total_tax_amount) AS tax, sum(sold_tax_amount) AS tax_as_sold,
-    sum(total_gratuity) AS gratuity, sum(service_charges_amount) AS service_charges,
-    sum(paid_amount) AS money_received, count(*) FILTER (total_refund < 0)::BIGINT AS refunded_orders
-  FROM ledger.order_versions
-  WHERE replaced_by IS NULL AND NOT is_deleted
-  GROUP BY company_id, "day", currency
+{sales_by(<period>; <day>; <refunded>; replaced_by IS NULL AND NOT is_deleted)}
 ),
 visits AS (
-  SELECT company_id, created_local_date AS "day", currency, connection_id, customer_id
+  SELECT company_id, date_trunc('<period>', created_local_date)::DATE AS "<period>", currency, connection_id, customer_id
   FROM ledger.order_versions
   WHERE replaced_by IS NULL AND NOT is_deleted AND customer_id IS NOT NULL
   GROUP BY ALL
 ),
 firsts AS (
-  SELECT company_id, connection_id, customer_id, min(created_local_date) AS first_day
+  SELECT company_id, connection_id, customer_id, min(date_trunc('<period>', created_local_date)::DATE) AS first_period
   FROM ledger.order_versions
   WHERE replaced_by IS NULL AND NOT is_deleted AND customer_id IS NOT NULL
   GROUP BY ALL
 ),
 customers AS (
-  SELECT company_id, "day", currency, count(*) FILTER (first_day = "day")::BIGINT AS new_customers,
-    count(*) FILTER (first_day < "day")::BIGINT AS returning_customers
+  SELECT company_id, "<period>", currency, count(*) FILTER (first_period = "<period>")::BIGINT AS new_customers,
+    count(*) FILTER (first_period < "<period>")::BIGINT AS returning_customers
   FROM visits
   JOIN firsts USING (company_id, connection_id, customer_id)
-  GROUP BY company_id, "day", currency
+  GROUP BY company_id, "<period>", currency
 )
-SELECT s.company_id, s."day", s.currency, s.orders, s.net_sales - s.refunds AS gross_sales, s.discounts,
-  s.discounts_as_sold, s.refunds, s.net_sales, s.tax, s.tax_as_sold, s.gratuity, s.service_charges, s.money_received,
-  s.refunded_orders, coalesce(c.new_customers, 0) AS new_customers,
-  coalesce(c.returning_customers, 0) AS returning_customers
+SELECT s.*, coalesce(c.new_customers, 0) AS new_customers, coalesce(c.returning_customers, 0) AS returning_customers
 FROM sales s
-LEFT JOIN customers c ON c.company_id = s.company_id AND c."day" = s."day" AND c.currency = s.currency;
+LEFT JOIN customers c ON c.company_id = s.company_id AND c."<period>" = s."<period>" AND c.currency = s.currency
 
--- view monthly_sales: Sales of one company in one month of the merchant, in one currency. Refunds are booked in the
---   month of the sale they belong to.
+-- part first_in(period): Whether a refund is the first of its order in a period.
+booking.previous_refund IS NULL
+    OR date_trunc('<period>', booking.previous_refund) <> date_trunc('<period>', booking.local_date)
+
+-- part happened(period): sales_view by the day each thing happened.
+{sales_view(<period>; booking.local_date; {first_in(<period>)})}
+
+-- view daily_sales: Sales of one company on one day of the merchant, in one currency, by the day each thing happened: a sale
+--   on its day, a return with its tax, tip and service charge on the day of the refund, money on the day it moved. A
+--   closed day changes only by what was learned late.
+-- grain: company_id, day, currency
+CREATE VIEW main.daily_sales AS
+{happened(day)};
+
+-- view weekly_sales: Sales of one company in one week of the merchant, in one currency, by the day each thing happened: a sale
+--   on its day, a return with its tax, tip and service charge on the day of the refund, money on the day it moved. A
+--   closed week changes only by what was learned late.
+-- grain: company_id, week, currency
+CREATE VIEW main.weekly_sales AS
+{happened(week)};
+
+-- view monthly_sales: Sales of one company in one month of the merchant, in one currency, by the day each thing happened: a sale
+--   on its day, a return with its tax, tip and service charge on the day of the refund, money on the day it moved. A
+--   closed month changes only by what was learned late.
 -- grain: company_id, month, currency
 CREATE VIEW main.monthly_sales AS
-WITH sales AS (
-  SELECT company_id, date_trunc('month', created_local_date)::DATE AS "month", currency, count(*)::BIGINT AS orders,
-    sum(total_amount) AS net_sales, sum(total_refund) AS refunds, sum(total_discount) AS discounts,
-    sum(sold_discount) AS discounts_as_sold, sum(total_tax_amount) AS tax, sum(sold_tax_amount) AS tax_as_sold,
-    sum(total_gratuity) AS gratuity, sum(service_charges_amount) AS service_charges,
-    sum(paid_amount) AS money_received, count(*) FILTER (total_refund < 0)::BIGINT AS refunded_orders
+{happened(month)};
+
+-- view daily_sales_by_order_date: Sales of one company on one day of the merchant, in one currency, by the day of the
+--   order: whatever happened to an order later, returns and payments too, is booked on the day it was placed. For cohorts
+--   and unit economics; over all days it comes to the same as daily_sales.
+-- grain: company_id, day, currency
+CREATE VIEW main.daily_sales_by_order_date AS
+{sales_view(day; created_local_date; booking.previous_refund IS NULL)};
+
+-- view monthly_sales_by_order_date: Sales of one company in one month of the merchant, in one currency, by the day of the
+--   order: whatever happened to an order later, returns and payments too, is booked on the day it was placed. For cohorts
+--   and unit economics; over all days it comes to the same as monthly_sales.
+-- grain: company_id, month, currency
+CREATE VIEW main.monthly_sales_by_order_date AS
+{sales_view(month; created_local_date; booking.previous_refund IS NULL)};
+
+-- view monthly_tax: Tax of one company in one month of the merchant, in one currency: charged in the month of the sale,
+--   given back in the month of the refund.
+-- grain: company_id, month, currency
+-- column tax_charged: Tax of the sales of the month, service charges' tax in, major units.
+-- column tax_given_back: Tax of the refunds of the month, major units, positive.
+-- column tax_due: tax_charged - tax_given_back, major units; tax of monthly_sales.
+-- column estimated_tax: The part of tax_given_back that is an estimate, major units, positive: of refunds of which nobody
+--   knows the goods, refund times the order's tax over its total.
+CREATE VIEW main.monthly_tax AS
+SELECT company_id, date_trunc('month', booking.local_date)::DATE AS "month", currency,
+  coalesce(sum(booking.tax) FILTER (booking.event = 'sale'), 0) AS tax_charged,
+  coalesce(-sum(booking.tax) FILTER (booking.event = 'refund'), 0) AS tax_given_back, sum(booking.tax) AS tax_due,
+  sum(booking.estimated_tax) AS estimated_tax
+FROM (
+  SELECT company_id, currency, unnest(bookings) AS booking
   FROM ledger.order_versions
   WHERE replaced_by IS NULL AND NOT is_deleted
-  GROUP BY company_id, "month", currency
-),
-visits AS (
-  SELECT company_id, date_trunc('month', created_local_date)::DATE AS "month", currency, connection_id, customer_id
-  FROM ledger.order_versions
-  WHERE replaced_by IS NULL AND NOT is_deleted AND customer_id IS NOT NULL
-  GROUP BY ALL
-),
-firsts AS (
-  SELECT company_id, connection_id, customer_id, min(date_trunc('month', created_local_date)::DATE) AS first_month
-  FROM ledger.order_versions
-  WHERE replaced_by IS NULL AND NOT is_deleted AND customer_id IS NOT NULL
-  GROUP BY ALL
-),
-customers AS (
-  SELECT company_id, "month", currency, count(*) FILTER (first_month = "month")::BIGINT AS new_customers,
-    count(*) FILTER (first_month < "month")::BIGINT AS returning_customers
-  FROM visits
-  JOIN firsts USING (company_id, connection_id, customer_id)
-  GROUP BY company_id, "month", currency
 )
-SELECT s.company_id, s."month", s.currency, s.orders, s.net_sales - s.refunds AS gross_sales, s.discounts,
-  s.discounts_as_sold, s.refunds, s.net_sales, s.tax, s.tax_as_sold, s.gratuity, s.service_charges, s.money_received,
-  s.refunded_orders, coalesce(c.new_customers, 0) AS new_customers,
-  coalesce(c.returning_customers, 0) AS returning_customers
-FROM sales s
-LEFT JOIN customers c ON c.company_id = s.company_id AND c."month" = s."month" AND c.currency = s.currency;
+WHERE booking.currency = currency
+GROUP BY company_id, "month", currency;
 
 -- view daily_refunds: Money one company gave back on one day of the merchant, in one currency, by the day of the refund.
 -- grain: company_id, day, currency
@@ -113,7 +144,7 @@ GROUP BY company_id, local_date, currency, coalesce("type", 'Unknown');
 
 -- view money_received: Money that moved for the orders of one company and month of the merchant, by the currency of the
 --   orders and by the currency it was paid in. Only status Paid. Amounts of two currencies are never added: in the rows
---   where both are the same, net_amount is money_received of monthly_sales.
+--   where both are the same, net_amount is amount_collected of monthly_sales_by_order_date.
 -- grain: company_id, month, order_currency, currency
 -- column month: The merchant's month of the order, as its first day.
 -- column order_currency: Currency of the orders.
@@ -154,29 +185,33 @@ SELECT company_id, currency, coalesce("type", 'Unknown') AS payment_type, coales
 FROM main.payments
 GROUP BY company_id, currency, coalesce("type", 'Unknown'), coalesce(status, 'Unknown');
 
--- view product_sales: Sales of one product of a company in one month of the merchant, in one currency. Lines that name
---   no product, such as refunds that name no goods, are under the product (none). Service charges are in no product.
+-- view product_sales: Sales of one product of a company in one month of the merchant, in one currency, by the day each
+--   thing happened, as in monthly_sales. Lines that name no product, such as refunds that name no goods, are under the
+--   product (none). Service charges are in no product.
 -- grain: company_id, connection_id, product_id, month, currency
 -- column product_id: Clover's id of the inventory item, or (none).
--- column month: The merchant's month of the sale, as its first day; refunds are booked there too.
 -- column product_name: One of the names it was sold under.
 -- column quantity_sold: Units sold.
 -- column quantity_returned: Units returned, never positive.
--- column gross_sales: Sum of the sale lines, major units, tax in, discounts off.
--- column refunds: Sum of the refund lines, major units, never positive.
--- column net_sales: gross_sales + refunds, major units.
--- column tax: Tax of all lines, major units, net of refunded tax; inside net_sales.
+-- column tax: Tax, major units, less tax given back; outside net_sales.
 CREATE VIEW main.product_sales AS
-SELECT company_id, connection_id, coalesce(line.product_id, '(none)') AS product_id,
-  date_trunc('month', created_local_date)::DATE AS "month", currency, max(line.product_name) AS product_name,
-  coalesce(sum(line.quantity) FILTER (line.quantity > 0), 0) AS quantity_sold,
-  coalesce(sum(line.quantity) FILTER (line.quantity < 0), 0) AS quantity_returned,
-  coalesce(sum(line.total_amount) FILTER (line.quantity >= 0), 0) AS gross_sales,
-  coalesce(sum(line.total_amount) FILTER (line.quantity < 0), 0) AS refunds,
-  sum(line.total_amount) AS net_sales, sum(line.total_tax_amount) AS tax
-FROM (
-  SELECT company_id, connection_id, created_local_date, currency, unnest(order_line_items) AS line
-  FROM ledger.order_versions
-  WHERE replaced_by IS NULL AND NOT is_deleted
+WITH lines AS (
+  SELECT company_id, connection_id, coalesce(line.product_id, '(none)') AS product_id,
+    date_trunc('month', line.local_date)::DATE AS "month", currency, line.product_name AS product_name,
+    line.quantity AS quantity, line.total_amount - line.total_tax_amount AS amount, line.total_tax_amount AS tax,
+    CASE WHEN line.quantity >= 0
+      THEN coalesce(list_sum([share.total_amount FOR share IN line.discount_allocations]), 0) ELSE 0 END AS discount
+  FROM (
+    SELECT company_id, connection_id, currency, unnest(order_line_items) AS line
+    FROM ledger.order_versions
+    WHERE replaced_by IS NULL AND NOT is_deleted
+  )
+  WHERE line.kind IN ('goods', 'amount')
 )
-GROUP BY ALL;
+SELECT company_id, connection_id, product_id, "month", currency, max(product_name) AS product_name,
+  coalesce(sum(quantity) FILTER (quantity > 0), 0) AS quantity_sold,
+  coalesce(sum(quantity) FILTER (quantity < 0), 0) AS quantity_returned,
+  coalesce(sum(amount + discount) FILTER (quantity >= 0), 0) AS gross_sales, sum(discount) AS discounts,
+  coalesce(-sum(amount) FILTER (quantity < 0), 0) AS "returns", sum(amount) AS net_sales, sum(tax) AS tax
+FROM lines
+GROUP BY company_id, connection_id, product_id, "month", currency;

@@ -6,12 +6,19 @@
 -- column last_day: The merchant's day of the last order.
 CREATE VIEW main.customer_orders AS
 SELECT company_id, connection_id, customer_id, currency, arg_max(customer_name, created_date) AS customer_name,
-  count(*)::BIGINT AS orders, min(created_date) AS first_order_date, max(created_date) AS last_order_date,
-  min(created_local_date) AS first_day, max(created_local_date) AS last_day,
-  sum(total_amount - total_refund) AS gross_sales, sum(total_refund) AS refunds, sum(total_amount) AS net_sales,
-  sum(total_gratuity) AS gratuity, count(*) FILTER (total_refund < 0)::BIGINT AS refunded_orders
-FROM ledger.order_versions
-WHERE replaced_by IS NULL AND NOT is_deleted AND customer_id IS NOT NULL
+  count(*) FILTER (booking.event = 'sale' AND booking.record_id IS NULL)::BIGINT AS orders,
+  min(created_date) AS first_order_date, max(created_date) AS last_order_date,
+  min(created_local_date) AS first_day, max(created_local_date) AS last_day, sum(booking.gross_sales) AS gross_sales,
+  sum(booking.discounts) AS discounts, sum(booking."returns") AS "returns",
+  sum(booking.gross_sales) - sum(booking.discounts) - sum(booking."returns") AS net_sales, sum(booking.tips) AS tips,
+  count(*) FILTER (booking.event = 'refund' AND booking.previous_refund IS NULL)::BIGINT AS refunded_orders
+FROM (
+  SELECT company_id, connection_id, customer_id, currency, customer_name, created_date, created_local_date,
+    unnest(bookings) AS booking
+  FROM ledger.order_versions
+  WHERE replaced_by IS NULL AND NOT is_deleted AND customer_id IS NOT NULL
+)
+WHERE booking.currency = currency
 GROUP BY company_id, connection_id, customer_id, currency;
 
 -- view monthly_customers: Customers of one company in one month of the merchant, over all currencies.

@@ -42,14 +42,38 @@ SELECT company_id, connection_id, order_id, currency, step.total_name AS total_n
 FROM steps
 WHERE step.from_amount <> step.to_amount;
 
+-- view changes: The change feed: one thing that was inserted, updated or deleted by a load, in the order of the loads.
+--   Replayed into an empty database it gives what orders_as_of gives at every snapshot. Versions that came late and were
+--   never current are no change. A forgotten company leaves none.
+-- grain: change_id
+-- column change_id: Number of the change, BIGINT: larger in every later load, never given to another change. Not without
+--   gaps.
+-- column entity: orders, or the kind of record beside them: customers, products, locations, paymentMethods,
+--   taxComponents, companyInfo. Lines, payments and service charges change with their order.
+-- column id: The order's or record's id, unique within the connection and entity.
+-- column change: inserted, updated or deleted.
+CREATE VIEW main.changes AS
+WITH versions AS (
+  SELECT company_id, connection_id, 'orders' AS entity, order_id AS id, snapshot_id, replaced_by, is_deleted
+  FROM ledger.order_versions
+  WHERE replaced_by IS NULL OR replaced_by > snapshot_id
+  UNION ALL
+  SELECT company_id, connection_id, data_type AS entity, record_id AS id, snapshot_id, replaced_by, is_deleted
+  FROM ledger.record_versions
+  WHERE replaced_by IS NULL OR replaced_by > snapshot_id
+)
+SELECT n.snapshot_id * 1000000000 + row_number() OVER (PARTITION BY n.snapshot_id ORDER BY n.entity, n.id) AS change_id,
+  n.company_id, n.connection_id, n.entity, n.id,
+  CASE WHEN n.is_deleted THEN 'deleted' WHEN p.id IS NULL THEN 'inserted' ELSE 'updated' END AS "change", n.snapshot_id
+FROM versions n
+LEFT JOIN versions p
+  ON p.connection_id = n.connection_id AND p.entity = n.entity AND p.id = n.id AND p.replaced_by = n.snapshot_id
+  AND NOT p.is_deleted;
+
 -- macro orders_as_of: orders as they were known at a snapshot: SELECT * FROM orders_as_of(42). Columns as in orders.
 --   In a file that is attached under another name, say USE that_name first.
 CREATE MACRO main.orders_as_of(as_of) AS TABLE
-SELECT company_id, connection_id, order_id, order_number, country, currency, created_date, closed_date,
-  created_local_date, total_amount, total_refund, total_tax_amount, total_discount, total_gratuity,
-  (total_amount - total_refund)::DECIMAL(18,4) AS gross_sales, sold_tax_amount, sold_discount,
-  service_charges_amount, paid_amount, location_id, location_name, customer_id, customer_name,
-  modified_date, source_modified_date, observed, snapshot_id
+SELECT {order_columns()}
 FROM ledger.order_versions
 WHERE snapshot_id <= as_of AND (replaced_by IS NULL OR replaced_by > as_of) AND NOT is_deleted;
 
@@ -58,11 +82,7 @@ WHERE snapshot_id <= as_of AND (replaced_by IS NULL OR replaced_by > as_of) AND 
 CREATE MACRO main.orders_at(as_of, moment) AS TABLE
 SELECT * EXCLUDE (is_deleted)
 FROM (
-  SELECT company_id, connection_id, order_id, order_number, country, currency, created_date, closed_date,
-    created_local_date, total_amount, total_refund, total_tax_amount, total_discount, total_gratuity,
-    (total_amount - total_refund)::DECIMAL(18,4) AS gross_sales, sold_tax_amount, sold_discount,
-    service_charges_amount, paid_amount, location_id, location_name, customer_id, customer_name,
-    modified_date, source_modified_date, observed, snapshot_id, is_deleted
+  SELECT {order_columns()}, is_deleted
   FROM ledger.order_versions
   WHERE snapshot_id <= as_of AND source_modified_date <= moment
   QUALIFY row_number() OVER (
@@ -74,12 +94,4 @@ WHERE NOT is_deleted;
 -- macro monthly_sales_as_of: Monthly sales as they were known at a snapshot; columns as in monthly_sales without the
 --   customers. In a file that is attached under another name, say USE that_name first.
 CREATE MACRO main.monthly_sales_as_of(as_of) AS TABLE
-SELECT company_id, date_trunc('month', created_local_date)::DATE AS "month", currency, count(*)::BIGINT AS orders,
-  sum(total_amount - total_refund) AS gross_sales, sum(total_discount) AS discounts,
-  sum(sold_discount) AS discounts_as_sold, sum(total_refund) AS refunds, sum(total_amount) AS net_sales,
-  sum(total_tax_amount) AS tax, sum(sold_tax_amount) AS tax_as_sold, sum(total_gratuity) AS gratuity,
-  sum(service_charges_amount) AS service_charges, sum(paid_amount) AS money_received,
-  count(*) FILTER (total_refund < 0)::BIGINT AS refunded_orders
-FROM ledger.order_versions
-WHERE snapshot_id <= as_of AND (replaced_by IS NULL OR replaced_by > as_of) AND NOT is_deleted
-GROUP BY ALL;
+{sales_by(month; booking.local_date; {first_in(month)}; snapshot_id <= as_of AND (replaced_by IS NULL OR replaced_by > as_of) AND NOT is_deleted)};

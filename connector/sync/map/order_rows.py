@@ -38,7 +38,10 @@ def order_row(company_id: str, connection_id: str, mapped: MappedOrder, doc: str
         "customer_name": order.customer_ref.name if order.customer_ref else None,
         "order_line_items": [_line(line, mapped) for line in order.order_line_items or ()],
         "payments": [_payment(payment, mapped) for payment in order.payments or ()],
-        "service_charges": [_service_charge(charge) for charge in order.service_charges or ()],
+        "service_charges": [
+            _service_charge(charge, charge_id)
+            for charge, charge_id in zip(order.service_charges, mapped.fee_charges, strict=True)
+        ],
         "doc": doc,
     }
 
@@ -64,6 +67,8 @@ def _line(line: OrderLineItem, mapped: MappedOrder) -> Mapping[str, Any]:
         "variant_name": line.product_variant_ref.name if line.product_variant_ref else None,
         "refund_id": refund_id,
         "refund_local_date": refunded.isoformat() if refunded else None,
+        "kind": mapped.line_kinds[line.id],
+        "charge_id": mapped.line_charges.get(line.id),
         "discount_allocations": [
             {"name": share.name, "total_amount": money(share.total_amount)}
             for share in line.discount_allocations or ()
@@ -88,7 +93,7 @@ def _payment(payment: Payment, mapped: MappedOrder) -> Mapping[str, Any]:
     }
 
 
-def _service_charge(charge: ServiceCharge) -> Mapping[str, Any]:
+def _service_charge(charge: ServiceCharge, charge_id: str | None) -> Mapping[str, Any]:
     return {
         "description": charge.description,
         "total_amount": money(charge.total_amount),
@@ -96,4 +101,5 @@ def _service_charge(charge: ServiceCharge) -> Mapping[str, Any]:
         "tax_amount": money(charge.tax_amount),
         "quantity": charge.quantity,
         "type": charge.type,
+        "charge_id": charge_id,
     }

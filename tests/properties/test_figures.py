@@ -1,0 +1,250 @@
+"""Sales, tax and journal of whole shops, read several times while they go on selling: every cent, in every booking.
+
+The shops are the sandbox's, which keep books of their own; their orders go through the real mapping into a real ledger.
+"""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+from test_accounting_against_the_books import SHAPES
+
+from connector.ledger.load.apply import apply_batch
+from connector.ledger.load.batch import Batch, ConnectionRow, NdjsonWriter, RunRow
+from connector.ledger.migrate import migrate
+from connector.sandbox.records import Merchant as ShopMerchant
+from connector.sandbox.shapes import Shapes
+from connector.sandbox.shop import generate_shop
+from connector.sandbox.wire_charges import charge_json, refund_json
+from connector.sandbox.wire_orders import order_json
+from connector.sandbox.world import World
+from connector.sync.map.order_rows import order_row
+from schemas.money import exponent, to_decimal
+from transforms.document import document
+from transforms.model import Merchant, PreviousVersion
+from transforms.order.order import map_order
+from transforms.read.group import parse_group
+
+COMPANY, CONNECTION = "company-1", "connection-1"
+MERCHANT = Merchant("MHT4QK2Z9WX61", "Quay Street Goods", "USA", "USD", "America/New_York")
+DAY_MS = 86_400_000
+FIGURES = (
+    "gross_sales", "discounts", '"returns"', "net_sales", "service_charges", "tax", "total_sales", "tips",
+    "overpayments", "amount_collected", "receivable",
+)  # fmt: skip
+ACCOUNTS = {
+    "Sales": "gross_sales", "Discounts": "-discounts", "Returns and allowances": '-"returns"',
+    "Service charges": "service_charges", "Sales tax payable": "tax", "Tips payable": "tips",
+    "Customer overpayments": "overpayments", "Accounts receivable": "-receivable",
+}  # fmt: skip
+
+
+class Told:
+    """A ledger into which a shop is read again and again."""
+
+    def __init__(self, world: World, shapes: Shapes, directory: Path) -> None:
+        self.world, self._shapes, self._directory = world, shapes, directory
+        self._known: dict[str, PreviousVersion] = {}
+        self._number = 0
+        self.last_read: set[str] = set()
+        self.db = duckdb.connect()
+        self.db.execute("SET TimeZone = 'UTC'")
+        self.db.execute("CREATE SCHEMA ledger")
+        migrate(self.db, at=datetime(2026, 1, 1, tzinfo=UTC))
+
+    def read(self) -> None:
+        """One sync at the shop's present; orders that no longer count are deleted."""
+        self._number += 1
+        at = datetime.fromtimestamp(self.world.now // 1000, UTC)
+        orders: list[dict[str, Any]] = []
+        gone = []
+        self.last_read.clear()
+        for order_id in self.world.orders.by_id:
+            charges = [self.world.charges.by_id.get(charge) for charge in self.world.charge_ids(order_id)]
+            refunds = [self.world.refunds.by_id[refund] for refund in self.world.refund_ids(order_id)]
+            if None in charges:
+                continue
+            group, broken = parse_group(
+                order_json(self.world.order(order_id), self._shapes),
+                [charge_json(charge, self._shapes) for charge in charges if charge is not None],
+                [refund_json(refund, self._shapes) for refund in refunds],
+            )
+            assert not broken
+            self.last_read.add(order_id)
+            before = self._known.get(order_id)
+            mapped = map_order(group, MERCHANT, previous=before, run_start=at)
+            if mapped.order is None:
+                gone += [order_id] if before else []
+                continue
+            if before is None or before.content_hash != mapped.content_hash:
+                orders.append(order_row(COMPANY, CONNECTION, mapped, document(mapped, before)))
+                self._known[order_id] = PreviousVersion(mapped.source_modified_date, mapped.content_hash)
+        for order_id in gone:
+            del self._known[order_id]
+        directory = self._directory / str(self._number)
+        directory.mkdir()
+        with NdjsonWriter(directory) as writer:
+            writer.write("order_versions", orders)
+            files = writer.close()
+        run = RunRow(
+            run_id=f"run-{self._number}", company_id=COMPANY, connection_id=CONNECTION, kind="sync",
+            started_at=at, finished_at=at,
+        )  # fmt: skip
+        connection = ConnectionRow(
+            company_id=COMPANY, company_name="Quay", connection_id=CONNECTION, merchant_id=MERCHANT.merchant_id,
+            environment="sandbox", country="USA", currency="USD", timezone=MERCHANT.timezone,
+        )  # fmt: skip
+        batch = Batch(run=run, connection=connection, files=files, tombstones=tuple(gone))
+        apply_batch(self.db, batch, now=at + timedelta(minutes=1))
+
+    def rows(self, sql: str) -> list[tuple[Any, ...]]:
+        return self.db.execute(sql).fetchall()
+
+    def same(self, one: str, other: str) -> None:
+        first, second = self.rows(f"FROM ({one}) ORDER BY ALL"), self.rows(f"FROM ({other}) ORDER BY ALL")
+        assert first == second
+        assert first
+
+
+@pytest.fixture(
+    scope="module",
+    params=[
+        ("USD", 11, "plain"),
+        ("USD", 12, "mixed"),
+        ("JPY", 13, "mixed"),
+        ("KWD", 14, "tip in the charge"),
+    ],
+    ids=lambda param: "-".join(map(str, param)),
+)
+def told(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Told]:
+    """A shop that was read five times: at its opening, and while it sold, gave back, and sold again what came back."""
+    currency, seed, shapes = request.param
+    world = generate_shop(250, seed=seed, merchant=ShopMerchant(currency=currency))
+    told = Told(world, SHAPES[shapes], tmp_path_factory.mktemp("told"))
+    told.read()
+    sold: list[str] = []
+    for days in (10, 20, 30, 40):
+        opened = world.now
+        for number in range(6):
+            at = opened + number * DAY_MS // 2
+            order_id = world.sell(
+                at, [("Teapot", 4900), ("Cup", 900)], tip=300 * (number % 2), tax_rate=8_875
+            )
+            sold.append(order_id)
+            if number % 3 == 0:
+                world.refund(at + 2 * DAY_MS, order_id)
+                world.pay_again(at + 3 * DAY_MS, order_id)
+        for order_id in sold[-10:-6]:
+            world.refund(opened + 5 * DAY_MS, order_id, 250)
+        world.advance(opened + days * DAY_MS)
+        told.read()
+    yield told
+    told.db.close()
+
+
+def test_the_shop_has_a_history(told: Told) -> None:
+    """Otherwise what follows would prove little."""
+    assert told.rows("SELECT count(*) > 200 FROM orders") == [(True,)]
+    assert told.rows("SELECT count(*) > 1 FROM snapshots") == [(True,)]
+    assert told.rows("SELECT count(*) > 10 FROM order_versions WHERE replaced_by > snapshot_id") == [(True,)]
+    assert told.rows("SELECT count(*) > 0 FROM journal_entries WHERE event = 'refund'") == [(True,)]
+
+
+def test_the_two_bookings_come_to_the_same(told: Told) -> None:
+    sums = ", ".join(f"sum({name})" for name in FIGURES)
+    views = (
+        "daily_sales", "weekly_sales", "monthly_sales", "daily_sales_by_order_date", "monthly_sales_by_order_date",
+    )  # fmt: skip
+    found = {
+        view: told.rows(f"SELECT currency, sum(orders), {sums} FROM {view} GROUP BY ALL") for view in views
+    }
+    assert all(found[view] == found["daily_sales"] for view in views), found
+    assert found["daily_sales"]
+
+
+def test_the_journal_of_every_order_is_the_book_the_shop_keeps_of_it(told: Told) -> None:
+    """What was sold and kept, tips, and money, order by order; the sandbox's books know nothing of ours."""
+    journal = {
+        row[0]: row[1:]
+        for row in told.rows(
+            """SELECT order_id,
+              coalesce(sum(credit - debit) FILTER (account IN ('Sales', 'Discounts', 'Returns and allowances',
+                'Service charges', 'Sales tax payable', 'Customer overpayments')), 0),
+              coalesce(sum(credit - debit) FILTER (account = 'Tips payable'), 0),
+              coalesce(sum(debit - credit) FILTER (account IN ('Cash', 'Gift cards redeemed')
+                OR starts_with(account, 'Processor clearing: ')), 0)
+            FROM journal_entries GROUP BY ALL"""
+        )
+    }
+    compared = 0
+    for book in told.world.books.orders():
+        if book.order_id in journal and book.order_id in told.last_read:
+            money = (book.total_amount_minor, book.gratuity_kept, book.captured_minor - book.refunded_minor)
+            places = exponent(book.currency)
+            assert journal[book.order_id] == tuple(to_decimal(amount, places) for amount in money), book
+            compared += 1
+    assert compared > 100
+
+
+def test_every_entry_and_every_day_of_the_journal_balances(told: Told) -> None:
+    for by in ("connection_id, entry_id, currency", "company_id, currency, entry_date"):
+        assert (
+            told.rows(f"SELECT {by} FROM journal_entries GROUP BY ALL HAVING sum(debit) <> sum(credit)") == []
+        )
+    assert told.rows("FROM journal_entries WHERE debit < 0 OR credit < 0 OR (debit = 0) = (credit = 0)") == []
+
+
+@pytest.mark.parametrize(("account", "figure"), ACCOUNTS.items(), ids=ACCOUNTS)
+def test_the_trial_balance_of_every_month_is_the_sales_view(told: Told, account: str, figure: str) -> None:
+    balance = told.rows(
+        "SELECT date_trunc('month', entry_date)::DATE, currency, sum(credit - debit) FROM journal_entries"
+        f" WHERE account = '{account}' GROUP BY ALL HAVING sum(credit - debit) <> 0 ORDER BY ALL"
+    )
+    figures = told.rows(
+        f"SELECT month, currency, {figure} FROM monthly_sales WHERE {figure} <> 0 ORDER BY ALL"
+    )
+    assert balance == figures
+
+
+def test_the_clearing_accounts_are_the_payments_of_every_day(told: Told) -> None:
+    told.same(
+        """SELECT entry_date, currency, CASE account WHEN 'Gift cards redeemed' THEN 'Prepaid'
+          ELSE replace(account, 'Processor clearing: ', '') END, sum(debit - credit)
+        FROM journal_entries
+        WHERE account IN ('Cash', 'Gift cards redeemed') OR starts_with(account, 'Processor clearing: ')
+        GROUP BY ALL HAVING sum(debit - credit) <> 0""",
+        "SELECT day, currency, payment_type, net_amount FROM payments_by_day WHERE net_amount <> 0",
+    )
+
+
+def test_what_stays_receivable_is_what_the_orders_lack(told: Told) -> None:
+    told.same(
+        """SELECT o.order_id, o.total_amount + o.total_gratuity - o.paid_amount, coalesce(j.open, 0) FROM orders o
+        LEFT JOIN (SELECT order_id, sum(debit - credit) AS open FROM journal_entries
+          WHERE account = 'Accounts receivable' GROUP BY ALL) j USING (order_id)""",
+        """SELECT order_id, total_amount + total_gratuity - paid_amount, total_amount + total_gratuity - paid_amount
+        FROM orders""",
+    )
+
+
+def test_the_change_feed_replayed_gives_the_orders_of_every_snapshot(told: Told) -> None:
+    """An inserted order was not there, an updated or deleted one was; what is left is what was known then."""
+    feed = told.rows(
+        "SELECT change_id, snapshot_id, id, change FROM changes WHERE entity = 'orders' ORDER BY change_id"
+    )
+    assert {change for *_, change in feed} >= {"inserted", "updated"}
+    present: dict[str, int] = {}
+    for (snapshot,) in told.rows("SELECT snapshot_id FROM snapshots ORDER BY 1"):
+        for _, of, order_id, change in feed:
+            if of != snapshot:
+                continue
+            assert (order_id in present) == (change != "inserted")
+            if change == "deleted":
+                del present[order_id]
+            else:
+                present[order_id] = snapshot
+        known = told.rows(f"SELECT order_id, snapshot_id FROM orders_as_of({snapshot})")
+        assert dict(known) == present
