@@ -38,9 +38,9 @@ class Reading:
 
     @property
     def read_until(self) -> datetime | None:
-        """Until when Clover was read, UTC: what happened later is not known here."""
+        """Until when Clover was read (UTC without zone): what happened later is not known here."""
         if self.newest and self.state.last_success_began is not None:
-            return self.state.last_success_began
+            return self.state.last_success_began.replace(tzinfo=None)
         return read_up_to(self.publication, self.connection_id, self.snapshot)
 
     @property
