@@ -188,11 +188,15 @@ def test_the_books_can_be_read_as_they_stood(world):
     assert world.books.order(order, T + HOUR).total_amount_minor == 2000
 
 
-def test_a_deleted_order_leaves_the_totals_from_then_on(world):
+def test_a_deleted_order_leaves_the_totals_once_its_money_is_gone_too(world):
+    """Deleting an order gives nobody his money back: until its charge is voided it stays in the totals."""
     order = world.sell(T, [("Teapot", 2400)])
     world.sell(T, [("Yen tea", 5400)], currency="JPY")
+    [charge] = world.charge_ids(order)
     world.delete_order(T + HOUR, order)
     assert world.books.order(order).deleted
+    assert set(world.books.totals()) == {"JPY", "USD"}
+    world.void(T + HOUR, charge, how="gone")
     assert set(world.books.totals()) == {"JPY"}
     assert world.books.totals(T)["USD"].total_amount_minor == 2400
 

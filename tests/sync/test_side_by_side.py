@@ -11,7 +11,8 @@ from connector.errors import StoreError
 from connector.sandbox.shapes import PLAIN
 from connector.sandbox.shop import generate_shop
 from connector.sync import commit as pipeline
-from connector.sync import run, side_by_side
+from connector.sync import side_by_side
+from connector.sync.commit import Commit
 from connector.sync.report import RunReport
 from connector.sync.side_by_side import free_places, run_side_by_side, smallest_first, stored_orders
 
@@ -109,9 +110,9 @@ def test_a_first_load_that_was_interrupted_is_still_one(bench, monkeypatch):
     shop = bench(world=generate_shop(120, seed=7, until=NOON, days=58), shapes=PLAIN)
     assert stored_orders(shop.store) == {}
     monkeypatch.setattr(pipeline, "_ROWS_A_COMMIT", 10)
-    mapped, map_piece = [], run.map_piece
+    mapped, map_orders = [], Commit.map_orders
     monkeypatch.setattr(
-        run, "map_piece", lambda *a, **b: mapped.append(1 // (1 - len(mapped))) or map_piece(*a, **b)
+        Commit, "map_orders", lambda *a, **b: mapped.append(1 // (1 - len(mapped))) or map_orders(*a, **b)
     )
     assert shop.sync(at=NOON).status == "failed"
     assert shop.orders()
