@@ -29,7 +29,7 @@ LISTS = (
 )  # fmt: skip
 MAY_BE_EMPTY = {"disputes", "product_categories", "payment_methods", "paymentMethods", "taxComponents"}
 CENT = Decimal("0.01")
-DATE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
+DATE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{3})?Z")  # milliseconds where Clover's record has them
 
 
 class Served:
