@@ -20,6 +20,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from connector.ledger.database import work_database
 from connector.ledger.interface import now_utc
+from connector.ledger.load.bookings import book
+from connector.ledger.load.postings import post
 from connector.ledger.migrate import migrate
 from connector.ledger.store import DuckStore
 from connector.ledger.views import definitions
@@ -47,7 +49,10 @@ FROM (SELECT company_id, connection_id, min(created_date) AS first_sale FROM led
   range(500) r(p);
 INSERT INTO ledger.source_records BY NAME
 SELECT company_id, connection_id, kind, kind || order_id AS record_id, order_id, created_date AS created_at,
-  content_hash, 1 AS snapshot_id, false AS is_deleted, '{"id":"' || order_id || '","amount":1000}' AS payload
+  content_hash, 1 AS snapshot_id, false AS is_deleted,
+  -- Hashes, so that it is as hard to compress as what Clover sends: 600 bytes a record.
+  '{"id":"' || order_id || '","amount":1000,"rest":"'
+    || array_to_string([md5(kind || order_id || k) for k in range(18)], '') || '"}' AS payload
 FROM ledger.order_versions, (VALUES ('order'), ('charge')) k(kind) WHERE replaced_by IS NULL;
 INSERT INTO ledger.data_issues BY NAME
 SELECT company_id, connection_id, order_id, 'payments_total' AS code, 'warning' AS severity, 'less was paid' AS detail,
@@ -123,7 +128,8 @@ SELECT printf('8a210b68-6988-11ed-a1eb-%012d', c) AS company_id,
       for k in range(refunded::INTEGER)]) AS payments,
   [{'description': 'Shipping', 'total_amount': 5::DECIMAL(18,4), 'tax_percentage': 0::DECIMAL(9,4),
     'tax_amount': 0::DECIMAL(18,4), 'quantity': 1::BIGINT, 'type': 'Shipping'}] AS service_charges,
-  '{"id":"' || i || '","padding":"' || repeat(md5(i::VARCHAR), 20) || '"}' AS doc
+  -- 1.5 kB, with the payloads 2.7 kB an order.
+  '{"id":"' || i || '","rest":"' || array_to_string([md5(i || '-' || k) for k in range(46)], '') || '"}' AS doc
 FROM o WHERE $snapshot = 1 OR i % 10 = 0
 """
 
@@ -147,6 +153,8 @@ def make(directory: Path, orders: int) -> None:
             )
         for statement in connection.extract_statements(_BESIDE):
             connection.execute(statement)
+        book(connection, "ledger.order_versions")
+        post(connection)
         connection.execute(
             "INSERT INTO ledger.connections (company_id, connection_id)"
             " SELECT DISTINCT company_id, connection_id FROM ledger.order_versions"
