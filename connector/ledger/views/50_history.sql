@@ -210,6 +210,7 @@ FROM {versions_with_validity()};
 -- view order_line_items_history: One line of one version of an order, and between which loads that was the current one;
 --   see orders_history.
 -- grain: connection_id, order_id, line_id, snapshot_id
+-- like: order_line_items
 -- column valid_from: When the version of the order was loaded, UTC.
 -- column valid_to: When the load that replaced it was, UTC; NULL for what is current.
 -- column snapshot_id: The load that brought the version of the order.
@@ -221,6 +222,7 @@ FROM (SELECT *, unnest(order_line_items) AS line FROM {versions_with_validity()}
 -- view payments_history: One payment of one version of an order, and between which loads that was the current one; see
 --   orders_history.
 -- grain: connection_id, order_id, payment_id, snapshot_id
+-- like: payments
 -- column valid_from: When the version of the order was loaded, UTC.
 -- column valid_to: When the load that replaced it was, UTC; NULL for what is current.
 -- column snapshot_id: The load that brought the version of the order.
