@@ -112,7 +112,8 @@ SELECT printf('8a210b68-6988-11ed-a1eb-%012d', c) AS company_id,
       'tax_percentage': 10::DECIMAL(9,4), 'total_tax_amount': 0::DECIMAL(18,4),
       'total_amount': -price::DECIMAL(18,4),
       'product_id': 'P' || (i % 500), 'product_name': 'Product ' || (i % 500), 'variant_id': NULL::VARCHAR,
-      'variant_name': NULL::VARCHAR, 'kind': 'goods', 'local_date': placed::DATE, 'refund_id': 'R' || i, 'refund_local_date': placed::DATE,
+      'variant_name': NULL::VARCHAR, 'kind': 'goods', 'local_date': placed::DATE,
+      'refund_id': 'R' || i, 'refund_local_date': placed::DATE,
       'discount_allocations': []::STRUCT("name" VARCHAR, total_amount DECIMAL(18,4))[]}
       for k in range(refunded::INTEGER)]
   ) AS order_line_items,

@@ -56,6 +56,9 @@ from connector.ledger.verify import damage, newest_whole
 STORE_LOCK_WAIT = 600.0
 
 
+_BEGIN_EPOCH = "UPDATE ledger.publication SET commit_id = commit_id + 1, epoch = uuid()::VARCHAR"
+
+
 class DuckStore:
     """See ``interface.Store``. ``clock``: aware UTC, for load times."""
 
@@ -146,6 +149,13 @@ class DuckStore:
             remove_old(self._directory, published, keep=1)
         return removed
 
+    def begin_epoch(self) -> None:
+        """Say that snapshots are numbered anew from here on, and publish that; see ``ledger.publication``."""
+        with self._locked():
+            with self._work() as connection, store_errors(self._directory / WORK, "begin an epoch"):
+                connection.execute(_BEGIN_EPOCH)
+            self._publish()
+
     def mend(self) -> list[str]:
         """Read the writer's and the published file through; make anew what is damaged. What was done, in words.
 
@@ -176,8 +186,10 @@ class DuckStore:
             if said:
                 with self._work() as connection:
                     connection.execute(
-                        "UPDATE ledger.publication SET commit_id = greatest(commit_id, ?) + 1", [shown]
+                        "UPDATE ledger.publication SET commit_id = greatest(commit_id, ?)", [shown]
                     )
+                    # What was made from an older file may have lost loads, whose numbers are given again.
+                    connection.execute(_BEGIN_EPOCH)
                 self._publish()
             return said
 

@@ -7,8 +7,9 @@ A file holds definitions one after the other. Each begins with comment lines:
     -- grain: company_id, day, currency
     -- column orders: what it means, in which unit, with which sign
 
-and is followed by its ``CREATE``. Columns that mean what they mean in another view: ``-- like: order_line_items``. ``{major_units(amount, currency)}`` stands for the SQL that makes minor units major,
-by the decimals of ``schemas.money``. SQL that several definitions share is a part, written once:
+and is followed by its ``CREATE``. ``-- like: order_line_items`` takes over what is explained there.
+``{major_units(amount, currency)}`` stands for the SQL that makes minor units major, by the decimals of
+``schemas.money``. SQL that several definitions share is a part, written once:
 
     -- part sales_by(period, versions): what it gives
 

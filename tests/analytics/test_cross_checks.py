@@ -276,7 +276,7 @@ def test_macros_of_a_file_attached_under_another_name(db, ledger_store):
             given = {"restatement": "1, 2", "restatement_orders": "1, 2", "orders_at": "2, now()::TIMESTAMP"}
             arguments = given.get(macro.name, "2")
             named = mine.execute(
-                f"FROM \"the books\".{macro.name}({arguments}, attached_as := '\"the books\"') ORDER BY ALL"
+                f'FROM "the books".{macro.name}({arguments}, attached_as := \'"the books"\') ORDER BY ALL'
             ).fetchall()
             mine.execute('USE "the books"')
             assert named == mine.execute(f"FROM {macro.name}({arguments}) ORDER BY ALL").fetchall()

@@ -214,7 +214,13 @@ def test_lines_and_charges_add_up_to_the_orders(sold):
 
 @pytest.mark.parametrize(
     "by",
-    ["daily_sales", "weekly_sales", "monthly_sales", "monthly_sales_by_order_date", "monthly_sales_as_of(now())"],
+    [
+        "daily_sales",
+        "weekly_sales",
+        "monthly_sales",
+        "monthly_sales_by_order_date",
+        "monthly_sales_as_of(now())",
+    ],
 )
 def test_sales_add_up_to_the_orders(sold, by):
     orders = select(

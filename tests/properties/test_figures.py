@@ -319,9 +319,12 @@ def test_the_change_feed_replayed_gives_the_orders_of_every_snapshot(told: Told)
 def test_the_journal_as_booked_balances(told: Told) -> None:
     for by in ("connection_id, entry_id, currency", "company_id, currency, entry_date"):
         assert (
-            told.rows(f"SELECT {by} FROM journal_as_booked GROUP BY ALL HAVING sum(debit) <> sum(credit)") == []
+            told.rows(f"SELECT {by} FROM journal_as_booked GROUP BY ALL HAVING sum(debit) <> sum(credit)")
+            == []
         )
-    assert told.rows("FROM journal_as_booked WHERE debit < 0 OR credit < 0 OR (debit = 0) = (credit = 0)") == []
+    assert (
+        told.rows("FROM journal_as_booked WHERE debit < 0 OR credit < 0 OR (debit = 0) = (credit = 0)") == []
+    )
     assert told.rows(
         "SELECT connection_id, entry_id, account, currency FROM journal_as_booked GROUP BY ALL HAVING count(*) > 1"
     ) == []  # fmt: skip

@@ -40,7 +40,10 @@ def restore_backup(backup: Path, directory: Path, *, clock: Callable[[], datetim
             _check(draft, manifest)
             (draft / manifest.published).chmod(0o444)
             (draft / LINK).symlink_to(manifest.published)
-            DuckStore(draft, clock=clock).repair()
+            store = DuckStore(draft, clock=clock)
+            store.repair()
+            # Loads after the backup are lost, and their numbers are given again: whoever kept one has to know.
+            store.begin_epoch()
             if directory.exists():
                 directory.rmdir()
             draft.replace(directory)
