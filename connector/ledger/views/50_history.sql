@@ -254,7 +254,7 @@ count(*) FILTER (event = 'sale' AND record_id IS NULL AND <condition>)::DECIMAL(
 (SELECT postings.*, date_trunc('month', local_date)::DATE AS "month", {held_at(told.was_number)} AS was, {held_at(told.became_number)} AS became
   FROM {stored(postings)} postings,
     (SELECT {snapshot_of(from_snapshot)} AS was_number, {snapshot_of(to_snapshot)} AS became_number) told
-  WHERE is_order_currency)
+  WHERE is_order_currency AND (of_connection IS NULL OR connection_id = of_connection))
 
 -- part restated_orders(): The figures of every order that differs between two snapshots, by the month of the postings.
 (SELECT company_id, connection_id, order_id, "month", currency,
@@ -273,10 +273,11 @@ count(*) FILTER (event = 'sale' AND record_id IS NULL AND <condition>)::DECIMAL(
   GROUP BY connection_id, order_id)
 
 -- macro restatement_orders: Why a month's figures of monthly_sales differ between two snapshots or times: one order and
---   what it added to the difference of one figure. SELECT * FROM restatement_orders(42, 57). Columns: company_id, month,
+--   what it added to the difference of one figure. SELECT * FROM restatement_orders(42, 57), or of one connection with
+--   of_connection := 'its id'. Columns: company_id, month,
 --   currency, figure (a column of monthly_sales), connection_id, order_id, why (new: learned since, also late; changed;
 --   deleted), difference (major units; a number for orders).
-CREATE MACRO main.restatement_orders(from_snapshot, to_snapshot, attached_as := NULL) AS TABLE
+CREATE MACRO main.restatement_orders(from_snapshot, to_snapshot, of_connection := NULL, attached_as := NULL) AS TABLE
 SELECT company_id, "month", currency, figure, connection_id, order_id,
   CASE WHEN NOT was_there THEN 'new' WHEN NOT is_there THEN 'deleted' ELSE 'changed' END AS why,
   (became - was)::DECIMAL(38,4) AS difference
@@ -285,11 +286,11 @@ JOIN {presence()} presence USING (connection_id, order_id)
 WHERE became <> was;
 
 -- macro restatement: Figures of monthly_sales as told at one snapshot or time and as told at another:
---   SELECT * FROM restatement(42, 57), or with times. One row a month, currency and figure that some order changed.
+--   SELECT * FROM restatement(42, 57), or with times, or of one connection with of_connection := 'its id'. One row a month, currency and figure that some order changed.
 --   Columns: company_id, month, currency, figure (a column of monthly_sales), was, became, difference, and what of the
 --   difference is of orders that are new (learned since, also late), changed and deleted (major units; numbers for
 --   orders), and how many orders they are. restatement_orders names them; their differences sum to difference.
-CREATE MACRO main.restatement(from_snapshot, to_snapshot, attached_as := NULL) AS TABLE
+CREATE MACRO main.restatement(from_snapshot, to_snapshot, of_connection := NULL, attached_as := NULL) AS TABLE
 WITH moved AS (
   SELECT company_id, "month", currency, figure,
     coalesce(sum(became - was) FILTER (NOT was_there), 0) AS new_difference,
