@@ -146,10 +146,8 @@ def test_a_list_of_accounts_that_cannot_be_is_refused(tmp_path, text, said):
         read_accounts(tmp_path / "accounts.csv")
 
 
-def test_the_command_writes_them_and_says_what_goes_with_what(ledger_store, tmp_path, capsys):
-    config = tmp_path / "config.yaml"
-    config.write_text(f"store: {ledger_store.directory}\ncompanies: []\n")
-    asked = ["--config", str(config), "export", "--to", str(tmp_path / "books"), "--json"]
+def test_the_command_writes_them_and_says_what_goes_with_what(demo, tmp_path, capsys):
+    asked = ["--config", str(demo / "demo/config.yaml"), "export", "--to", str(tmp_path / "books"), "--json"]
     for package in ("quickbooks", "xero"):  # the second in place of the first
         assert run([*asked, "--view", "journal_as_booked", "--format", package]) == 0
         told = json.loads(capsys.readouterr().out)
