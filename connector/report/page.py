@@ -6,14 +6,14 @@ which is part of the page. For programs the figures stand in ``<script id="figur
 
 import html
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Any
 
 from plotly.offline import get_plotlyjs  # type: ignore[import-untyped]
 
 from connector.report.charts import Chart, charts
-from connector.report.figures import Figures, Sales
+from connector.report.figures import Figures, Restatement, Sales
 from schemas.money import money
 
 _POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:"
@@ -75,6 +75,8 @@ def _lines(figures: Figures, made: list[Chart], at: datetime) -> Iterator[str]:
     for chart in made:
         yield from _section(chart)
     yield "</main>"
+    if figures.restatement is not None:
+        yield from _restated(figures.restatement, figures.snapshot_id)
     yield f"<footer><p>Made {_time(at)} from the published file. This page loads nothing and sends nothing.</p>"
     yield "</footer>"
     yield f'<script type="application/json" id="figures">{_json(as_json(figures))}</script>'
@@ -118,13 +120,55 @@ def _section(chart: Chart) -> Iterator[str]:
     yield f'<section aria-labelledby="title-{chart.id}"><h2 id="title-{chart.id}">{html.escape(chart.title)}</h2>'
     yield f"<p>{html.escape(chart.note)}</p>"
     yield f'<div class="chart" id="chart-{chart.id}" role="img" aria-label="{html.escape(chart.title)}"></div>'
-    yield '<details><summary>The figures</summary><div class="scroll">'
-    yield f'<table id="table-{chart.id}"><thead><tr>'
-    yield "".join(f'<th scope="col">{html.escape(name)}</th>' for name in chart.header)
+    yield "<details><summary>The figures</summary>"
+    yield from _table(chart.id, chart.header, chart.rows)
+    yield "</details></section>"
+
+
+def _restated(told: Restatement, snapshot_id: int) -> Iterator[str]:
+    yield '<section aria-labelledby="title-restated"><h2 id="title-restated">As told, and now</h2>'
+    yield f"<p>Months whose figures changed between snapshot {told.snapshot_id}, loaded {_time(told.loaded_at)}, and"
+    yield f"snapshot {snapshot_id}; of the difference, what is of orders learned since (new), changed and deleted.</p>"
+    if not told.figures:
+        yield "<p>Nothing changed.</p></section>"
+        return
+    yield from _table(
+        "restated",
+        ("month", "currency", "figure", "as told", "now", "difference", "new", "changed", "deleted", "orders"),
+        (
+            (
+                f"{one.month:%Y-%m}", one.currency, one.figure.replace("_", " "),
+                *(
+                    f"{amount:.0f}" if one.figure == "orders" else money(amount, one.currency)
+                    for amount in (one.was, one.became, one.difference, one.new, one.changed, one.deleted)
+                ),
+                f"{one.orders}",
+            )
+            for one in told.figures
+        ),
+    )  # fmt: skip
+    yield "<details><summary>The orders</summary>"
+    yield from _table(
+        "restated-orders",
+        ("month", "currency", "order", "why", "total sales", "amount collected"),
+        (
+            (
+                f"{one.month:%Y-%m}", one.currency, one.order_id, one.why,
+                money(one.total_sales, one.currency), money(one.amount_collected, one.currency),
+            )
+            for one in told.orders
+        ),
+    )  # fmt: skip
+    yield "</details></section>"
+
+
+def _table(name: str, header: Iterable[str], rows: Iterable[Iterable[str]]) -> Iterator[str]:
+    yield f'<div class="scroll"><table id="table-{name}"><thead><tr>'
+    yield "".join(f'<th scope="col">{html.escape(text)}</th>' for text in header)
     yield "</tr></thead><tbody>"
-    for row in chart.rows:
+    for row in rows:
         yield "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>"
-    yield "</tbody></table></div></details></section>"
+    yield "</tbody></table></div>"
 
 
 def as_json(figures: Figures) -> dict[str, Any]:

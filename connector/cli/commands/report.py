@@ -8,6 +8,7 @@ import click
 
 from connector.cli.invocation import Invocation, json_option, pass_invocation
 from connector.cli.terminal.output import json_text
+from connector.cli.terminal.times import Moment
 
 
 @click.command()
@@ -21,9 +22,16 @@ from connector.cli.terminal.output import json_text
     help="Where the pages go.",
 )
 @click.option("--company", metavar="ID", help="Only this company, by id or name.")
+@click.option(
+    "--told",
+    metavar="WHEN",
+    help="Also what changed since the figures were told: a snapshot, or a time such as 2026-03-31T12:00Z.",
+)
 @json_option
 @pass_invocation
-def report(invocation: Invocation, directory: Path, company: str | None, as_json: bool) -> None:
+def report(
+    invocation: Invocation, directory: Path, company: str | None, told: str | None, as_json: bool
+) -> None:
     """Write one HTML page a company: sales, refunds, customers, products, freshness, issues, reconciliation.
 
     Each page is one file of about 5 MB that needs no network: open it, mail it, print it.
@@ -32,9 +40,10 @@ def report(invocation: Invocation, directory: Path, company: str | None, as_json
     Examples:
       connector report
       connector report --company "Juniper Goods" --to ~/mail
+      connector report --told 2026-03-31
 
     \b
-    Exit codes: 0 done, 1 nothing published yet, 2 the configuration has no such company
+    Exit codes: 0 done, 1 nothing published yet, 2 no such company or snapshot
     """
     from connector.cli.selection import selected
     from connector.report.figures import companies, read_figures
@@ -42,11 +51,12 @@ def report(invocation: Invocation, directory: Path, company: str | None, as_json
 
     config = invocation.config(secrets_may_be_missing=True)
     company_id, _ = selected(config, company, None)
-    directory.mkdir(mode=0o700, parents=True, exist_ok=True)  # the pages are somebody's books
     written: list[dict[str, str]] = []
     with invocation.store(config).open_reader() as reader:
+        since = None if told is None else reader.as_of(int(told) if told.isdigit() else _moment(told))
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)  # the pages are somebody's books
         for one in [company_id] if company_id else companies(reader.connection):
-            figures = read_figures(reader.connection, one, snapshot_id=reader.snapshot_id)
+            figures = read_figures(reader.connection, one, snapshot_id=reader.snapshot_id, told=since)
             path = directory / file_name(figures.company, taken={entry["file"] for entry in written})
             path.write_text(page(figures, at=datetime.now(UTC)), encoding="utf-8")
             written.append({"company_id": one, "company": figures.company, "file": path.name})
@@ -55,6 +65,11 @@ def report(invocation: Invocation, directory: Path, company: str | None, as_json
         return
     for entry in written:
         click.echo(f"{entry['company']}: {directory / entry['file']}")
+
+
+def _moment(text: str) -> datetime:
+    moment: datetime = Moment().convert(text, None, None)
+    return moment
 
 
 def file_name(company: str, *, taken: set[str]) -> str:
