@@ -13,6 +13,7 @@ from connector.sandbox import Merchant, Sandbox, World
 from connector.sync.connect.connecting import Pace
 from connector.sync.many import sync_all
 from connector.sync.modes import SyncMode
+from connector.sync.runtime import Runtime
 from schemas.money import exponent, to_decimal
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
@@ -74,7 +75,7 @@ class Town:
         return pace
 
     def sync(self, **mode):
-        return sync_all(self.config, self.store, mode=SyncMode(**mode), now=self.clock.now, pace=self.pace())
+        return sync_all(Runtime(self.config, self.store, self.pace(), self.clock.now), mode=SyncMode(**mode))
 
     def sell(self, number=0, *, amount=1100, at=None):
         """A sale ten minutes ago, or at a time."""
