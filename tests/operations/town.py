@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import yaml
 
-from connector.clover import AppPacer
+from connector.clover.http.pacing import AppPacer
 from connector.config import Company, Config, Connection
 from connector.ledger import open_store
 from connector.sandbox import Merchant, Sandbox, World
