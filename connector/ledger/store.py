@@ -24,8 +24,9 @@ from connector.ledger import locks
 from connector.ledger.database import (
     TEMPORARY,
     WORK,
-    FileState,
     WorkSession,
+    WrittenState,
+    log_of,
     make_work_database,
     private_directory,
     store_errors,
@@ -42,10 +43,12 @@ from connector.ledger.places import Place, published_file
 from connector.ledger.publish import (
     committed,
     copies,
-    copy_in_child,
+    copy_whole,
+    forget_base,
     leftovers,
     newest_copy,
     publish_copy,
+    publish_log,
     published_commit,
     remove_leftovers,
     remove_old,
@@ -75,7 +78,7 @@ class DuckStore:
         self._runs: dict[str, ExitStack] = {}
         self._session = WorkSession(directory)
         # The writer's file as this process last left it, and how many commits it had then.
-        self._left: tuple[FileState | None, int] | None = None
+        self._left: tuple[WrittenState, int] | None = None
         self._published = PublishedSession()
 
     @property
@@ -181,6 +184,7 @@ class DuckStore:
                     f"{published} was damaged ({why}). It is published anew from {WORK} under another name."
                 )
             if said:
+                forget_base(self._directory)
                 with self._work() as connection:
                     connection.execute(
                         "UPDATE ledger.publication SET commit_id = greatest(commit_id, ?) + 1", [shown]
@@ -202,11 +206,13 @@ class DuckStore:
             )
         if shown == commit and self._place.is_led_to():
             return newest_file(self._directory)
+        # Closed now: nobody has the file open, and the lock keeps it so.
+        failpoint("publish.begins")
+        if (published := publish_log(self._directory, commit, self._place)) is not None:
+            return published
         if unwritten_log(self._directory / WORK):
             with self._work() as connection, store_errors(self._directory / WORK, "write out"):
                 connection.execute("CHECKPOINT")
-        # Closed now: nobody has the file open, and the lock keeps it so.
-        failpoint("publish.after_checkpoint")
         return publish_copy(self._directory, commit, self._place)
 
     def _damage_of_work(self) -> str | None:
@@ -219,8 +225,8 @@ class DuckStore:
         aside = work.with_name(f"{WORK}.damaged-{self._clock():%Y%m%dT%H%M%S}")
         with store_errors(work, "set aside"):
             work.replace(aside)
-            if (log := work.with_name(WORK + ".wal")).exists():
-                log.replace(aside.with_name(aside.name + ".wal"))
+            if (log := log_of(work)).exists():
+                log.replace(log_of(aside))
         self._left, self._session = None, WorkSession(self._directory)
         return aside
 
@@ -243,7 +249,7 @@ class DuckStore:
 
     def _as_left(self) -> int | None:
         """The commits of the writer's file, if nobody has written to it since this process did; else None."""
-        if self._left is None or self._left[0] is None:
+        if self._left is None:
             return None
         return self._left[1] if self._left[0] == written_state(self._directory / WORK) else None
 
@@ -268,7 +274,8 @@ class DuckStore:
                         connection.execute("UPDATE ledger.publication SET commit_id = commit_id + 1")
             yield connection
             commit = committed(connection)
-        self._left = (written_state(self._directory / WORK), commit)
+        if (state := written_state(self._directory / WORK)) is not None:
+            self._left = (state, commit)
 
     def _make_work(self) -> None:
         """Make a lost writer's file from a published one, which holds the same; never an empty one then."""
@@ -280,14 +287,13 @@ class DuckStore:
                 hint="connector restore BACKUP --to NEW-DIRECTORY, then let `store` name it.",
             )
         # A log without its file is of no use to anybody, and must not be taken for that of the new file.
-        work.with_name(WORK + ".wal").unlink(missing_ok=True)
+        log_of(work).unlink(missing_ok=True)
         if published is None:
             make_work_database(self._directory)
             return
         with store_errors(work, "restore"):
             temporary = self._directory / "making-work.tmp"
-            copy_in_child(published, temporary)
-            temporary.chmod(0o600)
+            copy_whole(published, temporary)
             temporary.replace(work)
 
     def _remove_dead_runs(self, staging: Path) -> None:

@@ -13,7 +13,7 @@ import sqlite3
 import tarfile
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
@@ -24,8 +24,9 @@ import duckdb
 from connector.control.file import FILE as CONTROL
 from connector.control.file import control_errors, refuse_damaged, refuse_if_lost
 from connector.errors import StoreError
-from connector.ledger.database import private_directory, quoted, store_errors
+from connector.ledger.database import log_of, private_directory, quoted, store_errors, unwritten_log
 from connector.ledger.places import commit_of, name_in_store, published_file
+from connector.ledger.publish import copy_whole
 
 MANIFEST = "manifest.json"
 FORMAT = 1
@@ -82,7 +83,7 @@ def make_backup(directory: Path, target: Path, *, at: datetime) -> Manifest:
         target.parent.mkdir(parents=True, exist_ok=True)
         try:
             # Opened first: should three publications remove the file meanwhile, its contents stay with us.
-            with published.open("rb") as file, draft.open("xb") as out:
+            with _whole(published, draft) as file, draft.open("xb") as out:
                 draft.chmod(0o600)
                 manifest = _write(directory, file, name_in_store(commit), out, at)
                 out.flush()
@@ -92,6 +93,23 @@ def make_backup(directory: Path, target: Path, *, at: datetime) -> Manifest:
         finally:
             draft.unlink(missing_ok=True)
     return manifest
+
+
+@contextmanager
+def _whole(published: Path, draft: Path) -> Iterator[IO[bytes]]:
+    """The published file; where small loads lie in a log beside it, a copy that holds them too."""
+    if unwritten_log(published) is None:
+        with published.open("rb") as file:
+            yield file
+        return
+    copy = draft.with_name(f"{draft.name}.duckdb")
+    try:
+        copy_whole(published, copy)
+        with copy.open("rb") as file:
+            yield file
+    finally:
+        copy.unlink(missing_ok=True)
+        log_of(copy).unlink(missing_ok=True)
 
 
 def verify_backup(path: Path) -> Manifest:
