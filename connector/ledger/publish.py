@@ -10,6 +10,7 @@ import re
 import shutil
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import duckdb
@@ -83,19 +84,25 @@ def publish_copy(directory: Path, commit: int) -> Path:
             copy_in_child(work, temporary)
             failpoint("publish.after_copy")
             refuse_damaged(temporary, like=verified_copy(directory))
-            temporary.chmod(0o444)
-            flush(temporary)
-            temporary.replace(target)
+            lead_readers_to(temporary, target)
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
-        flush(directory)
-        failpoint("publish.before_link")
-        _note_verified(directory, target)
-        _lead_to(directory, target)
-        failpoint("publish.after_link")
         remove_old(directory, target)
     return target
+
+
+def lead_readers_to(made: Path, target: Path) -> None:
+    """Give a verified file its published name, and readers to it. Only under the store's lock. OSError, StoreError."""
+    directory = target.parent
+    made.chmod(0o444)
+    flush(made)
+    made.replace(target)
+    flush(directory)
+    failpoint("publish.before_link")
+    _note_verified(directory, target)
+    _lead_to(directory, target)
+    failpoint("publish.after_link")
 
 
 def leftovers(directory: Path) -> list[Path]:
@@ -139,7 +146,8 @@ def copy_in_child(source: Path, target: Path) -> None:
 def _note_verified(directory: Path, path: Path) -> None:
     note = " ".join([path.name, *(str(part) for part in _state(path))])
     # Only a hint that spares reading: without it the next copy is read through.
-    (directory / VERIFIED).write_text(note)
+    with suppress(OSError):
+        (directory / VERIFIED).write_text(note)
 
 
 def _state(path: Path) -> tuple[int, int, int]:
