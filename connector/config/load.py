@@ -41,7 +41,16 @@ def load_config(
         config = Config.model_validate(values, context={"secrets_may_be_missing": secrets_may_be_missing})
     except ValidationError as error:
         raise _explained(error, document, values) from None
+    _note_places(config, document)
     return _resolved(config, path.absolute().parent)
+
+
+def _note_places(config: Config, document: Document) -> None:
+    for number, company in enumerate(config.companies):
+        for index, connection in enumerate(company.connections):
+            key = "base_url" if connection.base_url else "environment"
+            line = document.line_of(("companies", number, "connections", index, key))
+            connection.note_place(f"{document.path}, line {line} ({key})")
 
 
 def _holds_a_secret(key_path: KeyPath) -> bool:

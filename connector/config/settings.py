@@ -18,6 +18,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    PrivateAttr,
     SecretStr,
     StringConstraints,
     ValidationInfo,
@@ -147,6 +148,7 @@ class Connection(Section):
     schedule: Annotated[str, AfterValidator(_cron)] | None = None
     platform: Literal["auto", "off"] = "off"
     region: Literal["na", "eu", "la"] = "na"
+    _place: str = PrivateAttr(default="")
 
     @model_validator(mode="after")
     def _made_whole(self, info: ValidationInfo) -> Self:
@@ -158,6 +160,15 @@ class Connection(Section):
         if not self.id:
             _fill(self, "id", ids.connection_id(self.environment, self.merchant_id))
         return self
+
+    @property
+    def place(self) -> str:
+        """Where in the configuration Clover's address is named, for messages; empty for one that was not loaded."""
+        return self._place
+
+    def note_place(self, place: str) -> None:
+        """Say it, once, while the file is being loaded."""
+        self._place = place
 
     @property
     def ecommerce_url(self) -> str:

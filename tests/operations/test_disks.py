@@ -141,10 +141,8 @@ def test_a_company_is_forgotten_on_a_full_disk(today, process, disk, is_publishe
             here.sync()
         here.store = open_store(here.config.store, clock=here.clock.now)
     with closing(ControlFile(here.store.directory, TABLES)) as control:
-        access = Access(
-            f"{here.clock.now():%Y-%m-%dT%H:%M:%SZ}", "c", "key-1", "GET", "/x", here.config.companies[0].id, None, None, 1, 1,
-            200, 1.0, "203.0.113.9",
-        )  # fmt: skip
+        now, of_it = f"{here.clock.now():%Y-%m-%dT%H:%M:%SZ}", here.config.companies[0].id
+        access = Access(now, "c", "key-1", "GET", "/x", of_it, None, None, 1, 1, 200, 1.0, "203.0.113.9")
         log = AccessLog(control, clock=here.clock.now)
         log.add(access)
         log.close()
