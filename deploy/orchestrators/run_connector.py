@@ -1,4 +1,4 @@
-"""What the recipes for Prefect, Dagster and Airflow share: one ``connector sync --patient --json``, judged by its exit code.
+"""What the recipes for Prefect, Dagster and Airflow share: one ``sync --patient --json``, judged by its exit code.
 
 Needs nothing but the standard library, so it may run where the connector is only a command. Copy it beside the recipe.
 """

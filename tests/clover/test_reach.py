@@ -14,9 +14,12 @@ from pathlib import Path
 
 import pytest
 
-from connector.clover import AppPacer, CloverClient, Limits, Pacer, RetryPolicy, StaticToken
 from connector.clover.auth.oauth import exchange_code
+from connector.clover.auth.tokens import StaticToken
+from connector.clover.http.client import CloverClient, Limits
+from connector.clover.http.pacing import AppPacer, Pacer
 from connector.clover.http.reach import Patience
+from connector.clover.http.retry import RetryPolicy
 from connector.config import load_config
 from connector.errors import CloverUnavailable
 from connector.sync.connect.connecting import Pace

@@ -15,7 +15,7 @@ from connector.errors import ConnectorError, PermissionMissing
 from connector.ledger.interface import LINK
 
 if TYPE_CHECKING:
-    from connector.clover import CloverClient
+    from connector.clover.http.client import CloverClient
 
 Verdict = Literal["ok", "warning", "failed"]
 
@@ -124,7 +124,7 @@ def examine_connection(
     company: Company, connection: Connection, open_client: Callable[[Connection], "CloverClient"]
 ) -> Iterator[Finding]:
     """One cheap read of each stream: does the token open it, and if not, which permission is missing."""
-    from connector.clover import STREAMS
+    from connector.clover.lists.streams import STREAMS
 
     subject = f"{company.name} {connection.merchant_id}"
     try:

@@ -2,9 +2,10 @@
 
 import httpx
 
-from connector.clover import CloverClient, RetryPolicy
 from connector.clover.hosts import hosts_for
+from connector.clover.http.client import CloverClient
 from connector.clover.http.reach import Patience
+from connector.clover.http.retry import RetryPolicy
 from connector.config import Config, Connection
 from connector.sync.connect.connecting import FIRST_ANSWER, token_source
 

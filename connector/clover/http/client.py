@@ -210,7 +210,7 @@ class CloverClient:
         except (Unauthorized, Deauthorized) as refused:
             # A missing permission may also come as 401: then the token still opens another stream.
             if self._opens_another_stream(path, token, waited):
-                raise permission_missing(path, permission) from None
+                raise permission_missing(path, permission, status=401) from None
             raise Deauthorized(
                 f"Clover refuses the merchant's token at GET {path}, and no other token can be had.",
                 path=path,
