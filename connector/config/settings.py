@@ -3,6 +3,7 @@
 How the file is read and how mistakes are explained is in ``connector.config.load``.
 """
 
+import re
 from collections.abc import Iterator
 from datetime import date, datetime, timedelta
 from ipaddress import ip_network
@@ -41,6 +42,17 @@ def _web_address(value: str) -> str:
     if parts.query or parts.fragment:
         raise ValueError("must not have a ? or # part")
     return value.rstrip("/")
+
+
+def _store(value: str) -> str:
+    kind = re.match(r"([A-Za-z][A-Za-z0-9+.-]+):", value)
+    if kind and kind[1].lower() not in ("duckdb", "ducklake"):
+        raise ValueError(
+            f"'{value}' is an address, and the store is a directory on a local disk; write one such as ./data"
+        )
+    if value.startswith("~"):
+        raise ValueError(f"'{value}' would be a directory of that very name; write the path out, without ~")
+    return value
 
 
 def _country(value: str) -> str:
@@ -271,7 +283,7 @@ class Config(Section):
     private_networks: networks that alerts and webhooks may reach beside the public internet.
     """
 
-    store: Name
+    store: Annotated[Name, AfterValidator(_store)]
     companies: Annotated[list[Company], Field(min_length=1)]
     sync: Sync = Sync()
     limits: Limits = Limits()
