@@ -14,7 +14,7 @@ import os
 import shutil
 import subprocess
 import sys
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import duckdb
@@ -100,7 +100,6 @@ def publish_copy(directory: Path, commit: int, place: Place | None = None) -> Pa
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
-        _note_verified(directory, target)
         _note_base(directory, target)
         _lead_to(directory, place, target)
         _remove_strangers(place, target, is_new_here=is_new_here)
@@ -158,7 +157,15 @@ def forget_base(directory: Path) -> None:
     (directory / BASE).unlink(missing_ok=True)
 
 
+def publish_made(directory: Path, commit: int, place: Place, made: Path) -> Path:
+    """Publish a verified file that was made in the place. Only under the store's lock. Raises OSError, StoreError."""
+    target = place.let_read(made, commit)
+    _lead_to(directory, place, target)
+    return target
+
+
 def _lead_to(directory: Path, place: Place, target: Path) -> None:
+    _note_verified(directory, target)
     failpoint("publish.before_link")
     place.lead_to(target)
     failpoint("publish.after_link")
@@ -214,7 +221,8 @@ def _note_base(directory: Path, path: Path) -> None:
     """Remember that the writer's file, as it is now, is the same as a copy of it."""
     states = (*(file_state(directory / WORK) or ()), *_state(path))
     # Only a hint that spares copying: without it, or where a figure does not fit what is there, a copy is made.
-    (directory / BASE).write_text(" ".join(map(str, states)), "utf-8")
+    with suppress(OSError):
+        (directory / BASE).write_text(" ".join(map(str, states)), "utf-8")
 
 
 def _base(directory: Path, place: Place) -> Path | None:
@@ -241,7 +249,8 @@ def _commit_in(path: Path) -> int:
 def _note_verified(directory: Path, path: Path) -> None:
     note = " ".join([*(str(part) for part in _state(path)), os.path.relpath(path, directory)])
     # Only a hint that spares reading: without it the next copy is read through.
-    (directory / VERIFIED).write_text(note, "utf-8")
+    with suppress(OSError):
+        (directory / VERIFIED).write_text(note, "utf-8")
 
 
 def _state(path: Path) -> tuple[int, int, int]:

@@ -35,7 +35,7 @@ from connector.ledger.database import (
 )
 from connector.ledger.failpoints import failpoint
 from connector.ledger.interface import PublishTo, now_utc
-from connector.ledger.keep.forget import rewrite_without
+from connector.ledger.keep.forget import rewrite_without, room_to_forget, write_without
 from connector.ledger.load.apply import apply_batch
 from connector.ledger.load.batch import Applied, Batch
 from connector.ledger.migrate import migrate
@@ -49,12 +49,13 @@ from connector.ledger.publish import (
     newest_copy,
     publish_copy,
     publish_log,
+    publish_made,
     published_commit,
     remove_leftovers,
     remove_old,
 )
 from connector.ledger.published import DuckReader, PublishedSession, newest_file, open_published
-from connector.ledger.verify import damage, newest_whole
+from connector.ledger.verify import damage, newest_whole, refuse_damaged
 
 # Seconds. A load and publication of another company takes moments, a first load of a large one maybe minutes.
 STORE_LOCK_WAIT = 600.0
@@ -147,12 +148,17 @@ class DuckStore:
 
     def forget(self, company_id: str) -> Mapping[str, int]:
         with self._locked():
-            with self._work():
-                pass  # brings the store up to date first
             for damaged in self._directory.glob(f"{WORK}.damaged-*"):
                 damaged.unlink()
-            removed = rewrite_without(self._directory, company_id, at=self._clock())
-            published = self._publish()
+            with self._work():
+                pass  # brings the store up to date first
+            needed, free = room_to_forget(self._directory)
+            if free < needed and self._gives_its_room_away():
+                return self._forget_in_little_room(company_id)
+            try:
+                removed = rewrite_without(self._directory / WORK, company_id, at=self._clock())
+            finally:
+                published = self._publish()
             remove_old(self._directory, published, keep=1)
         return removed
 
@@ -214,6 +220,39 @@ class DuckStore:
             with self._work() as connection, store_errors(self._directory / WORK, "write out"):
                 connection.execute("CHECKPOINT")
         return publish_copy(self._directory, commit, self._place)
+
+    def _gives_its_room_away(self) -> bool:
+        """On a disk without room for a rewriting: whether the writer's file can go, as the published one is the same.
+
+        Where something waits to be published the published copies go instead, and readers have no file until the
+        company is forgotten. Either is read through before the other is removed.
+        """
+        remove_leftovers(self._directory)
+        if (newest := newest_copy(self._directory)) is None:
+            return False
+        remove_old(self._directory, newest, keep=1)
+        self._published = PublishedSession()  # which would keep the room of a removed file
+        if published_commit(self._directory) == self._committed():
+            return damage(newest_file(self._directory)) is None
+        if self._damage_of_work() is None:
+            self._place.lead_nowhere()
+            self._place.remove(newest)
+        return False
+
+    def _forget_in_little_room(self, company_id: str) -> Mapping[str, int]:
+        """Readers keep the published file until the new one is there; the next run makes the writer's file from it."""
+        published = newest_file(self._directory)
+        commit = self._committed()
+        with store_errors(self._directory, "forget the company"):
+            (self._directory / WORK).unlink()
+            log_of(self._directory / WORK).unlink(missing_ok=True)
+            self._left, self._session = None, WorkSession(self._directory)
+            fresh = self._place.directory / f"publishing-{commit + 1:09d}.tmp"
+            removed = write_without(published, fresh, company_id, at=self._clock(), room=self._directory)
+            refuse_damaged(fresh, like=None)
+            target = publish_made(self._directory, commit + 1, self._place, fresh)
+            remove_old(self._directory, target, keep=1)
+        return removed
 
     def _damage_of_work(self) -> str | None:
         with store_errors(self._directory / WORK, "read"):
