@@ -61,6 +61,9 @@ from connector.ledger.verify import damage, newest_whole, refuse_damaged
 STORE_LOCK_WAIT = 600.0
 
 
+_BEGIN_EPOCH = "UPDATE ledger.publication SET commit_id = commit_id + 1, epoch = uuid()::VARCHAR"
+
+
 class DuckStore:
     """See ``interface.Store``. ``clock``: aware UTC, for load times."""
 
@@ -162,6 +165,13 @@ class DuckStore:
             remove_old(self._directory, published, keep=1)
         return removed
 
+    def begin_epoch(self) -> None:
+        """Say that snapshots are numbered anew from here on, and publish that; see ``ledger.publication``."""
+        with self._locked():
+            with self._work() as connection, store_errors(self._directory / WORK, "begin an epoch"):
+                connection.execute(_BEGIN_EPOCH)
+            self._publish()
+
     def mend(self) -> list[str]:
         """Read the writer's and the published file through; make anew what is damaged. What was done, in words.
 
@@ -193,8 +203,10 @@ class DuckStore:
                 forget_base(self._directory)
                 with self._work() as connection:
                     connection.execute(
-                        "UPDATE ledger.publication SET commit_id = greatest(commit_id, ?) + 1", [shown]
+                        "UPDATE ledger.publication SET commit_id = greatest(commit_id, ?)", [shown]
                     )
+                    # What was made from an older file may have lost loads, whose numbers are given again.
+                    connection.execute(_BEGIN_EPOCH)
                 self._publish()
             return said
 
