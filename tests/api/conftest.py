@@ -17,7 +17,7 @@ import duckdb
 import pytest
 from starlette.testclient import TestClient
 
-from connector.api.app import create_app
+from connector.portal.app import create_app
 from connector.api.door import connections
 from connector.api.state import ApiSettings, ApiState
 from connector.control import companies as api_companies
@@ -550,3 +550,105 @@ def listening(
         server.should_exit = True
         thread.join(20)
         assert not thread.is_alive()
+
+
+PORTAL_NOW = datetime(2026, 11, 22, 6, tzinfo=UTC)
+MARKUP = "<script>alert('goods')</script> \"quoted\" & Co"
+ENDLESS = "Long" * 60
+RIGHT_TO_LEFT = "\u202eשלום חנות"
+
+
+@dataclass
+class Portal:
+    """Two synced shops behind the portal, one of them read twice with refunds in between, and compared with Clover."""
+
+    directory: Path
+    shop: Any
+    rival: Any
+    odd_order: str
+
+    @property
+    def ids(self) -> tuple[str, str]:
+        return self.shop.id, self.shop.connections[0].id
+
+    def served(self, **more: Any) -> ApiSettings:
+        return ApiSettings(directory=self.directory, clock=lambda: PORTAL_NOW, sleep=no_sleep, **more)
+
+    def introduce(self, state: ApiState) -> None:
+        """What ``connector serve`` takes from the configuration."""
+        api_companies.take_from_config(
+            state.control,
+            [(one.id, one.name, [two.id for two in one.connections]) for one in (self.shop, self.rival)],
+            now=PORTAL_NOW,
+        )
+
+
+@pytest.fixture(scope="session")
+def portal_store(tmp_path_factory: pytest.TempPathFactory) -> Portal:
+    """Made once; copied where a test changes something."""
+    from connector.config import Company, Config, Connection
+    from connector.ledger import open_store
+    from connector.sandbox.sandbox import Sandbox
+    from connector.sandbox.shop import generate_shop
+    from connector.sync.many import sync_all
+    from connector.sync.reconcile.run import reconcile_all
+
+    first = PORTAL_NOW - timedelta(days=20)
+    world = generate_shop(220, 7, first.replace(hour=0), days=120)
+    other = generate_shop(12, 8, PORTAL_NOW.replace(hour=0), days=40)
+    with Sandbox({"shop-token": world, "rival-token": other}).start() as sandbox:
+        clock = SimpleNamespace(now=first)
+        sandbox.date = lambda: clock.now.timestamp()
+        companies = [
+            Company(
+                name=name,
+                connections=[
+                    Connection(
+                        merchant_id=made.merchant.id, merchant_name=name, base_url=sandbox.base_url, country="USA",
+                        timezone="America/New_York", token=token, start_date=datetime(2026, 6, 1).date(),  # noqa: DTZ001
+                    )
+                ],
+            )
+            for name, made, token in (
+                (f"Juniper {MARKUP}", world, "shop-token"), ("Rival Traders", other, "rival-token"),
+            )
+        ]  # fmt: skip
+        fast = {"requests_per_second": 10_000, "app_requests_per_second": 10_000}
+        directory = tmp_path_factory.mktemp("portal")
+        config = Config(store=str(directory), companies=companies, limits=fast)
+        store = open_store(config.store, clock=lambda: clock.now)
+        sync_all(config, store, now=lambda: clock.now)
+        at = first + timedelta(days=3)
+        customer = world.add_customer(at, MARKUP, RIGHT_TO_LEFT)
+        odd = world.sell(
+            at,
+            [(MARKUP, 1100, 2), (ENDLESS, 650), (RIGHT_TO_LEFT, 999)],
+            tip=200, tax_rate=8875000, customer=customer,
+        )  # fmt: skip
+        # Goods of months that were over at the first sync come back.
+        paid = [one for one in world.orders.values() if one.status == "paid" and one.created < 1_790_000_000_000]
+        for order in paid[:3]:
+            world.refund(at + timedelta(days=1), order.id)
+        world.refund(at + timedelta(days=2), odd, items=[0])
+        world.advance(PORTAL_NOW - timedelta(hours=2))
+        clock.now = PORTAL_NOW - timedelta(hours=1)
+        sync_all(config, store, now=lambda: clock.now)
+        reconcile_all(config, store, now=lambda: clock.now)
+    return Portal(directory, companies[0], companies[1], odd)
+
+
+@contextmanager
+def portal_client(portal: Portal, **more: Any) -> Iterator[Server]:
+    """The application over a portal's store, with a browser's cookies."""
+    app = create_app(portal.served(threads=1, **more))
+    state: ApiState = app.state.api
+    portal.introduce(state)
+    with TestClient(app, raise_server_exceptions=False, follow_redirects=False) as client:
+        yield Server(state, client, None)  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="module")
+def portal(portal_store: Portal) -> Iterator[Any]:
+    """One server for tests that only read."""
+    with portal_client(portal_store) as server:
+        yield SimpleNamespace(store=portal_store, state=server.state, client=server.client)
