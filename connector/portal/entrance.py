@@ -119,4 +119,5 @@ def static(tag: str, name: str) -> Response:
 
 def _inside(path: str) -> str:
     """Where to go after signing in: a page of the portal, whatever a link says."""
-    return path if path.startswith(f"{HOME}/") and "\\" not in path and not path.startswith(SIGN_IN) else HOME
+    is_page = path.startswith((f"{HOME}/", f"{HOME}?")) and not path.startswith(SIGN_IN)
+    return path if is_page and path.isprintable() and "\\" not in path else HOME

@@ -107,6 +107,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     made.filters |= {
+        "called": _called,
         "money": _money,
         "signed": _signed,
         "when": _when,
@@ -131,6 +132,11 @@ def _money(amount: Decimal | None, currency: str) -> str:
 def _signed(amount: Decimal | None, currency: str) -> str:
     text = _money(amount, currency)
     return f"+{text}" if amount is not None and amount > 0 else text
+
+
+def _called(ref: Mapping[str, Any] | None) -> str | None:
+    """The name in a reference of an order, where there is one."""
+    return None if ref is None else ref.get("name")
 
 
 def _count(number: int | Decimal | None) -> str:

@@ -528,6 +528,13 @@ def builders() -> Any:
         listening=listening,
         published_copy=published_copy,
         juniper_books=juniper_books,
+        Portal=Portal,
+        portal_client=portal_client,
+        two_companies=two_companies,
+        PORTAL_NOW=PORTAL_NOW,
+        MARKUP=MARKUP,
+        ENDLESS=ENDLESS,
+        RIGHT_TO_LEFT=RIGHT_TO_LEFT,
     )
 
 
@@ -572,7 +579,7 @@ class Portal:
         return self.shop.id, self.shop.connections[0].id
 
     def served(self, **more: Any) -> ApiSettings:
-        return ApiSettings(directory=self.directory, clock=lambda: PORTAL_NOW, sleep=no_sleep, **more)
+        return ApiSettings(directory=self.directory, **{"clock": lambda: PORTAL_NOW, "sleep": no_sleep, **more})
 
     def introduce(self, state: ApiState) -> None:
         """What ``connector serve`` takes from the configuration."""
@@ -583,11 +590,20 @@ class Portal:
         )
 
 
+def two_companies() -> tuple[Any, Any]:
+    """Configured and never read."""
+    return tuple(  # type: ignore[return-value]
+        SimpleNamespace(id=f"c-{name}", name=name, connections=[SimpleNamespace(id=f"n-{name}")])
+        for name in ("Never Read", "Nor This")
+    )
+
+
 @pytest.fixture(scope="session")
 def portal_store(tmp_path_factory: pytest.TempPathFactory) -> Portal:
     """Made once; copied where a test changes something."""
     from connector.config import Company, Config, Connection
     from connector.ledger import open_store
+    from connector.sandbox.records import Merchant
     from connector.sandbox.sandbox import Sandbox
     from connector.sandbox.shop import generate_shop
     from connector.sync.many import sync_all
@@ -595,7 +611,8 @@ def portal_store(tmp_path_factory: pytest.TempPathFactory) -> Portal:
 
     first = PORTAL_NOW - timedelta(days=20)
     world = generate_shop(220, 7, first.replace(hour=0), days=120)
-    other = generate_shop(12, 8, PORTAL_NOW.replace(hour=0), days=40)
+    rival = Merchant("RIVALQ2Z9WX61", "Rival Traders")
+    other = generate_shop(12, 8, PORTAL_NOW.replace(hour=0), days=40, merchant=rival)
     with Sandbox({"shop-token": world, "rival-token": other}).start() as sandbox:
         clock = SimpleNamespace(now=first)
         sandbox.date = lambda: clock.now.timestamp()
@@ -626,8 +643,11 @@ def portal_store(tmp_path_factory: pytest.TempPathFactory) -> Portal:
             tip=200, tax_rate=8875000, customer=customer,
         )  # fmt: skip
         # Goods of months that were over at the first sync come back.
-        paid = [one for one in world.orders.values() if one.status == "paid" and one.created < 1_790_000_000_000]
-        for order in paid[:3]:
+        before = (first - timedelta(days=40)).timestamp() * 1000
+        settled = [
+            one for one in world.orders.by_id.values() if one.paid_at and one.created < before and not one.has_return
+        ]
+        for order in settled[:3]:
             world.refund(at + timedelta(days=1), order.id)
         world.refund(at + timedelta(days=2), odd, items=[0])
         world.advance(PORTAL_NOW - timedelta(hours=2))
