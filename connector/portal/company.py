@@ -168,6 +168,15 @@ def _shown(
         "read_until": read_until,
         "points": known,
         "point": point,
+        "merchants": remembered(
+            publication,
+            f"portal|merchants|{found.id}",
+            lambda: dict(
+                publication.cursor.execute(
+                    "SELECT connection_id, merchant_name FROM connections WHERE company_id = ?", [found.id]
+                ).fetchall()
+            ),
+        ),
         "others": _other_connections(publication, found),
         "comparisons": remembered(
             publication,

@@ -115,13 +115,15 @@ def _environment() -> Environment:
         "count": _count,
         "share": share,
     }
-    made.globals |= {
-        "company_path": company_path,
-        "link": link,
-        "static": lambda name: f"{HOME}/static/{static_tag(name)}/{name}",
-        "issue_words": ISSUES,
-        "status_words": STATUSES,
-    }
+    made.globals.update(
+        {
+            "company_path": company_path,
+            "link": link,
+            "static": lambda name: f"{HOME}/static/{static_tag(name)}/{name}",
+            "issue_words": ISSUES,
+            "status_words": STATUSES,
+        }
+    )
     return made
 
 

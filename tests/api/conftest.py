@@ -17,11 +17,11 @@ import duckdb
 import pytest
 from starlette.testclient import TestClient
 
-from connector.portal.app import create_app
 from connector.api.door import connections
 from connector.api.state import ApiSettings, ApiState
 from connector.control import companies as api_companies
 from connector.control import keys as api_keys
+from connector.portal.app import create_app
 
 JUNIPER, RIVAL = "8a210b68-6988-11ed-a1eb-0242ac120002", "11111111-aaaa-4bbb-8ccc-0242ac120009"
 JUNIPER_SHOP, JUNIPER_NEW, RIVAL_SHOP = "2e9d2c44-f675-40ba-8049-353bfcb5e171", "n-new", "n-rival"
@@ -562,7 +562,7 @@ def listening(
 PORTAL_NOW = datetime(2026, 11, 22, 6, tzinfo=UTC)
 MARKUP = "<script>alert('goods')</script> \"quoted\" & Co"
 ENDLESS = "Long" * 60
-RIGHT_TO_LEFT = "\u202eשלום חנות"
+RIGHT_TO_LEFT = "\u202e\u05e9\u05dc\u05d5\u05dd"  # an override, and Hebrew
 
 
 @dataclass
@@ -579,7 +579,9 @@ class Portal:
         return self.shop.id, self.shop.connections[0].id
 
     def served(self, **more: Any) -> ApiSettings:
-        return ApiSettings(directory=self.directory, **{"clock": lambda: PORTAL_NOW, "sleep": no_sleep, **more})
+        return ApiSettings(
+            directory=self.directory, **{"clock": lambda: PORTAL_NOW, "sleep": no_sleep, **more}
+        )
 
     def introduce(self, state: ApiState) -> None:
         """What ``connector serve`` takes from the configuration."""
@@ -645,7 +647,9 @@ def portal_store(tmp_path_factory: pytest.TempPathFactory) -> Portal:
         # Goods of months that were over at the first sync come back.
         before = (first - timedelta(days=40)).timestamp() * 1000
         settled = [
-            one for one in world.orders.by_id.values() if one.paid_at and one.created < before and not one.has_return
+            one
+            for one in world.orders.by_id.values()
+            if one.paid_at and one.created < before and not one.has_return
         ]
         for order in settled[:3]:
             world.refund(at + timedelta(days=1), order.id)

@@ -10,6 +10,8 @@ from connector.control import keys as api_keys
 from connector.control.access_log import read_access_log
 
 HOME = "/portal"
+ABSENT = "\N{EN DASH}"
+CENT = Decimal("0.01")
 
 
 class Seen(HTMLParser):
@@ -346,7 +348,9 @@ def test_a_quota_counts_pages_too(portal):
 
 def test_the_link_of_a_company_leads_to_its_page(portal, lender):
     _key, secret = key_of(portal, companies=[portal.store.shop.id])
-    [company] = portal.client.get("/companies", headers={"Authorization": f"Bearer {secret}"}).json()["results"]
+    [company] = portal.client.get("/companies", headers={"Authorization": f"Bearer {secret}"}).json()[
+        "results"
+    ]
     for url in (company["redirect"], company["dataConnections"][0]["linkUrl"]):
         path = url.removeprefix(portal.state.settings.public_url)
         answer = portal.client.get(path)
@@ -386,7 +390,7 @@ def test_every_figure_of_the_bridge_is_that_of_the_view(portal, lender, by, view
     found = asked(
         portal,
         f'SELECT currency, "{by}", orders, {columns}, new_customers, returning_customers FROM {view}'
-        f' WHERE company_id = ? AND "{by}" >= DATE \'2026-07-01\' ORDER BY 1, 2',
+        f" WHERE company_id = ? AND \"{by}\" >= DATE '2026-07-01' ORDER BY 1, 2",
         company,
     )
     currencies = {row[0] for row in found}
@@ -402,9 +406,15 @@ def test_every_figure_of_the_bridge_is_that_of_the_view(portal, lender, by, view
             assert row[0] == str(orders)
             assert row[1:12] == [written(amount, currency) for amount in amounts]
             average = (amounts[0] - amounts[1]) / orders if orders else None
-            assert row[12] == ("–" if average is None else written(average.quantize(Decimal("0.01"), ROUND_HALF_UP), currency))
+            assert row[12] == (
+                ABSENT
+                if average is None
+                else written(average.quantize(Decimal("0.01"), ROUND_HALF_UP), currency)
+            )
             assert row[13:] == [str(new), str(returning)]
-        assert all(row[0] == "0" and set(row[1:12]) == {written(Decimal(0), currency)} for row in shown.values())
+        assert all(
+            row[0] == "0" and set(row[1:12]) == {written(Decimal(0), currency)} for row in shown.values()
+        )
         totals = [sum(row[1 + place] for row in mine.values()) for place in range(len(COLUMNS))]
         assert foot[1:13] == [
             str(sum(row[0] for row in mine.values())), *(written(total, currency) for total in totals)
@@ -417,21 +427,29 @@ def test_every_figure_of_the_bridge_is_that_of_the_view(portal, lender, by, view
         company,
     )
     for currency, amount in money:
-        assert page.rows(f"bridge-table-{currency}")[-1][12] == written(amount, currency), "the money that moved"
+        assert page.rows(f"bridge-table-{currency}")[-1][12] == written(amount, currency), (
+            "the money that moved"
+        )
 
 
 def test_returns_payments_and_products_are_those_of_the_views(portal, lender):
     company = portal.store.ids[0]
     page = seen(portal, company_path(portal), **{"from": "2026-07-01", "to": "2026-11-30"})
     happened = dict(
-        asked(portal, 'SELECT "month", "returns" FROM monthly_sales WHERE company_id = ? AND currency = ?', company, "USD")
+        asked(
+            portal,
+            'SELECT "month", "returns" FROM monthly_sales WHERE company_id = ? AND currency = ?',
+            company,
+            "USD",
+        )
     )
     ordered = dict(
         asked(
             portal,
             'SELECT "month", "returns" FROM monthly_sales_by_order_date WHERE company_id = ? AND currency = ?',
-            company, "USD",
-        )  # fmt: skip
+            company,
+            "USD",
+        )
     )
     refunds = {
         month: (count, amount)
@@ -455,12 +473,19 @@ def test_returns_payments_and_products_are_those_of_the_views(portal, lender):
     ways = asked(
         portal,
         "SELECT payment_type, sum(charges)::BIGINT, sum(charged_amount), sum(refunds)::BIGINT, sum(refunded_amount),"
-        " sum(net_amount) FROM payments_by_day WHERE company_id = ? AND currency = 'USD' AND \"day\" >= DATE '2026-07-01'"
-        " GROUP BY 1 ORDER BY 3 DESC",
+        " sum(net_amount) FROM payments_by_day WHERE company_id = ? AND currency = 'USD'"
+        " AND \"day\" >= DATE '2026-07-01' GROUP BY 1 ORDER BY 3 DESC",
         company,
     )
     assert page.rows("payments-table-USD")[1:] == [
-        [one[0], f"{one[1]:,}", written(one[2], "USD"), f"{one[3]:,}", written(one[4], "USD"), written(one[5], "USD")]
+        [
+            one[0],
+            f"{one[1]:,}",
+            written(one[2], "USD"),
+            f"{one[3]:,}",
+            written(one[4], "USD"),
+            written(one[5], "USD"),
+        ]
         for one in ways
     ]
     best = asked(
@@ -480,7 +505,7 @@ def test_the_list_of_companies_says_what_the_views_say(portal, operator):
         row = rows[" ".join(company.name.split())]
         [(net, gross, discounts, returns)] = asked(
             portal,
-            "SELECT sum(net_sales), sum(gross_sales), sum(discounts), sum(\"returns\") FROM daily_sales"
+            'SELECT sum(net_sales), sum(gross_sales), sum(discounts), sum("returns") FROM daily_sales'
             " WHERE company_id = ? AND currency = 'USD' AND \"day\" BETWEEN DATE '2026-10-24' AND DATE '2026-11-22'",
             company.id,
         )
@@ -508,15 +533,18 @@ def test_an_earlier_state_is_shown_as_it_was_and_what_was_restated_is_marked(por
         f"{row[0]:%Y-%m}": row
         for row in asked(
             portal,
-            f"SELECT \"month\", orders, {columns} FROM monthly_sales_as_of(?) WHERE company_id = ? AND currency = 'USD'",
-            first, company,
-        )  # fmt: skip
+            f'SELECT "month", orders, {columns} FROM monthly_sales_as_of(?)'
+            " WHERE company_id = ? AND currency = 'USD'",
+            first,
+            company,
+        )
     }
     now = {
         f"{row[0]:%Y-%m}": row[1:]
         for row in asked(
             portal,
-            "SELECT \"month\", net_sales, amount_collected FROM monthly_sales WHERE company_id = ? AND currency = 'USD'",
+            'SELECT "month", net_sales, amount_collected FROM monthly_sales'
+            " WHERE company_id = ? AND currency = 'USD'",
             company,
         )
     }
@@ -577,7 +605,9 @@ def test_orders_can_be_queried_and_a_wrong_query_is_shown_with_its_place(portal,
 def test_later_pages_stay_on_the_snapshot_of_the_first(portal, lender):
     page = seen(portal, orders_path(portal))
     [further] = [link for link in page.links if link.endswith("page=2")]
-    newest = asked(portal, "SELECT max(snapshot_id) FROM snapshots WHERE company_id = ?", portal.store.ids[0])[0][0]
+    newest = asked(
+        portal, "SELECT max(snapshot_id) FROM snapshots WHERE company_id = ?", portal.store.ids[0]
+    )[0][0]
     assert f"pinnedTo={newest}" in further
     ids, number = [row[0] for row in page.rows(None)[1:]], 2
     while further:
@@ -593,7 +623,9 @@ def test_the_export_is_the_view_on_the_page(portal, lender):
     import csv
     import io
 
-    answer = portal.client.get(f"{orders_path(portal)}.csv", params={"query": "totalRefund<0", "orderBy": "id"})
+    answer = portal.client.get(
+        f"{orders_path(portal)}.csv", params={"query": "totalRefund<0", "orderBy": "id"}
+    )
     assert answer.headers["content-disposition"] == 'attachment; filename="orders.csv"'
     rows = list(csv.DictReader(io.StringIO(answer.text)))
     found = asked(
@@ -674,7 +706,9 @@ def test_stored_text_is_text_everywhere(portal, operator, builders):
         text = portal.client.get(path).text
         assert "<script>alert" not in text, path
         page = Seen(text)
-        assert all(tag == "script" and attrs["src"].startswith(f"{HOME}/static/") for tag, attrs in page.scripts)
+        assert all(
+            tag == "script" and attrs["src"].startswith(f"{HOME}/static/") for tag, attrs in page.scripts
+        )
         assert not re.search(r"<[^>]*\s(?:on[a-z]+|style)=", text), "no script and no style in attributes"
         assert not re.findall(r"(?:src|href|action)=\"(?!/|#)", text), "nothing from outside"
     order = portal.client.get(f"{orders_path(portal)}/{portal.store.odd_order}").text
@@ -723,7 +757,9 @@ def test_a_refresh_is_asked_for_once_and_shown_as_waiting(portal_copy, builders)
         server.client.post(f"{HOME}/sign-in", data={"key": secret})
         path = f"{HOME}/companies/{portal_copy.shop.id}"
         for _ in range(2):
-            [form] = [f for f in Seen(server.client.get(f"{path}/sync").text).forms if "refresh" in f[""]["action"]]
+            [form] = [
+                f for f in Seen(server.client.get(f"{path}/sync").text).forms if "refresh" in f[""]["action"]
+            ]
             answer = server.client.post(form[""]["action"], data={"form_token": form["form_token"]})
             assert (answer.status_code, answer.headers["location"]) == (303, f"{path}/sync")
         waiting = server.state.control.rows(
@@ -745,7 +781,7 @@ def test_runs_are_shown_with_what_they_cost(portal, lender):
     )
     rows = page.rows(None)[1:]
     assert [(row[2], row[5], row[9], row[10]) for row in rows] == [
-        tuple("–" if value is None else str(value) for value in row) for row in found
+        tuple(ABSENT if value is None else str(value) for value in row) for row in found
     ]
     assert {row[0] for row in found} == {"sync", "reconcile"}
 
@@ -812,7 +848,11 @@ def test_every_code_of_an_issue_has_words():
     for file in root.rglob("*.py"):
         for node in ast.walk(ast.parse(file.read_text())):
             name = getattr(getattr(node, "func", None), "id", None)
-            if name in ("Issue", "_issue", "_warning") and node.args and isinstance(node.args[0], ast.Constant):
+            if (
+                name in ("Issue", "_issue", "_warning")
+                and node.args
+                and isinstance(node.args[0], ast.Constant)
+            ):
                 found.add(node.args[0].value)
             if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "_EVIDENCE":
                 found |= {node.value.value} if isinstance(node.value, ast.Constant) else set()
