@@ -22,6 +22,7 @@ from connector.api.state import ApiSettings, ApiState
 from connector.config import load_config
 from connector.control.companies import take_from_config
 from connector.control.keys import create_key
+from connector.logs import configure_logging
 from connector.portal.app import create_app
 
 IMAGES = Path(__file__).parent / "images"
@@ -35,6 +36,7 @@ FLAGS = (
 
 def main() -> None:
     """Every picture, in the order of the README."""
+    configure_logging()
     IMAGES.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as directory:
         demo = Path(directory) / "demo"
