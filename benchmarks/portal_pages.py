@@ -37,8 +37,8 @@ from connector.sync.many import sync_all
 NOW = datetime(2026, 11, 22, 6, tzinfo=UTC)
 
 
-def synced(directory: Path, orders: int) -> Company:
-    """The shop, read at the end of October and three weeks later."""
+def synced(directory: Path, orders: int) -> tuple[str, str]:
+    """The shop, read at the end of October and three weeks later; ids of company and connection."""
     first = NOW - timedelta(days=21)
     world = generate_shop(orders, 7, first.replace(hour=0), days=700)
     with Sandbox(world).start() as sandbox:
@@ -56,7 +56,7 @@ def synced(directory: Path, orders: int) -> Company:
         world.advance(NOW - timedelta(hours=2))
         clock[0] = NOW - timedelta(hours=1)
         sync_all(config, store, now=lambda: clock[0])
-    return company
+    return company.id, connection.id
 
 
 def main() -> None:
@@ -66,20 +66,30 @@ def main() -> None:
     )
     parser.add_argument("--orders", type=int, default=100_000)
     parser.add_argument("--requests", type=int, default=100)
+    parser.add_argument("--dir", type=Path, help="make the store there once, then use it again")
     options = parser.parse_args()
     configure_logging()
-    with tempfile.TemporaryDirectory() as directory:
-        company = synced(Path(directory), options.orders)
-        app = create_app(ApiSettings(directory=Path(directory), clock=lambda: NOW))
+    with tempfile.TemporaryDirectory() as temporary:
+        directory = options.dir or Path(temporary)
+        if (directory / "commerce.duckdb").exists():
+            with open_store(str(directory)).open_reader() as reader:
+                [company] = reader.connection.execute(
+                    "SELECT company_id, connection_id FROM connections"
+                ).fetchall()
+        else:
+            company = synced(directory, options.orders)
+        app = create_app(ApiSettings(directory=directory, clock=lambda: NOW))
         state: ApiState = app.state.api
-        take_from_config(state.control, [(company.id, company.name, [company.connections[0].id])], now=NOW)
+        take_from_config(state.control, [(company[0], "Quay Street Goods", [company[1]])], now=NOW)
         server = Server(ServerConfig(app, port=0, log_level="warning"))
         thread = Thread(target=server.run, daemon=True)
         thread.start()
         while not server.started:
             time.sleep(0.01)
         port = server.servers[0].sockets[0].getsockname()[1]
-        with httpx.Client(base_url=f"http://127.0.0.1:{port}", headers={"Accept-Encoding": "gzip"}) as client:
+        with httpx.Client(
+            base_url=f"http://127.0.0.1:{port}", headers={"Accept-Encoding": "gzip"}, timeout=60
+        ) as client:
             _key, secret = create_key(state.control, "bench", now=NOW, scopes=("read", "lineage"))
             assert client.post("/portal/sign-in", data={"key": secret}).status_code == 303
             report(client, company, options.requests)
@@ -87,10 +97,10 @@ def main() -> None:
         thread.join(20)
 
 
-def report(client: httpx.Client, company: Company, requests: int) -> None:
+def report(client: httpx.Client, company: tuple[str, str], requests: int) -> None:
     """One line a page."""
-    here = f"/portal/companies/{company.id}"
-    orders = f"{here}/connections/{company.connections[0].id}/orders"
+    here = f"/portal/companies/{company[0]}"
+    orders = f"{here}/connections/{company[1]}/orders"
     [an_order] = re.findall(r'<tbody>\s*<tr><th scope="row"><a href="([^"]+)"', client.get(orders).text)[:1]
     pages = {
         "companies": lambda _n: "/portal",
