@@ -33,6 +33,7 @@ from connector.portal.app import create_app
 from connector.sandbox.sandbox import Sandbox
 from connector.sandbox.shop import generate_shop
 from connector.sync.many import sync_all
+from connector.sync.runtime import Runtime
 
 NOW = datetime(2026, 11, 22, 6, tzinfo=UTC)
 
@@ -52,10 +53,11 @@ def synced(directory: Path, orders: int) -> tuple[str, str]:
         fast = {"requests_per_second": 10_000, "app_requests_per_second": 10_000}
         config = Config(store=str(directory), companies=[company], limits=fast)
         store = open_store(config.store, clock=lambda: clock[0])
-        sync_all(config, store, now=lambda: clock[0])
+        runtime = Runtime.of(config, store, now=lambda: clock[0])
+        sync_all(runtime)
         world.advance(NOW - timedelta(hours=2))
         clock[0] = NOW - timedelta(hours=1)
-        sync_all(config, store, now=lambda: clock[0])
+        sync_all(runtime)
     return company.id, connection.id
 
 

@@ -610,6 +610,7 @@ def portal_store(tmp_path_factory: pytest.TempPathFactory) -> Portal:
     from connector.sandbox.shop import generate_shop
     from connector.sync.many import sync_all
     from connector.sync.reconcile.run import reconcile_all
+    from connector.sync.runtime import Runtime
 
     first = PORTAL_NOW - timedelta(days=20)
     world = generate_shop(220, 7, first.replace(hour=0), days=120)
@@ -636,7 +637,8 @@ def portal_store(tmp_path_factory: pytest.TempPathFactory) -> Portal:
         directory = tmp_path_factory.mktemp("portal")
         config = Config(store=str(directory), companies=companies, limits=fast)
         store = open_store(config.store, clock=lambda: clock.now)
-        sync_all(config, store, now=lambda: clock.now)
+        runtime = Runtime.of(config, store, now=lambda: clock.now)
+        sync_all(runtime)
         at = first + timedelta(days=3)
         customer = world.add_customer(at, MARKUP, RIGHT_TO_LEFT)
         odd = world.sell(
@@ -656,8 +658,8 @@ def portal_store(tmp_path_factory: pytest.TempPathFactory) -> Portal:
         world.refund(at + timedelta(days=2), odd, items=[0])
         world.advance(PORTAL_NOW - timedelta(hours=2))
         clock.now = PORTAL_NOW - timedelta(hours=1)
-        sync_all(config, store, now=lambda: clock.now)
-        reconcile_all(config, store, now=lambda: clock.now)
+        sync_all(runtime)
+        reconcile_all(runtime)
     return Portal(directory, companies[0], companies[1], odd)
 
 
