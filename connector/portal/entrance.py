@@ -6,7 +6,7 @@ from urllib.parse import parse_qsl, urlsplit
 from fastapi import APIRouter, Depends, Request, Response
 from starlette.responses import RedirectResponse
 
-from connector.api.answer.errors import ApiError, no_record
+from connector.api.answer.errors import ApiError, busy, no_record
 from connector.api.door.auth import recognised
 from connector.api.door.middleware import address_of
 from connector.api.state import call_of
@@ -77,7 +77,11 @@ async def sign_in(request: Request, fields: Form) -> Response:
     wanted = _inside(fields.get("next", ""))
     try:
         key = await recognised(call, fields.get("key", "").strip(), address_of(dict(request.scope)))
+        quota = call.state.quota.take(key.key_id, key.requests_per_minute)
+        if quota.exceeded:
+            raise busy(quota.wait)
     except ApiError as error:
+        await call.state.settings.sleep(call.state.refusals.take())
         failed = "This key is not known, has expired or was revoked." if error.status == 401 else error.error
         answer = page(request, "sign_in.html", status=error.status, wanted=wanted, failed=failed)
         answer.headers.update({name: value for name, value in error.headers.items() if name == "Retry-After"})

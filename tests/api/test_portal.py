@@ -337,11 +337,12 @@ def test_every_page_is_in_the_access_log_as_an_answer_of_the_api_is(portal, lend
     assert routes["/portal/sign-in"].method == "POST"
 
 
-def test_a_quota_counts_pages_too(portal):
-    _key, secret = key_of(portal, "read", requests_per_minute=2)
+def test_a_quota_counts_pages_and_signing_in(portal):
+    _key, secret = key_of(portal, "read", requests_per_minute=3)
     sign_in(portal, secret)
     answers = [portal.client.get(HOME) for _ in range(3)]
     assert [answer.status_code for answer in answers] == [200, 200, 429]
+    assert sign_in(portal, secret).status_code == 429
     assert "Too many requests" in answers[2].text
     assert "retry-after" in answers[2].headers
 
@@ -569,6 +570,61 @@ def test_an_earlier_state_is_shown_as_it_was_and_what_was_restated_is_marked(por
     assert marked == 0, "a refund of later is booked when it happened: closed months stay"
     same = seen(portal, company_path(portal), asOf=str(newest), **{"from": "2026-07-01"})
     assert not any("As known at snapshot" in text for text in same.text), "the newest is now"
+
+
+def test_a_closed_month_that_is_another_now_is_marked_with_its_difference(portal_copy, builders):
+    """An order of September was there at the first sync and is found deleted, with its money, by the second."""
+    import duckdb
+
+    company, connection = portal_copy.ids
+    file = (portal_copy.directory / "commerce.duckdb").resolve()
+    with duckdb.connect(str(file)) as con:
+        con.execute("SET TimeZone = 'UTC'")
+        first, newest = con.execute(
+            "SELECT min(snapshot_id), max(snapshot_id) FROM ledger.snapshots WHERE company_id = ?", [company]
+        ).fetchone()
+        [(order_id,)] = con.execute(
+            "SELECT order_id FROM ledger.order_versions WHERE company_id = ? AND replaced_by IS NULL"
+            " AND snapshot_id = ?"
+            " AND created_local_date BETWEEN DATE '2026-09-05' AND DATE '2026-09-25' AND total_refund = 0"
+            " AND total_amount > 0 AND len(payments) = 1 AND currency = 'USD' ORDER BY 1 LIMIT 1",
+            [company, first],
+        ).fetchall()
+        key = [connection, order_id]
+        con.execute(
+            "INSERT INTO ledger.order_versions SELECT * REPLACE (? AS snapshot_id, TRUE AS is_deleted)"
+            " FROM ledger.order_versions WHERE connection_id = ? AND order_id = ?",
+            [newest, *key],
+        )
+        con.execute(
+            "UPDATE ledger.order_versions SET replaced_by = ?"
+            " WHERE connection_id = ? AND order_id = ? AND NOT is_deleted",
+            [newest, *key],
+        )
+    with builders.portal_client(portal_copy) as server:
+        _key, secret = api_keys.create_key(server.state.control, "x", now=server.state.settings.clock())
+        server.client.post(f"{HOME}/sign-in", data={"key": secret})
+        answer = server.client.get(
+            f"{HOME}/companies/{company}", params={"asOf": first, "from": "2026-07-01"}
+        )
+        with server.state.published.open() as publication:
+            ask = publication.cursor.execute
+            [(then,)] = ask(
+                "SELECT net_sales FROM monthly_sales_as_of(?) WHERE company_id = ? AND \"month\" = '2026-09-01'"
+                " AND currency = 'USD'",
+                [first, company],
+            ).fetchall()
+            [(now,)] = ask(
+                "SELECT net_sales FROM monthly_sales WHERE company_id = ? AND \"month\" = '2026-09-01'"
+                " AND currency = 'USD'",
+                [company],
+            ).fetchall()
+    assert now < then
+    rows = {row[0].split()[0]: row for row in Seen(answer.text).rows("bridge-table-USD")[1:-1]}
+    assert "restated" in rows["2026-09"][0]
+    assert (rows["2026-09"][5], rows["2026-09"][14]) == (written(then, "USD"), written(now, "USD"))
+    assert rows["2026-09"][15] == written(now - then, "USD")
+    assert [month for month, row in rows.items() if "restated" in row[0]] == ["2026-09"]
 
 
 @pytest.mark.parametrize(
