@@ -18,7 +18,7 @@ from urllib.parse import parse_qsl, unquote, urlencode
 import structlog
 from prometheus_client import Counter, Histogram
 
-from connector.api.answer.errors import ApiError, body, busy, unauthorized
+from connector.api.answer.errors import ApiError, body, busy, never_synced, unauthorized, unreadable
 from connector.api.door.auth import secret_of
 from connector.api.door.connections import MOST_CONNECTIONS
 from connector.api.door.limits import AtOnce
@@ -26,7 +26,10 @@ from connector.api.state import ApiState, Call
 from connector.control.access_log import Access
 from connector.control.file import stamp
 from connector.control.keys import find_key
+from connector.errors import StoreError
+from connector.ledger.published import NothingPublishedError
 from connector.logs import get_logger
+from connector.redaction import place, trace
 
 Scope = dict[str, Any]
 Message = dict[str, Any]
@@ -92,8 +95,13 @@ class Front:
             if not admitted:
                 await self._state.settings.sleep(self._state.refusals.take())
             await answer.error(error)
+        except NothingPublishedError:
+            await answer.error(never_synced())
+        except (StoreError, OSError) as exc:
+            _say("api.store_failed", scope, exc, error=str(exc), hint=getattr(exc, "hint", None))
+            await answer.error(unreadable())
         except Exception as exc:  # the last line of defence: a body without internals, the cause in the log
-            log.exception("api.failed", route=scope["path"], error=type(exc).__name__)
+            _say("api.failed", scope, exc, error=type(exc).__name__, exception=trace(exc))
             await answer.error(ApiError(500, "Something went wrong here; quote the correlation id."))
         finally:
             self._note(scope, call, answer, time.perf_counter() - started)
@@ -130,9 +138,7 @@ class Front:
         return self._admitted.request(key.key_id)
 
     def _note(self, scope: Scope, call: Call, answer: "_Answer", seconds: float) -> None:
-        route = getattr(scope.get("route"), "path", None) or (
-            scope["path"] if scope["path"] in OPEN_PATHS else "unknown"
-        )
+        route = _route(scope)
         status = answer.status or 499  # the client went away before an answer
         REQUESTS.labels(route, str(status)).inc()
         SECONDS.labels(route).observe(seconds)
@@ -190,6 +196,17 @@ class _Answer:
         headers += [(name.lower().encode(), value.encode()) for name, value in error.headers.items()]
         await self.send({"type": "http.response.start", "status": error.status, "headers": headers})
         await self.send({"type": "http.response.body", "body": content})
+
+
+def _say(event: str, scope: Scope, failure: Exception, **fields: str | None) -> None:
+    """A fault for the operator; ``where`` tells one from another, so that each is said some times a minute."""
+    log.error(event, route=_route(scope), where=place(failure), **fields)
+
+
+def _route(scope: Scope) -> str:
+    """The path's pattern, without ids."""
+    pattern = getattr(scope.get("route"), "path", None)
+    return pattern or (scope["path"] if scope["path"] in OPEN_PATHS else "unknown")
 
 
 def _tidy(scope: Scope) -> None:
