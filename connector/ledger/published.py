@@ -20,6 +20,7 @@ import duckdb
 from connector.errors import ConfigError, StoreDamaged, StoreError
 from connector.ledger.database import THREADS, quoted, reading_errors, store_errors
 from connector.ledger.interface import LINK
+from connector.ledger.migrate import refuse_other_schema
 
 _Opened = TypeVar("_Opened")
 _Setting = str | bool | int | float | list[str]
@@ -265,6 +266,11 @@ class Published:
         except StoreDamaged:
             self._damaged = held.path, held.file
             raise
+        except (duckdb.BinderException, duckdb.CatalogException) as error:
+            # A table or column that is not there: the file is another version's, or the question is wrong.
+            with closing(held.connection.cursor()) as cursor:
+                refuse_other_schema(cursor)
+            raise error
         finally:
             self._let_go(held)
 

@@ -3,14 +3,19 @@
 import io
 import json
 import logging
+import lzma
 import os
 import shutil
+import tarfile
+from pathlib import Path
 
 import duckdb
 import pytest
 import structlog
 
 from connector.api.routes import data
+from connector.control import companies as api_companies
+from connector.ledger.migrate import migrations
 from connector.logs import bound_repeats, configure_logging
 from connector.redaction import FIRST_CALLS, LAST_CALLS, trace
 
@@ -196,6 +201,62 @@ def test_a_wrong_question_of_ours_stays_a_500_that_says_nothing_of_the_store(
     monkeypatch.setattr(data.api_reads, "one", wrong)
     assert server.client.get(f"{ORDERS}/00ORDER", headers=reader).status_code == 500
     assert server.client.get("/health/ready").status_code == 200
+
+
+KEPT = sorted((Path(__file__).parents[1] / "fixtures/stores").glob("schema-*.tar.xz"))
+
+
+@pytest.mark.parametrize("kept", KEPT, ids=lambda path: path.name[:11])
+def test_a_file_that_an_earlier_version_published_is_read_or_a_503_that_asks_for_a_sync(
+    tmp_path, builders, log_lines, kept
+):
+    with lzma.open(kept) as packed, tarfile.open(fileobj=packed) as archive:
+        name = next(found for found in archive.getnames() if found.endswith(".duckdb"))
+        archive.extract(name, tmp_path, filter="data")
+    (tmp_path / LINK).symlink_to(name)
+    with duckdb.connect(str(tmp_path / name), read_only=True) as con:
+        company, connection, order = con.execute(
+            "SELECT company_id, connection_id, order_id FROM ledger.order_versions LIMIT 1"
+        ).fetchone()
+    current = kept.name == f"schema-{migrations()[-1][0]:04d}.tar.xz"
+    for server in builders.serve(builders.Books(tmp_path)):
+        api_companies.take_from_config(
+            server.state.control, [(company, "Kept", [connection])], now=server.state.settings.clock()
+        )
+        headers = server.key("read", "lineage")
+        here = f"/companies/{company}/connections/{connection}"
+        answers = [
+            server.client.get(path, headers=headers)
+            for path in (
+                f"{here}/data/commerce-orders",
+                f"{here}/data/commerce-orders/{order}/lineage",
+                f"{here}/data/commerce-payments",
+                f"{here}/snapshots",
+                f"{here}/reconciliation",
+                f"/companies/{company}",
+                f"/companies/{company}/dataStatus",
+            )
+        ]
+        assert {answer.status_code for answer in answers} <= {200, 503}
+        assert {answer.status_code for answer in answers} == {200} or not current
+        for answer in answers:
+            if answer.status_code == 503:
+                assert_unavailable(answer, tmp_path)
+    said = [line for line in log_lines() if line["event"] == "api.store_failed"]
+    assert all("connector sync" in line["hint"] for line in said)
+    assert not any(line["event"] == "api.failed" for line in log_lines())
+
+
+def test_a_file_of_a_newer_version_that_cannot_be_read_says_so(server, reader, log_lines):
+    path = server.books.publish()
+    with duckdb.connect(str(path)) as con:
+        con.execute("CREATE TABLE ledger.migrations (version INTEGER, name VARCHAR, applied_at TIMESTAMP)")
+        con.execute("INSERT INTO ledger.migrations VALUES (9999, 'x', now()::TIMESTAMP)")
+        con.execute("DROP TABLE ledger.held_back")
+    assert_unavailable(server.client.get(ORDERS, headers=reader), server.books.directory)
+    assert "pip install --upgrade" in next(
+        line["hint"] for line in log_lines() if line["event"] == "api.store_failed"
+    )
 
 
 def deep(n, cause):
