@@ -1,7 +1,7 @@
 """The published file, opened for everybody who reads it: by its real path, read-only, in UTC.
 
-``commerce.duckdb`` is a link that a publication swaps. Whoever opens it looks at it again, so a new state is read
-from then on, and who reads an older file keeps it. There are two kinds of connection. ``locked`` can reach no
+``commerce.duckdb`` is a link that a publication swaps (``places``). Whoever opens it looks at it again, so a new state
+is read from then on, and who reads an older file keeps it. There are two kinds of connection. ``locked`` can reach no
 other file and no network, and no statement can change that: for questions that others write (the API, ``query``).
 ``attached`` may write files of its own (exports) and lends its session to several readers.
 """
@@ -21,6 +21,7 @@ from connector.errors import ConfigError, StoreDamaged, StoreError
 from connector.ledger.database import THREADS, quoted, reading_errors, store_errors
 from connector.ledger.interface import LINK
 from connector.ledger.migrate import refuse_other_schema
+from connector.ledger.places import published_file
 
 _Opened = TypeVar("_Opened")
 _Setting = str | bool | int | float | list[str]
@@ -52,19 +53,20 @@ def newest_file(directory: Path) -> Path:
 
     Raises NothingPublishedError, StoreDamaged when there is a link and no file, StoreError when it cannot be followed.
     """
+    if (found := published_file(directory)) is not None:
+        return found
     link = directory / LINK
     with store_errors(link, "find the published file", otherwise=_LOOK):
         try:
-            return link.resolve(strict=True)
-        except (FileNotFoundError, RuntimeError):  # missing, dangling, or a loop
-            if link.is_symlink():
-                raise StoreDamaged(
-                    f"The published file is gone: {link} leads to nothing.", hint=_ANEW
-                ) from None
+            link.lstat()
+        except FileNotFoundError:
             raise NothingPublishedError(
                 f"Nothing has been published in {directory} yet.",
                 hint="Run: connector sync   (or connector demo)",
             ) from None
+    raise StoreDamaged(
+        f"The published file is gone: {link} leads to no file that can be reached.", hint=_ANEW
+    )
 
 
 def opened(directory: Path, way: Callable[[Path], _Opened]) -> tuple[Path, _Opened]:
@@ -239,6 +241,7 @@ class Published:
         self._limits: dict[str, _Setting] = {"threads": threads, "memory_limit": memory_limit}
         self._lock = threading.Lock()
         self._files: dict[Path, _Open] = {}
+        self._newest: Path | None = None
         self._damaged: tuple[Path, _File] | None = None
 
     @property
@@ -259,7 +262,7 @@ class Published:
     @contextmanager
     def open(self) -> Iterator[Publication]:
         """The newest publication for the time of one request. Raises NothingPublishedError, StoreError."""
-        held = self._newest()
+        held = self._open_newest()
         try:
             with reading_errors(held.path), closing(held.connection.cursor()) as cursor:
                 yield Publication(held.path, cursor, held.extra)
@@ -281,7 +284,7 @@ class Published:
                 held.connection.close()
             self._files.clear()
 
-    def _newest(self) -> _Open:
+    def _open_newest(self) -> _Open:
         try:
             return opened(self._directory, self._hold)[1]
         except NothingPublishedError as error:
@@ -293,6 +296,7 @@ class Published:
 
     def _hold(self, path: Path) -> _Open:
         with self._lock:
+            self._newest = path
             file = _file(path)
             held = self._files.get(path)
             if held is not None and held.file != file:
@@ -303,15 +307,15 @@ class Published:
                 held = None
             if held is None:
                 held = self._files[path] = _Open(path, file, locked(path, **self._limits))
-                self._close_idle(path)
+                self._close_idle()
             held.users += 1
             return held
 
     def _let_go(self, held: _Open) -> None:
         with self._lock:
             held.users -= 1
-            self._close_idle(max(self._files, default=None))
+            self._close_idle()
 
-    def _close_idle(self, newest: Path | None) -> None:
-        for path in [p for p, held in self._files.items() if held.users == 0 and p != newest]:
+    def _close_idle(self) -> None:
+        for path in [p for p, held in self._files.items() if held.users == 0 and p != self._newest]:
             self._files.pop(path).connection.close()

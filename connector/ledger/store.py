@@ -3,7 +3,7 @@
     control.sqlite           what several processes write: API keys, requests, running runs
     raw/                     what Clover sent
     work.duckdb              the ledger; only the holder of the store's lock opens it
-    serve-000000042.duckdb   immutable published copies; the last three are kept
+    published/               immutable published copies, unless publish_to names another place; see ``places``
     commerce.duckdb          link to the newest of them: the one door for analysts and the API
     locks/ staging/          locks, and files of runs under way
 
@@ -33,11 +33,12 @@ from connector.ledger.database import (
     written_state,
 )
 from connector.ledger.failpoints import failpoint
-from connector.ledger.interface import LINK, now_utc
+from connector.ledger.interface import PublishTo, now_utc
 from connector.ledger.keep.forget import rewrite_without
 from connector.ledger.load.apply import apply_batch
 from connector.ledger.load.batch import Applied, Batch
 from connector.ledger.migrate import migrate
+from connector.ledger.places import Place, published_file
 from connector.ledger.publish import (
     committed,
     copies,
@@ -49,7 +50,7 @@ from connector.ledger.publish import (
     remove_leftovers,
     remove_old,
 )
-from connector.ledger.published import DuckReader, PublishedSession, open_published
+from connector.ledger.published import DuckReader, PublishedSession, newest_file, open_published
 from connector.ledger.verify import damage, newest_whole
 
 # Seconds. A load and publication of another company takes moments, a first load of a large one maybe minutes.
@@ -60,9 +61,15 @@ class DuckStore:
     """See ``interface.Store``. ``clock``: aware UTC, for load times."""
 
     def __init__(
-        self, directory: Path, *, clock: Callable[[], datetime] = now_utc, lock_wait: float = STORE_LOCK_WAIT
+        self,
+        directory: Path,
+        *,
+        clock: Callable[[], datetime] = now_utc,
+        lock_wait: float = STORE_LOCK_WAIT,
+        publish_to: PublishTo | None = None,
     ) -> None:
         self._directory = directory
+        self._place = Place(directory, publish_to)
         self._clock = clock
         self._lock_wait = lock_wait
         self._runs: dict[str, ExitStack] = {}
@@ -167,11 +174,11 @@ class DuckStore:
                     f"{self._directory / WORK} was damaged ({why}). It is set aside as {aside.name} and made anew from"
                     f" {good.name}; what was loaded after that is read again."
                 )
-            link = self._directory / LINK
-            why = damage(link.resolve()) if link.exists() else None
+            published = published_file(self._directory)
+            why = None if published is None else damage(published)
             if why is not None:
                 said.append(
-                    f"{link.resolve()} was damaged ({why}). It is published anew from {WORK} under another name."
+                    f"{published} was damaged ({why}). It is published anew from {WORK} under another name."
                 )
             if said:
                 with self._work() as connection:
@@ -193,14 +200,14 @@ class DuckStore:
                 " Nothing was changed.",
                 hint=f"Remove {WORK}: the next run makes it again from the published file.",
             )
-        if shown == commit:
-            return (self._directory / LINK).resolve()
+        if shown == commit and self._place.is_led_to():
+            return newest_file(self._directory)
         if unwritten_log(self._directory / WORK):
             with self._work() as connection, store_errors(self._directory / WORK, "write out"):
                 connection.execute("CHECKPOINT")
         # Closed now: nobody has the file open, and the lock keeps it so.
         failpoint("publish.after_checkpoint")
-        return publish_copy(self._directory, commit)
+        return publish_copy(self._directory, commit, self._place)
 
     def _damage_of_work(self) -> str | None:
         with store_errors(self._directory / WORK, "read"):
@@ -221,7 +228,10 @@ class DuckStore:
         """Whether nothing is left to repair, seen without a lock and without opening anything."""
         left = self._as_left()
         return (
-            left is not None and published_commit(self._directory) == left and not leftovers(self._directory)
+            left is not None
+            and published_commit(self._directory) == left
+            and self._place.is_led_to()
+            and not leftovers(self._directory)
         )
 
     def _committed(self) -> int:

@@ -75,6 +75,12 @@ def note_failure(report: RunReport, error: ConnectorError) -> None:
         report.error_kind = "busy"
 
 
+def note_not_published(report: RunReport, error: ConnectorError) -> None:
+    """A run whose commit could not be made visible has failed, whatever it loaded."""
+    if report.status != "failed":
+        note_failure(report, error)
+
+
 def count_requests(report: RunReport, clients: list[CloverClient]) -> None:
     """Put what the clients have cost so far into the report."""
     meters = [client.meter for client in clients]

@@ -89,12 +89,14 @@ limits: {{requests_per_second: 1000, app_requests_per_second: 1000}}
 def _sync_and_reconcile(invocation: Invocation, *, as_json: bool) -> int:
     from connector.sync.many import sync_all
     from connector.sync.reconcile.run import reconcile_all
+    from connector.sync.runtime import Runtime
 
     config = invocation.config()
     store = invocation.store(config)
     with watching(log_format=invocation.log_format, verbose=invocation.verbose) as progress:
-        report = sync_all(config, store, progress=progress)
-        checked = reconcile_all(config, store, progress=progress)
+        runtime = Runtime.of(config, store)
+        report = sync_all(runtime, progress=progress)
+        checked = reconcile_all(runtime, progress=progress)
     if as_json:
         click.echo(json_text({"sync": report.as_json(), "reconcile": checked.as_json()}))
     else:

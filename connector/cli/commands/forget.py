@@ -28,7 +28,7 @@ def forget(invocation: Invocation, company: str, yes: bool, as_json: bool) -> in
     from connector.schedule.after_runs import write_metrics
     from connector.schedule.forget_company import forget_company, ids_of
     from connector.schedule.history import read_past
-    from connector.sync.many import utc_now
+    from connector.sync.runtime import utc_now
 
     config = invocation.config(secrets_may_be_missing=True)
     store = invocation.store(config)

@@ -2,8 +2,9 @@
 
 import httpx
 
-from connector.clover import CloverClient, RetryPolicy
 from connector.clover.hosts import hosts_for
+from connector.clover.http.client import CloverClient
+from connector.clover.http.retry import RetryPolicy
 from connector.config import Config, Connection
 from connector.sync.connect.connecting import token_source
 

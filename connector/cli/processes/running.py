@@ -25,21 +25,15 @@ def run_sync(
 ) -> int:
     """Run what was asked for and say what it did. Returns the exit code; 130 or 143 when a signal cut it short."""
     from connector.schedule.after_runs import after_runs
-    from connector.sync.many import sync_all, utc_now
+    from connector.sync.many import sync_all
+    from connector.sync.runtime import Runtime, utc_now
 
     config = invocation.config(secrets_may_be_missing=mode.kind == "rebuild")
     company_id, connection_id = selected(config, company, connection)
     store = invocation.store(config)
     with reading(invocation, config) as (progress, pace):
-        report = sync_all(
-            config,
-            store,
-            company=company_id,
-            connection=connection_id,
-            mode=mode,
-            progress=progress,
-            pace=pace,
-        )
+        runtime = Runtime(config, store, pace)
+        report = sync_all(runtime, company=company_id, connection=connection_id, mode=mode, progress=progress)
     if as_json:
         click.echo(json_text(report.as_json()))
     elif mode.dry_run:
