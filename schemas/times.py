@@ -7,7 +7,7 @@ Codat's documents keep Clover's milliseconds; a text shows a fraction only where
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 
-_SECONDS_BELOW = 10**11  # as milliseconds that would be before 1973: such a value counts seconds
+SECONDS_BELOW = 10**11  # as milliseconds that would be before 1973: such a value counts seconds
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # Clover began in 2010; nothing it says happened before this century, or later than clocks may differ.
 _FIRST_MS = 946_684_800_000
@@ -16,7 +16,7 @@ _CLOCKS_DIFFER = timedelta(days=1)
 
 def as_milliseconds(number: int | float) -> int | float:
     """A number of Clover's as milliseconds; one that small that it must count seconds is taken as seconds."""
-    return number * 1000 if 0 <= number < _SECONDS_BELOW else number
+    return number * 1000 if 0 <= number < SECONDS_BELOW else number
 
 
 def from_ms(milliseconds: int) -> datetime:

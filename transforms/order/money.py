@@ -29,6 +29,7 @@ from pydantic import ValidationError
 from schemas.clover import Charge, Order, Refund
 from schemas.commerce_enums import PaymentStatus
 from schemas.money import divide_half_up
+from schemas.regular import read_regular
 from transforms.model import OrderGroup
 from transforms.order.captured import is_void, statuses
 from transforms.order.refunds import GivenBack
@@ -184,7 +185,7 @@ def counted_refund(row: Mapping[str, Any]) -> int:
     0 where it does not count, or cannot be read (the mapping reports that).
     """
     try:
-        refund = Refund.model_validate(dict(row))
+        refund = read_regular(Refund, row) or Refund.model_validate(dict(row))
     except (ValidationError, TypeError, ValueError, RecursionError):
         return 0
     return abs(refund.amount) if refund_status(refund) is PaymentStatus.PAID else 0
