@@ -12,6 +12,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # Clover began in 2010; nothing it says happened before this century, or later than clocks may differ.
 _FIRST_MS = 946_684_800_000
 _CLOCKS_DIFFER = timedelta(days=1)
+_OFFSET = len("+00:00")
 
 
 def as_milliseconds(number: int | float) -> int | float:
@@ -31,7 +32,12 @@ def to_ms(moment: datetime) -> int:
 
 def is_usable(milliseconds: int | None, now: datetime) -> bool:
     """Whether something can have happened then. now: aware; a day more is forgiven, for clocks differ."""
-    return milliseconds is not None and _FIRST_MS <= milliseconds <= to_ms(now + _CLOCKS_DIFFER)
+    return milliseconds is not None and _FIRST_MS <= milliseconds <= _last_usable_ms(now)
+
+
+@lru_cache(maxsize=16)
+def _last_usable_ms(now: datetime) -> int:
+    return to_ms(now + _CLOCKS_DIFFER)
 
 
 def to_the_millisecond(moment: datetime) -> datetime:
@@ -67,5 +73,5 @@ def as_ledger_text(wire: str | None) -> str | None:
 
 
 def _text(moment: datetime) -> str:
-    bare = moment.astimezone(UTC).replace(tzinfo=None)
-    return bare.isoformat(" ", "milliseconds" if bare.microsecond >= 1000 else "seconds")
+    aware = moment if moment.tzinfo is UTC else moment.astimezone(UTC)
+    return aware.isoformat(" ", "milliseconds" if aware.microsecond >= 1000 else "seconds")[:-_OFFSET]

@@ -5,12 +5,13 @@ A batch is a plain value and so is its result, so that batches may be mapped in 
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Literal
 
 import orjson
+from msgspec.structs import replace
 
 from connector.sync.link.links import CHARGE, ORDER, REFUND
 from connector.sync.link.notebook import PLATFORM, KeptRecord
