@@ -155,9 +155,10 @@ class Links:
     def _move(self, kind: str, column: str, rule: str) -> None:
         """Set a column of the records of one kind by a rule; what changed is fresh. Rows that stay are not written."""
         self._db.execute("DROP TABLE IF EXISTS temp.moved")
+        self._db.execute("CREATE TEMP TABLE moved(id TEXT PRIMARY KEY, new TEXT) WITHOUT ROWID")
         self._db.execute(
-            f"CREATE TEMP TABLE moved AS SELECT id, {rule} AS new FROM records"
-            f" WHERE kind = ? AND {column} IS NOT {rule}",
+            f"INSERT INTO moved SELECT id, new FROM (SELECT id, {column} AS old, {rule} AS new FROM records"
+            " WHERE kind = ?) WHERE old IS NOT new",
             (kind,),
         )
         self._db.execute(
