@@ -38,12 +38,8 @@ def _is_plain(group: OrderGroup) -> bool:
     if order is not None:
         records += [order, *order.items]
         records += [rate for item in order.items for rate in item.tax_rates]
-        if any(
-            [
-                item.quantity is not None and shown_quantity(item.quantity) is not item.quantity
-                for item in order.items
-            ]
-        ):
+        quantities = [item.quantity for item in order.items if item.quantity is not None]
+        if any(shown_quantity(quantity) is not quantity for quantity in quantities):
             return False
     records += [extra for record in records for extra in getattr(record, "additional_charges", ())]
     return not any(record.left_out for record in records)

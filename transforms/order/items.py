@@ -8,6 +8,7 @@ as discounts: a quantity below zero is kept for refunds. An unknown type is good
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import ROUND_HALF_UP, Decimal
+from functools import lru_cache
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -275,6 +276,7 @@ def taxes_of(rates: Iterable[TaxRate]) -> tuple[Tax, ...]:
     return tuple(found)
 
 
+@lru_cache(maxsize=1_024)
 def _tax(identity: str | None, name: str | None, rate: int | None, flat: int) -> Tax:
     label = name or "Tax"
     if identity is None:
