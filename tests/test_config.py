@@ -80,6 +80,9 @@ def test_the_example_shows_the_defaults(load):
         "scheduler",
         "key_file",
         "raw_retention_days",
+        "publish_to",
+        "publish_group",
+        "publish_mode",
     ):
         assert getattr(example, section) == getattr(minimal, section), section
     shown, left_out = example.companies[0].connections[0], minimal.companies[0].connections[0]
@@ -134,6 +137,27 @@ def test_the_store_is_a_directory_however_it_is_written(load, tmp_path, written)
 
 def test_a_lake_stays_as_written(load):
     assert load(replaced("./data", '"ducklake:postgres:dbname=x"')).store == "ducklake:postgres:dbname=x"
+
+
+def test_a_place_for_published_copies_is_taken_from_the_files_directory(load, tmp_path):
+    config = load(MINIMAL + "publish_to: analysts\npublish_group: analysts\npublish_mode: 0444\n")
+    assert (config.publish_to, config.publish_group) == (tmp_path / "analysts", "analysts")
+    assert config.publish_mode == "0444"
+
+
+@pytest.mark.parametrize("place", ["./data", "./data/published", "."])
+def test_published_copies_and_the_store_lie_apart(mistake, place):
+    """Who may enter one of them must not get into the other."""
+    said = mistake(MINIMAL + f"publish_to: {place}\n")
+    assert "publish_to" in said
+    assert "must lie apart" in said
+    assert re.search(r"line \d+", said)
+
+
+def test_a_group_of_readers_needs_a_place_and_a_mode_lets_nobody_write(mistake):
+    assert "write that directory too" in mistake(MINIMAL + "publish_group: analysts\n")
+    assert "publish_mode must be" in mistake(MINIMAL + "publish_to: /srv/x\npublish_mode: 0666\n")
+    assert "group of this machine" in mistake(MINIMAL + "publish_to: /srv/x\npublish_group: a b\n")
 
 
 def test_ids_are_made_stable_and_independent_of_everything_but_the_merchant(load):

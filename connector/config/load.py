@@ -42,7 +42,7 @@ def load_config(
     except ValidationError as error:
         raise _explained(error, document, values) from None
     _note_places(config, document)
-    return _resolved(config, path.absolute().parent)
+    return _apart(_resolved(config, path.absolute().parent), document)
 
 
 def secrets_in_file(path: Path) -> Iterator[tuple[KeyPath, int | None]]:
@@ -87,6 +87,8 @@ def _resolved(config: Config, directory: Path) -> Config:
     changes: dict[str, object] = {}
     if not config.store.startswith("ducklake:"):
         changes["store"] = str(_absolute(re.sub(r"^duckdb:(//)?", "", config.store), directory))
+    if config.publish_to is not None:
+        changes["publish_to"] = _absolute(str(config.publish_to), directory)
     if config.key_file is not None:
         changes["key_file"] = _absolute(str(config.key_file), directory)
     if (textfile := config.metrics.textfile) is not None:
@@ -94,6 +96,19 @@ def _resolved(config: Config, directory: Path) -> Config:
             update={"textfile": _absolute(str(textfile), directory)}
         )
     return config.model_copy(update=changes)
+
+
+def _apart(config: Config, document: Document) -> Config:
+    """Refuse a place for published copies that nobody could enter, or that would let people into the store."""
+    if config.publish_to is not None:
+        place, store = config.publish_to.resolve(), config.store_directory.resolve()
+        if place.is_relative_to(store) or store.is_relative_to(place):
+            raise ConfigError(
+                f"{document.path}, line {document.line_of(('publish_to',))}: publish_to ({config.publish_to}) and store"
+                f" ({store}) must lie apart, so that who may enter the one cannot enter the other.",
+                hint="For example store: /var/lib/connector and publish_to: /srv/commerce",
+            )
+    return config
 
 
 def _absolute(written_path: str, directory: Path) -> Path:
@@ -155,6 +170,7 @@ _PATTERNS = {
     "id": "must be letters, digits, dots and dashes, at most 64; leave it out and one is made",
     "merchant_id": "must be Clover's merchant id: letters and digits only, such as MHT4QK2Z9WX61",
     "currency": "must be an ISO 4217 code such as USD",
+    "publish_group": "must be the name or number of a group of this machine",
 }
 
 _EXAMPLES = {

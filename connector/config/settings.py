@@ -278,12 +278,17 @@ class Scheduler(Section):
 class Config(Section):
     """All of config.yaml. ``store``: an absolute directory after loading, or a ``ducklake:`` URL as written.
 
+    publish_to: a directory for the published copies alone, absolute after loading; None keeps them in the store.
+    publish_group, publish_mode: who may read them there; a group's name or number, the mode of the files in octal.
     key_file: holds the key that encrypts OAuth tokens at rest; absolute after loading, made when needed.
     raw_retention_days: how long Clover's own words are kept for mapping again; None keeps them for ever.
     private_networks: networks that alerts and webhooks may reach beside the public internet.
     """
 
     store: Annotated[Name, AfterValidator(_store)]
+    publish_to: Path | None = None
+    publish_group: Annotated[str, StringConstraints(pattern=r"^([a-z_][a-z0-9_-]*|\d+)$")] | None = None
+    publish_mode: Literal["0400", "0440", "0444"] = "0440"
     companies: Annotated[list[Company], Field(min_length=1)]
     sync: Sync = Sync()
     limits: Limits = Limits()
@@ -294,6 +299,12 @@ class Config(Section):
     key_file: Path | None = None
     raw_retention_days: Annotated[int, Field(ge=1)] | None = None
     private_networks: list[Annotated[str, AfterValidator(_network)]] = []
+
+    @model_validator(mode="after")
+    def _readers_have_a_place(self) -> Self:
+        if self.publish_group is not None and self.publish_to is None:
+            raise ValueError("publish_group says who may read in publish_to; write that directory too")
+        return self
 
     @model_validator(mode="after")
     def _ids_are_unique(self) -> Self:

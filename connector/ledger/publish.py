@@ -1,57 +1,57 @@
-"""Makes what was committed visible: an immutable copy under a new name, and a link swapped to it.
+"""Makes what was committed visible: an immutable copy in a directory of its own, and a link swapped to it.
 
 ``commerce.duckdb`` always leads to a complete file, which was verified before the link moved. Readers that hold an
-older copy keep it as long as they like; the last three copies stay on disk. The writer's file is copied by a child
-process, because closing a descriptor of it in this process would free DuckDB's lock.
+older copy keep it as long as they like; the last three copies stay on disk. Where they lie is in ``places``. The
+writer's file is copied by a child process, because closing a descriptor of it in this process would free DuckDB's lock.
 """
 
 import os
-import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
 import duckdb
 
 from connector.errors import StoreError
-from connector.files import flush
 from connector.ledger.database import WORK, store_errors, unwritten_log
 from connector.ledger.failpoints import failpoint
-from connector.ledger.interface import LINK
+from connector.ledger.places import Place, all_places, clear_others, commit_of, published_file
 from connector.ledger.verify import refuse_damaged
 
 VERIFIED = "locks/verified"
 KEPT = 3
-_NAME = re.compile(r"^serve-(\d{9,})\.duckdb$")
 _LEFTOVERS = ("publishing-*.tmp", "link-*.tmp", "making-*.tmp*")
 
 
 def published_commit(directory: Path) -> int | None:
     """The commit the link leads to; None when there is no link, or it leads to nothing."""
-    link = directory / LINK
-    try:
-        found = _NAME.match(link.resolve(strict=True).name)
-    except (OSError, RuntimeError):  # missing, dangling, or a loop
-        return None
-    return int(found[1]) if found else None
+    published = published_file(directory)
+    return None if published is None else commit_of(published)
 
 
 def newest_copy(directory: Path) -> Path | None:
     """The newest published file on disk, linked or not."""
-    return max(_copies(directory), default=(0, None), key=lambda copy: copy[0])[1]
+    return next(iter(copies(directory)), None)
 
 
 def copies(directory: Path) -> list[Path]:
     """The published files on disk, the newest first."""
-    return [path for _, path in sorted(_copies(directory), key=lambda copy: copy[0], reverse=True)]
+    found = [path for place in all_places(directory) for path in place.copies()]
+    # Of two copies of one commit the last is where the store publishes now: the store moved.
+    return [path for _, path in sorted(enumerate(found), key=_by_commit, reverse=True)]
+
+
+def _by_commit(numbered: tuple[int, Path]) -> tuple[int, int]:
+    return commit_of(numbered[1]) or 0, numbered[0]
 
 
 def verified_copy(directory: Path) -> Path | None:
     """The published file that was read through last, if it is still what it was then."""
     try:
-        name, *state = (directory / VERIFIED).read_text().split()
+        *state, name = (directory / VERIFIED).read_text("utf-8").split(" ", 3)
         path = directory / name
         return path if [str(part) for part in _state(path)] == state else None
     except (OSError, ValueError):
@@ -65,12 +65,19 @@ def committed(connection: duckdb.DuckDBPyConnection) -> int:
     return int(row[0])
 
 
-def publish_copy(directory: Path, commit: int) -> Path:
+def publish_copy(
+    directory: Path,
+    commit: int,
+    place: Place | None = None,
+    *,
+    make: Callable[[Path], object] | None = None,
+) -> Path:
     """Copy the writer's file, which must be checkpointed and closed, and lead readers to it. The new file.
 
-    Only under the store's lock. Raises StoreError; what was published before stays in place then.
+    place: where to; inside the store when None. make: writes the file that is published, instead of copying. Only under
+    the store's lock. Raises StoreError; what was published before stays in place then.
     """
-    work, target = directory / WORK, directory / f"serve-{commit:09d}.duckdb"
+    work, place = directory / WORK, place or Place(directory)
     with store_errors(directory, "publish"):
         if log := unwritten_log(work):
             raise StoreError(
@@ -78,36 +85,37 @@ def publish_copy(directory: Path, commit: int) -> Path:
                 hint="Run it again. If that does not help, keep both files and report it.",
             )
         remove_leftovers(directory)
-        temporary = directory / f"publishing-{commit:09d}.tmp"
+        place.make()
+        is_new_here = not place.is_led_to()
+        temporary = place.directory / f"publishing-{commit:09d}.tmp"
         try:
             failpoint("publish.before_copy")
-            copy_in_child(work, temporary)
+            if make is None:
+                copy_in_child(work, temporary)
+            else:
+                make(temporary)
             failpoint("publish.after_copy")
             refuse_damaged(temporary, like=verified_copy(directory))
-            lead_readers_to(temporary, target)
+            target = place.let_read(temporary, commit)
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
+        failpoint("publish.before_link")
+        _note_verified(directory, target)
+        place.lead_to(target)
+        failpoint("publish.after_link")
+        clear_others(directory, place)
+        _remove_strangers(place, target, is_new_here=is_new_here)
         remove_old(directory, target)
     return target
 
 
-def lead_readers_to(made: Path, target: Path) -> None:
-    """Give a verified file its published name, and readers to it. Only under the store's lock. OSError, StoreError."""
-    directory = target.parent
-    made.chmod(0o444)
-    flush(made)
-    made.replace(target)
-    flush(directory)
-    failpoint("publish.before_link")
-    _note_verified(directory, target)
-    _lead_to(directory, target)
-    failpoint("publish.after_link")
-
-
 def leftovers(directory: Path) -> list[Path]:
     """Files that a process is making, or did not finish before it was killed."""
-    return [path for path in directory.iterdir() if any(path.match(pattern) for pattern in _LEFTOVERS)]
+    found = [path for path in directory.iterdir() if any(path.match(pattern) for pattern in _LEFTOVERS)]
+    return found + [
+        path for place in all_places(directory) for path in place.leftovers() if path not in found
+    ]
 
 
 def remove_leftovers(directory: Path) -> None:
@@ -144,10 +152,10 @@ def copy_in_child(source: Path, target: Path) -> None:
 
 
 def _note_verified(directory: Path, path: Path) -> None:
-    note = " ".join([path.name, *(str(part) for part in _state(path))])
+    note = " ".join([*(str(part) for part in _state(path)), os.path.relpath(path, directory)])
     # Only a hint that spares reading: without it the next copy is read through.
     with suppress(OSError):
-        (directory / VERIFIED).write_text(note)
+        (directory / VERIFIED).write_text(note, "utf-8")
 
 
 def _state(path: Path) -> tuple[int, int, int]:
@@ -155,22 +163,18 @@ def _state(path: Path) -> tuple[int, int, int]:
     return found.st_ino, found.st_size, found.st_mtime_ns
 
 
-def _lead_to(directory: Path, target: Path) -> None:
-    temporary = directory / f"link-{os.getpid()}.tmp"
-    temporary.unlink(missing_ok=True)
-    # Relative, so that the directory can be moved or mounted elsewhere.
-    temporary.symlink_to(target.name)
-    temporary.replace(directory / LINK)
-    flush(directory)
-
-
 def remove_old(directory: Path, newest: Path, *, keep: int = KEPT) -> None:
     """Remove all published copies but the newest few. Who has one open keeps reading it."""
-    for path in copies(directory)[keep:]:
-        if path != newest:
-            path.unlink(missing_ok=True)
+    kept = copies(directory)[:keep]
+    for place in all_places(directory):
+        for path in place.copies():
+            if path != newest and path not in kept:
+                place.remove(path)
 
 
-def _copies(directory: Path) -> list[tuple[int, Path]]:
-    found = ((_NAME.match(path.name), path) for path in directory.glob("serve-*.duckdb"))
-    return [(int(name[1]), path) for name, path in found if name]
+def _remove_strangers(place: Place, newest: Path, *, is_new_here: bool) -> None:
+    """Remove what another history left here: a store that was restored counts its commits from an earlier one."""
+    commit = commit_of(newest) or 0
+    for path in place.copies():
+        if path != newest and (is_new_here or (commit_of(path) or 0) > commit):
+            place.remove(path)

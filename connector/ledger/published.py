@@ -1,7 +1,7 @@
 """The published file, opened for everybody who reads it: by its real path, read-only, in UTC.
 
-``commerce.duckdb`` is a link that a publication swaps. Whoever opens it looks at it again, so a new state is read
-from then on, and who reads an older file keeps it. There are two kinds of connection. ``locked`` can reach no
+``commerce.duckdb`` is a link that a publication swaps (``places``). Whoever opens it looks at it again, so a new state
+is read from then on, and who reads an older file keeps it. There are two kinds of connection. ``locked`` can reach no
 other file and no network, and no statement can change that: for questions that others write (the API, ``query``).
 ``attached`` may write files of its own (exports) and lends its session to several readers.
 """
@@ -19,7 +19,7 @@ import duckdb
 
 from connector.errors import ConfigError, StoreError
 from connector.ledger.database import THREADS, quoted, store_errors
-from connector.ledger.interface import LINK
+from connector.ledger.places import published_file
 
 _Opened = TypeVar("_Opened")
 _Setting = str | bool | int | float | list[str]
@@ -38,13 +38,13 @@ class NothingPublishedError(StoreError):
 
 def newest_file(directory: Path) -> Path:
     """The immutable file behind the link. Raises NothingPublishedError."""
-    try:
-        return (directory / LINK).resolve(strict=True)
-    except (OSError, RuntimeError):  # missing, dangling, or a loop
+    found = published_file(directory)
+    if found is None:
         raise NothingPublishedError(
             f"Nothing has been published in {directory} yet.",
             hint="Run: connector sync   (or connector demo)",
-        ) from None
+        )
+    return found
 
 
 def opened(directory: Path, way: Callable[[Path], _Opened]) -> tuple[Path, _Opened]:
@@ -216,11 +216,12 @@ class Published:
         self._limits: dict[str, _Setting] = {"threads": threads, "memory_limit": memory_limit}
         self._lock = threading.Lock()
         self._files: dict[Path, _Open] = {}
+        self._newest: Path | None = None
 
     @property
     def exists(self) -> bool:
         """Whether anything was ever published."""
-        return (self._directory / LINK).exists()
+        return published_file(self._directory) is not None
 
     def newest(self) -> Path:
         """The real path of the newest publication. Raises NothingPublishedError."""
@@ -245,18 +246,19 @@ class Published:
 
     def _hold(self, path: Path) -> _Open:
         with self._lock:
+            self._newest = path
             held = self._files.get(path)
             if held is None:
                 held = self._files[path] = _Open(path, locked(path, **self._limits))
-                self._close_idle(path)
+                self._close_idle()
             held.users += 1
             return held
 
     def _let_go(self, held: _Open) -> None:
         with self._lock:
             held.users -= 1
-            self._close_idle(max(self._files, default=None))
+            self._close_idle()
 
-    def _close_idle(self, newest: Path | None) -> None:
-        for path in [p for p, held in self._files.items() if held.users == 0 and p != newest]:
+    def _close_idle(self) -> None:
+        for path in [p for p, held in self._files.items() if held.users == 0 and p != self._newest]:
             self._files.pop(path).connection.close()

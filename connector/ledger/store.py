@@ -3,7 +3,7 @@
     control.sqlite           what several processes write: API keys, requests, running runs
     raw/                     what Clover sent
     work.duckdb              the ledger; only the holder of the store's lock opens it
-    serve-000000042.duckdb   immutable published copies; the last three are kept
+    published/               immutable published copies, unless publish_to names another place; see ``places``
     commerce.duckdb          link to the newest of them: the one door for analysts and the API
     locks/ staging/          locks, and files of runs under way
 
@@ -33,16 +33,16 @@ from connector.ledger.database import (
     written_state,
 )
 from connector.ledger.failpoints import failpoint
-from connector.ledger.interface import LINK, now_utc
+from connector.ledger.interface import PublishTo, now_utc
 from connector.ledger.keep.forget import rewrite_without, room_to_forget, write_without
 from connector.ledger.load.apply import apply_batch
 from connector.ledger.load.batch import Applied, Batch
 from connector.ledger.migrate import migrate
+from connector.ledger.places import Place, all_places, published_file
 from connector.ledger.publish import (
     committed,
     copies,
     copy_in_child,
-    lead_readers_to,
     leftovers,
     newest_copy,
     publish_copy,
@@ -50,8 +50,8 @@ from connector.ledger.publish import (
     remove_leftovers,
     remove_old,
 )
-from connector.ledger.published import DuckReader, PublishedSession, open_published
-from connector.ledger.verify import damage, newest_whole, refuse_damaged
+from connector.ledger.published import DuckReader, PublishedSession, newest_file, open_published
+from connector.ledger.verify import damage, newest_whole
 
 # Seconds. A load and publication of another company takes moments, a first load of a large one maybe minutes.
 STORE_LOCK_WAIT = 600.0
@@ -61,9 +61,15 @@ class DuckStore:
     """See ``interface.Store``. ``clock``: aware UTC, for load times."""
 
     def __init__(
-        self, directory: Path, *, clock: Callable[[], datetime] = now_utc, lock_wait: float = STORE_LOCK_WAIT
+        self,
+        directory: Path,
+        *,
+        clock: Callable[[], datetime] = now_utc,
+        lock_wait: float = STORE_LOCK_WAIT,
+        publish_to: PublishTo | None = None,
     ) -> None:
         self._directory = directory
+        self._place = Place(directory, publish_to)
         self._clock = clock
         self._lock_wait = lock_wait
         self._runs: dict[str, ExitStack] = {}
@@ -173,11 +179,11 @@ class DuckStore:
                     f"{self._directory / WORK} was damaged ({why}). It is set aside as {aside.name} and made anew from"
                     f" {good.name}; what was loaded after that is read again."
                 )
-            link = self._directory / LINK
-            why = damage(link.resolve()) if link.exists() else None
+            published = published_file(self._directory)
+            why = None if published is None else damage(published)
             if why is not None:
                 said.append(
-                    f"{link.resolve()} was damaged ({why}). It is published anew from {WORK} under another name."
+                    f"{published} was damaged ({why}). It is published anew from {WORK} under another name."
                 )
             if said:
                 with self._work() as connection:
@@ -199,14 +205,14 @@ class DuckStore:
                 " Nothing was changed.",
                 hint=f"Remove {WORK}: the next run makes it again from the published file.",
             )
-        if shown == commit:
-            return (self._directory / LINK).resolve()
+        if shown == commit and self._place.is_led_to():
+            return newest_file(self._directory)
         if unwritten_log(self._directory / WORK):
             with self._work() as connection, store_errors(self._directory / WORK, "write out"):
                 connection.execute("CHECKPOINT")
         # Closed now: nobody has the file open, and the lock keeps it so.
         failpoint("publish.after_checkpoint")
-        return publish_copy(self._directory, commit)
+        return publish_copy(self._directory, commit, self._place)
 
     def _gives_its_room_away(self) -> bool:
         """On a disk without room for a rewriting: whether the writer's file can go, as the published one is the same.
@@ -215,30 +221,32 @@ class DuckStore:
         company is forgotten. Either is read through before the other is removed.
         """
         remove_leftovers(self._directory)
-        if (newest := newest_copy(self._directory)) is None:
-            return False
+        newest = newest_copy(self._directory)
+        if newest is None or newest.stat().st_dev != self._directory.stat().st_dev:
+            return False  # copies on another disk take no room here, and give none
         remove_old(self._directory, newest, keep=1)
         self._published = PublishedSession()  # which would keep the room of a removed file
         if published_commit(self._directory) == self._committed():
-            return damage((self._directory / LINK).resolve()) is None
+            return damage(newest_file(self._directory)) is None
         if self._damage_of_work() is None:
-            (self._directory / LINK).unlink(missing_ok=True)
-            newest.unlink()
+            for place in all_places(self._directory):
+                for copy in place.copies():
+                    place.remove(copy)
         return False
 
     def _forget_in_little_room(self, company_id: str) -> Mapping[str, int]:
         """Readers keep the published file until the new one is there; the next run makes the writer's file from it."""
-        published = (self._directory / LINK).resolve()
-        commit = self._committed()
-        with store_errors(self._directory, "forget the company"):
+        published, commit = newest_file(self._directory), self._committed()
+        removed: dict[str, int] = {}
+        with store_errors(self._directory / WORK, "forget the company"):
             (self._directory / WORK).unlink()
-            self._left, self._session = None, WorkSession(self._directory)
-            fresh = self._directory / "making-forget.tmp"
-            removed = write_without(published, fresh, company_id, at=self._clock())
-            refuse_damaged(fresh, like=None)
-            target = self._directory / f"serve-{commit + 1:09d}.duckdb"
-            lead_readers_to(fresh, target)
-            remove_old(self._directory, target, keep=1)
+        self._left, self._session = None, WorkSession(self._directory)
+
+        def make(path: Path) -> None:
+            removed.update(write_without(published, path, company_id, self._directory, at=self._clock()))
+
+        target = publish_copy(self._directory, commit + 1, self._place, make=make)
+        remove_old(self._directory, target, keep=1)
         return removed
 
     def _damage_of_work(self) -> str | None:
@@ -260,7 +268,10 @@ class DuckStore:
         """Whether nothing is left to repair, seen without a lock and without opening anything."""
         left = self._as_left()
         return (
-            left is not None and published_commit(self._directory) == left and not leftovers(self._directory)
+            left is not None
+            and published_commit(self._directory) == left
+            and self._place.is_led_to()
+            and not leftovers(self._directory)
         )
 
     def _committed(self) -> int:

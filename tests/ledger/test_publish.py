@@ -42,7 +42,7 @@ def test_the_last_three_copies_are_kept_and_cannot_be_written(store, books, rows
     for order_id in ("O1", "O2", "O3", "O4"):
         load(store, books, rows, order_id)
         store.publish()
-    copies = sorted(store.directory.glob("serve-*.duckdb"))
+    copies = sorted(store.directory.glob("published/0*/commerce.duckdb"))
     assert len(copies) == 3
     assert {stat.S_IMODE(path.stat().st_mode) for path in copies} == {0o444}
     assert (store.directory / "commerce.duckdb").resolve() == copies[-1].resolve()

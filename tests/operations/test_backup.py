@@ -93,7 +93,7 @@ def test_the_manifest_counts_and_sums(shop):
     assert verify_backup(shop.backup) == verify_backup(shop.backup)
 
 
-@pytest.mark.parametrize("part", ["serve-", "control", "raw/", "manifest"])
+@pytest.mark.parametrize("part", ["published/", "control", "raw/", "manifest"])
 def test_one_changed_bit_is_found_and_nothing_is_restored(shop, tmp_path, part):
     def flip(name, data):
         return bytes([data[0] ^ 1]) + data[1:] if name.startswith(part) else data

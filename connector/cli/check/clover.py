@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 
 from connector.config import Company, Config, Connection
 from connector.errors import ConnectorError, PermissionMissing
-from connector.ledger.interface import LINK
+from connector.ledger.places import commit_of, door, published_file
 
 if TYPE_CHECKING:
     from connector.clover.http.client import CloverClient
@@ -66,11 +66,12 @@ def examine_store(store: str) -> Iterator[Finding]:
             "Run as its owner, or set `store` to another place.",
         )
         return
-    published = directory / LINK
+    published = published_file(directory)
     if not directory.exists():
         yield Finding("store", "ok", f"{directory} will be made by the first sync")
-    elif published.exists():
-        yield Finding("store", "ok", f"{directory}, newest snapshot {published.resolve().name}")
+    elif published is not None:
+        commit = commit_of(published) or 0
+        yield Finding("store", "ok", f"{directory}, {commit} commits; analysts open {door(directory)}")
     else:
         yield Finding("store", "ok", f"{directory}, nothing published yet")
     if directory.exists() and directory.stat().st_mode & 0o007:
@@ -81,7 +82,7 @@ def examine_store(store: str) -> Iterator[Finding]:
             f"chmod o-rwx {directory}",
         )
     free = shutil.disk_usage(existing).free
-    used = published.resolve().stat().st_size if published.exists() else 0
+    used = 0 if published is None else published.stat().st_size
     if free < max(LITTLE_SPACE, 2 * used):
         yield Finding(
             "disk",

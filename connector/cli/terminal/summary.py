@@ -11,7 +11,7 @@ import click
 from connector.cli.published import open_published
 from connector.cli.terminal.output import console, program, table
 from connector.errors import StoreError
-from connector.ledger.interface import LINK
+from connector.ledger.places import door
 from schemas.money import exponent, money, to_decimal
 
 if TYPE_CHECKING:
@@ -147,7 +147,7 @@ def print_store(report: "Report", store: str) -> None:
     console().print(table("In the store", columns, rows, numbers=frozenset(columns[2:])))
     _print_counts("Held back, not published", held_back)
     _print_counts("Did not add up (view data_issues)", issues)
-    click.echo(f"DuckDB file: {Path(store) / LINK}")
+    click.echo(f"DuckDB file: {door(Path(store))}")
 
 
 def _print_counts(title: str, counts: Sequence[tuple[str, int]]) -> None:

@@ -29,7 +29,7 @@ from connector.control.file import control_errors, refuse_damaged, refuse_if_los
 from connector.errors import StoreError
 from connector.files import flush
 from connector.ledger.database import private_directory, quoted, store_errors
-from connector.ledger.interface import LINK
+from connector.ledger.places import commit_of, name_in_store, published_file
 
 MANIFEST = "manifest.json"
 FORMAT = 1
@@ -52,8 +52,9 @@ class Figures:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """What is in a backup. made_at: UTC, ISO 8601. files: member -> [bytes, SHA-256 in hexadecimal].
+    """What is in a backup. made_at: UTC, ISO 8601. published: which member is the published file.
 
+    files: member -> [bytes, SHA-256 in hexadecimal].
     store: the directory it was made of; empty where an older version did not say.
     """
 
@@ -75,13 +76,13 @@ def make_backup(directory: Path, target: Path, *, at: datetime) -> Manifest:
 
     at: aware UTC.
     """
-    try:
-        published = (directory / LINK).resolve(strict=True)
-    except (OSError, RuntimeError):
+    published = published_file(directory)
+    commit = None if published is None else commit_of(published)
+    if published is None or commit is None:
         raise StoreError(
             f"Nothing has been published in {directory} yet, so there is nothing to keep.",
             hint="connector sync",
-        ) from None
+        )
     if target.exists():
         raise StoreError(f"{target} is there already. Nothing was written.", hint="Choose another name.")
     with store_errors(target, "write the backup"):
@@ -92,7 +93,7 @@ def make_backup(directory: Path, target: Path, *, at: datetime) -> Manifest:
             # Opened first: should three publications remove the file meanwhile, its contents stay with us.
             with published.open("rb") as file, draft.open("xb") as out:
                 draft.chmod(0o600)
-                manifest = _write(directory, file, published, out, at, workshop)
+                manifest = _write(directory, file, name_in_store(commit), out, at, workshop)
                 out.flush()
                 os.fsync(out.fileno())
             verify_backup(draft)
@@ -241,25 +242,25 @@ def unpack(path: Path, directory: Path) -> None:
 
 
 def _write(
-    directory: Path, published: IO[bytes], path: Path, out: IO[bytes], at: datetime, workshop: Path
+    directory: Path, published: IO[bytes], name: str, out: IO[bytes], at: datetime, workshop: Path
 ) -> Manifest:
     files: dict[str, list[Any]] = {}
     with tarfile.open(fileobj=out, mode="w", format=tarfile.PAX_FORMAT) as archive:
-        files[path.name] = _add(archive, path.name, published, at)
+        files[name] = _add(archive, name, published, at)
         refuse_if_lost(directory)
         if (directory / CONTROL).exists():
             with _copy_of_control(directory, workshop) as file:
                 files[CONTROL] = _add(archive, CONTROL, file, at)
-        for name, found in _others(directory):
+        for other, found in _others(directory):
             try:
                 with found.open("rb") as file:
-                    files[name] = _add(archive, name, file, at)
+                    files[other] = _add(archive, other, file, at)
             except FileNotFoundError:
                 continue  # deleted meanwhile by retention
         manifest = Manifest(
             FORMAT,
             at.isoformat(),
-            path.name,
+            name,
             figures_of_open(published, workshop),
             files,
             str(directory.resolve()),
