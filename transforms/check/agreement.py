@@ -5,7 +5,8 @@ the totals are exact all the same. Warning: Clover's figures contradict each oth
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from schemas.commerce import Order
 from schemas.commerce_enums import PaymentStatus
@@ -20,8 +21,7 @@ from transforms.order.totals import Reading
 _EVIDENCE = "refund_evidence"
 
 
-@dataclass(slots=True)
-class Facts:
+class Facts(Struct):
     """What the mapping found out on its way, minor units of ``currency``.
 
     owed: goods times sales. collected: for goods. money: all taken in less all given back. over: collected beyond

@@ -19,6 +19,8 @@ _EVIDENCE = frozenset(
 
 def label_issues(group: OrderGroup, order_id: str) -> list[Issue]:
     """One issue for every kind of label left out of a record, in a fixed order."""
+    if _is_plain(group):
+        return []
     found = {
         (kind, record_id, text): severity
         for kind, record_id, text, severity in (*_left_out(group), *_rounded(group.order))
@@ -27,6 +29,20 @@ def label_issues(group: OrderGroup, order_id: str) -> list[Issue]:
         Issue("label", severity, text, order_id, None, kind, record_id)
         for (kind, record_id, text), severity in sorted(found.items())
     ]
+
+
+def _is_plain(group: OrderGroup) -> bool:
+    """Whether there is nothing to tell, as with nearly every order."""
+    order = group.order
+    records: list[LooseModel] = [*group.charges, *group.refunds]
+    if order is not None:
+        records += [order, *order.items]
+        records += [rate for item in order.items for rate in item.tax_rates]
+        quantities = [item.quantity for item in order.items if item.quantity is not None]
+        if any(shown_quantity(quantity) is not quantity for quantity in quantities):
+            return False
+    records += [extra for record in records for extra in getattr(record, "additional_charges", ())]
+    return not any(record.left_out for record in records)
 
 
 def _left_out(group: OrderGroup) -> Iterator[tuple[str, str, str, Severity]]:

@@ -1,8 +1,10 @@
 """The books of one order: what was sold, each time it was sold, and what every refund gave back, in time order."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
 from decimal import Decimal
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from schemas.commerce_enums import PaymentStatus
 from schemas.money import exponent, to_decimal
@@ -17,8 +19,7 @@ from transforms.order.service_charges import Fee, overpayment, surcharge
 from transforms.order.totals import Reading, read_totals
 
 
-@dataclass(slots=True)
-class Books:
+class Books(Struct):
     """An order before it is written down: minor units throughout."""
 
     exponent: int

@@ -18,6 +18,7 @@ from pydantic import ValidationError
 
 from schemas.clover import Charge, Order, Refund
 from schemas.loose import LooseModel, rows
+from schemas.regular import read_regular
 from transforms.model import Issue, OrderGroup, Severity
 
 Row = Mapping[str, Any]
@@ -61,7 +62,7 @@ def parse_group(
 
 def _read(model: type[_Model], row: object, kind: str, order_id: str, issues: list[Issue]) -> _Model | None:
     try:
-        return model.model_validate(row)
+        return read_regular(model, row) or model.model_validate(row)
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False, include_input=False)[0]
         # Keys inside free-form members could be anything, so only the names of fields of ours are told.

@@ -28,8 +28,9 @@ from connector.control.file import FILE as CONTROL
 from connector.control.file import control_errors, refuse_damaged, refuse_if_lost
 from connector.errors import StoreError
 from connector.files import flush
-from connector.ledger.database import private_directory, quoted, store_errors
+from connector.ledger.database import private_directory, quoted, store_errors, unwritten_log
 from connector.ledger.places import commit_of, name_in_store, published_file
+from connector.ledger.publish import copy_whole
 
 MANIFEST = "manifest.json"
 FORMAT = 1
@@ -54,8 +55,8 @@ class Figures:
 class Manifest:
     """What is in a backup. made_at: UTC, ISO 8601. published: which member is the published file.
 
-    files: member -> [bytes, SHA-256 in hexadecimal].
-    store: the directory it was made of; empty where an older version did not say.
+    files: member -> [bytes, SHA-256 in hexadecimal]. store: the directory it was made of; empty where an older version
+    did not say.
     """
 
     format: int
@@ -91,7 +92,7 @@ def make_backup(directory: Path, target: Path, *, at: datetime) -> Manifest:
         with _making(target) as workshop:
             draft = workshop / "backup.tar"
             # Opened first: should three publications remove the file meanwhile, its contents stay with us.
-            with published.open("rb") as file, draft.open("xb") as out:
+            with _whole(published, workshop) as file, draft.open("xb") as out:
                 draft.chmod(0o600)
                 manifest = _write(directory, file, name_in_store(commit), out, at, workshop)
                 out.flush()
@@ -100,6 +101,19 @@ def make_backup(directory: Path, target: Path, *, at: datetime) -> Manifest:
             draft.rename(target)
             flush(target.parent)
     return manifest
+
+
+@contextmanager
+def _whole(published: Path, workshop: Path) -> Iterator[IO[bytes]]:
+    """The published file; where small loads lie in a log beside it, a copy that holds them too."""
+    if unwritten_log(published) is None:
+        with published.open("rb") as file:
+            yield file
+        return
+    copy = workshop / "whole.duckdb"
+    copy_whole(published, copy)
+    with copy.open("rb") as file:
+        yield file
 
 
 def default_name(at: datetime) -> str:

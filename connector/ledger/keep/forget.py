@@ -52,7 +52,7 @@ def rewrite_without(work: Path, company_id: str, *, at: datetime) -> Mapping[str
     The new file takes the old one's place at the very end: until then nothing has changed.
     """
     temporary = work.with_name("making-forget.tmp")
-    removed = write_without(work, temporary, company_id, work.parent, at=at)
+    removed = write_without(work, temporary, company_id, at=at, room=work.parent)
     with store_errors(work, "forget the company"):
         if log := unwritten_log(work):
             temporary.unlink(missing_ok=True)
@@ -66,15 +66,15 @@ def rewrite_without(work: Path, company_id: str, *, at: datetime) -> Mapping[str
 
 
 def write_without(
-    source: Path, target: Path, company_id: str, directory: Path, *, at: datetime
+    source: Path, target: Path, company_id: str, *, at: datetime, room: Path
 ) -> Mapping[str, int]:
     """Write what a ledger holds of other companies into a new file, one commit further; table -> rows left out.
 
-    directory: the store's, with room for what does not fit into memory.
+    room: the store, whose directory for temporary files is used.
     """
     with store_errors(source, "forget the company"):
         _remove(target)
-        connection = memory_database(directory)
+        connection = memory_database(room)
         try:
             connection.execute(
                 f"ATTACH {quoted(source)} AS {CATALOG}{'' if source.name == WORK else ' (READ_ONLY)'}"

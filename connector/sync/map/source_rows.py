@@ -55,10 +55,9 @@ def without_personal_data(row: Row) -> dict[str, Any]:
     }
 
 
-def source_row(ids: Mapping[str, str], record: KeptRecord) -> dict[str, Any]:
-    """A staged record as the row that explains an order. ids: company_id and connection_id."""
-    kept = without_personal_data(orjson.loads(record.payload))
-    text = orjson.dumps(kept, option=orjson.OPT_SORT_KEYS)
+def source_row(ids: Mapping[str, str], record: KeptRecord, row: Row) -> dict[str, Any]:
+    """A staged record as the row that explains an order. ids: company_id, connection_id; row: its payload, decoded."""
+    text = orjson.dumps(without_personal_data(row), option=orjson.OPT_SORT_KEYS)
     return {
         **ids,
         "kind": record.kind,
