@@ -20,6 +20,7 @@ def as_milliseconds(number: int | float) -> int | float:
     return number * 1000 if 0 <= number < SECONDS_BELOW else number
 
 
+@lru_cache(maxsize=4_096)
 def from_ms(milliseconds: int) -> datetime:
     """Aware UTC, to the millisecond. Raises OverflowError beyond the year 9999."""
     return _EPOCH + timedelta(milliseconds=milliseconds)
@@ -72,6 +73,7 @@ def as_ledger_text(wire: str | None) -> str | None:
     return None if wire is None else wire.replace("T", " ").removesuffix("Z")
 
 
+@lru_cache(maxsize=4_096)
 def _text(moment: datetime) -> str:
     aware = moment if moment.tzinfo is UTC else moment.astimezone(UTC)
     return aware.isoformat(" ", "milliseconds" if aware.microsecond >= 1000 else "seconds")[:-_OFFSET]

@@ -66,7 +66,9 @@ def source_row(ids: Mapping[str, str], record: KeptRecord, row: Row) -> dict[str
         "charge_id": record.charge_id,
         "created_at": None if record.created_ms is None else ledger_text(from_ms(record.created_ms)),
         "list_hash": record.list_hash,
-        "names": orjson.loads(record.names) if record.kind == ORDER else None,
+        "names": (orjson.loads(record.names) if record.names != "[]" else [])
+        if record.kind == ORDER
+        else None,
         "content_hash": hashlib.blake2b(text, digest_size=16).hexdigest(),
         "is_deleted": False,
         "payload": text.decode(),
