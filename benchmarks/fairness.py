@@ -24,7 +24,8 @@ from connector.sandbox import Merchant, RateLimits
 from connector.sandbox.shop import generate_shop
 from connector.sync.connect.connecting import Pace
 from connector.sync.modes import SyncMode
-from connector.sync.run import Runtime, run_connection
+from connector.sync.run import run_connection
+from connector.sync.runtime import Runtime
 from tests.operations.town import Clock, make_town, sandbox_of
 
 LIMITS = {

@@ -32,13 +32,14 @@ from pathlib import Path
 from connector.config import load_config
 from connector.ledger import open_store
 from connector.sync.many import sync_all
+from connector.sync.runtime import Runtime
 structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
 config = load_config(Path(sys.argv[1]))
 store = open_store(config.store)
 for line in sys.stdin:
     at = datetime.fromisoformat(line.strip())
     started = time.perf_counter()
-    run = sync_all(config, store, now=lambda: at).runs[0]
+    run = sync_all(Runtime.of(config, store, now=lambda: at)).runs[0]
     seconds = time.perf_counter() - started
     print(json.dumps([run.status, run.requests, seconds, run.orders_inserted, run.orders_updated]), flush=True)
 """

@@ -80,6 +80,9 @@ def test_the_example_shows_the_defaults(load):
         "scheduler",
         "key_file",
         "raw_retention_days",
+        "publish_to",
+        "publish_group",
+        "publish_mode",
     ):
         assert getattr(example, section) == getattr(minimal, section), section
     shown, left_out = example.companies[0].connections[0], minimal.companies[0].connections[0]
@@ -134,6 +137,27 @@ def test_the_store_is_a_directory_however_it_is_written(load, tmp_path, written)
 
 def test_a_lake_stays_as_written(load):
     assert load(replaced("./data", '"ducklake:postgres:dbname=x"')).store == "ducklake:postgres:dbname=x"
+
+
+def test_a_place_for_published_copies_is_taken_from_the_files_directory(load, tmp_path):
+    config = load(MINIMAL + "publish_to: analysts\npublish_group: analysts\npublish_mode: 0444\n")
+    assert (config.publish_to, config.publish_group) == (tmp_path / "analysts", "analysts")
+    assert config.publish_mode == "0444"
+
+
+@pytest.mark.parametrize("place", ["./data", "./data/published", "."])
+def test_published_copies_and_the_store_lie_apart(mistake, place):
+    """Who may enter one of them must not get into the other."""
+    said = mistake(MINIMAL + f"publish_to: {place}\n")
+    assert "publish_to" in said
+    assert "must lie apart" in said
+    assert re.search(r"line \d+", said)
+
+
+def test_a_group_of_readers_needs_a_place_and_a_mode_lets_nobody_write(mistake):
+    assert "write that directory too" in mistake(MINIMAL + "publish_group: analysts\n")
+    assert "publish_mode must be" in mistake(MINIMAL + "publish_to: /srv/x\npublish_mode: 0666\n")
+    assert "group of this machine" in mistake(MINIMAL + "publish_to: /srv/x\npublish_group: a b\n")
 
 
 def test_ids_are_made_stable_and_independent_of_everything_but_the_merchant(load):
@@ -353,3 +377,49 @@ def test_a_config_can_be_made_in_python():
         }
     )
     assert config.companies[0].connections[0].id == connection_id("production", "M1")
+
+
+def bomb(levels, width, *, merge=False):
+    lines = ["a0: &a0 {x: y}" if merge else "a0: &a0 [x, x]"]
+    for level in range(1, levels):
+        inner = ", ".join([f"*a{level - 1}"] * width)
+        lines.append(f"a{level}: &a{level} {{<<: [{inner}]}}" if merge else f"a{level}: &a{level} [{inner}]")
+    return "\n".join(lines) + f"\nstore: ./data\ncompanies: *a{levels - 1}\n"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        bomb(9, 9),
+        bomb(30, 2),
+        bomb(12, 9, merge=True),
+        "store: " + "[" * 5000 + "]" * 5000,
+        "a: " + "{b: " * 60 + "c" + "}" * 60,
+        "store: " + "x" * (5 << 20),
+    ],
+    ids=["wide", "deep", "merge keys", "brackets", "mappings", "long"],
+)
+def test_a_configuration_that_grows_without_end_is_refused_at_once(tmp_path, text):
+    import time
+
+    path = tmp_path / "config.yaml"
+    path.write_text(text)
+    began = time.process_time()
+    with pytest.raises(ConfigError, match="no configuration needs"):
+        load_config(path, {})
+    assert time.process_time() - began < 5
+
+
+def test_aliases_of_a_usual_size_are_read(tmp_path):
+    merchants = "\n".join(
+        f"  - name: C{n}\n    connections: [{{<<: *usual, merchant_id: M{n}}}]" for n in range(200)
+    )
+    path = tmp_path / "config.yaml"
+    path.write_text(
+        "store: ./data\n"
+        "companies:\n"
+        "  - name: First\n"
+        "    connections: [&usual {merchant_id: FIRST, country: USA, timezone: UTC, token: some-token,"
+        " start_date: 2024-01-01}]\n" + merchants
+    )
+    assert len(load_config(path, {}).companies) == 201

@@ -38,9 +38,12 @@ class Invocation:
 
     def store(self, config: "Config") -> "Store":
         """The store the configuration names."""
-        from connector.ledger import open_store
+        from connector.ledger import PublishTo, open_store
 
-        return open_store(config.store)
+        publish_to = None
+        if config.publish_to is not None:
+            publish_to = PublishTo(config.publish_to, config.publish_group, int(config.publish_mode, 8))
+        return open_store(config.store, publish_to=publish_to)
 
     def start_logging(self) -> None:
         """Set logging up as the options given so far say."""

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ValidationError
 
 from connector.config.document import Document, KeyPath, Value, read_document, written
 from connector.config.environment import Environment
-from connector.config.interpolate import interpolate
+from connector.config.interpolate import interpolate, literal_text
 from connector.config.settings import Config
 from connector.errors import ConfigError
 
@@ -41,7 +41,32 @@ def load_config(
         config = Config.model_validate(values, context={"secrets_may_be_missing": secrets_may_be_missing})
     except ValidationError as error:
         raise _explained(error, document, values) from None
-    return _resolved(config, path.absolute().parent)
+    _note_places(config, document)
+    return _apart(_resolved(config, path.absolute().parent), document)
+
+
+def secrets_in_file(path: Path) -> Iterator[tuple[KeyPath, int | None]]:
+    """Where the file itself holds a secret, or a default for one, instead of the name of a variable; with its line."""
+    document = read_document(path)
+
+    def walk(value: Value, key_path: KeyPath) -> Iterator[KeyPath]:
+        for key, item in (
+            value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+        ):
+            yield from walk(item, (*key_path, key))
+        if isinstance(value, str) and key_path[-1] in _SECRET_KEYS and literal_text(value):
+            yield key_path
+
+    for key_path in walk(document.value, ()):
+        yield key_path, document.line_of(key_path)
+
+
+def _note_places(config: Config, document: Document) -> None:
+    for number, company in enumerate(config.companies):
+        for index, connection in enumerate(company.connections):
+            key = "base_url" if connection.base_url else "environment"
+            line = document.line_of(("companies", number, "connections", index, key))
+            connection.note_place(f"{document.path}, line {line} ({key})")
 
 
 def _holds_a_secret(key_path: KeyPath) -> bool:
@@ -62,6 +87,8 @@ def _resolved(config: Config, directory: Path) -> Config:
     changes: dict[str, object] = {}
     if not config.store.startswith("ducklake:"):
         changes["store"] = str(_absolute(re.sub(r"^duckdb:(//)?", "", config.store), directory))
+    if config.publish_to is not None:
+        changes["publish_to"] = _absolute(str(config.publish_to), directory)
     if config.key_file is not None:
         changes["key_file"] = _absolute(str(config.key_file), directory)
     if (textfile := config.metrics.textfile) is not None:
@@ -69,6 +96,19 @@ def _resolved(config: Config, directory: Path) -> Config:
             update={"textfile": _absolute(str(textfile), directory)}
         )
     return config.model_copy(update=changes)
+
+
+def _apart(config: Config, document: Document) -> Config:
+    """Refuse a place for published copies that nobody could enter, or that would let people into the store."""
+    if config.publish_to is not None:
+        place, store = config.publish_to.resolve(), config.store_directory.resolve()
+        if place.is_relative_to(store) or store.is_relative_to(place):
+            raise ConfigError(
+                f"{document.path}, line {document.line_of(('publish_to',))}: publish_to ({config.publish_to}) and store"
+                f" ({store}) must lie apart, so that who may enter the one cannot enter the other.",
+                hint="For example store: /var/lib/connector and publish_to: /srv/commerce",
+            )
+    return config
 
 
 def _absolute(written_path: str, directory: Path) -> Path:
@@ -130,6 +170,7 @@ _PATTERNS = {
     "id": "must be letters, digits, dots and dashes, at most 64; leave it out and one is made",
     "merchant_id": "must be Clover's merchant id: letters and digits only, such as MHT4QK2Z9WX61",
     "currency": "must be an ISO 4217 code such as USD",
+    "publish_group": "must be the name or number of a group of this machine",
 }
 
 _EXAMPLES = {

@@ -3,6 +3,7 @@
 How the file is read and how mistakes are explained is in ``connector.config.load``.
 """
 
+import re
 from collections.abc import Iterator
 from datetime import date, datetime, timedelta
 from ipaddress import ip_network
@@ -18,6 +19,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    PrivateAttr,
     SecretStr,
     StringConstraints,
     ValidationInfo,
@@ -40,6 +42,17 @@ def _web_address(value: str) -> str:
     if parts.query or parts.fragment:
         raise ValueError("must not have a ? or # part")
     return value.rstrip("/")
+
+
+def _store(value: str) -> str:
+    kind = re.match(r"([A-Za-z][A-Za-z0-9+.-]+):", value)
+    if kind and kind[1].lower() not in ("duckdb", "ducklake"):
+        raise ValueError(
+            f"'{value}' is an address, and the store is a directory on a local disk; write one such as ./data"
+        )
+    if value.startswith("~"):
+        raise ValueError(f"'{value}' would be a directory of that very name; write the path out, without ~")
+    return value
 
 
 def _country(value: str) -> str:
@@ -147,6 +160,7 @@ class Connection(Section):
     schedule: Annotated[str, AfterValidator(_cron)] | None = None
     platform: Literal["auto", "off"] = "off"
     region: Literal["na", "eu", "la"] = "na"
+    _place: str = PrivateAttr(default="")
 
     @model_validator(mode="after")
     def _made_whole(self, info: ValidationInfo) -> Self:
@@ -158,6 +172,15 @@ class Connection(Section):
         if not self.id:
             _fill(self, "id", ids.connection_id(self.environment, self.merchant_id))
         return self
+
+    @property
+    def place(self) -> str:
+        """Where in the configuration Clover's address is named, for messages; empty for one that was not loaded."""
+        return self._place
+
+    def note_place(self, place: str) -> None:
+        """Say it, once, while the file is being loaded."""
+        self._place = place
 
     @property
     def ecommerce_url(self) -> str:
@@ -255,12 +278,17 @@ class Scheduler(Section):
 class Config(Section):
     """All of config.yaml. ``store``: an absolute directory after loading, or a ``ducklake:`` URL as written.
 
+    publish_to: a directory for the published copies alone, absolute after loading; None keeps them in the store.
+    publish_group, publish_mode: who may read them there; a group's name or number, the mode of the files in octal.
     key_file: holds the key that encrypts OAuth tokens at rest; absolute after loading, made when needed.
     raw_retention_days: how long Clover's own words are kept for mapping again; None keeps them for ever.
     private_networks: networks that alerts and webhooks may reach beside the public internet.
     """
 
-    store: Name
+    store: Annotated[Name, AfterValidator(_store)]
+    publish_to: Path | None = None
+    publish_group: Annotated[str, StringConstraints(pattern=r"^([a-z_][a-z0-9_-]*|\d+)$")] | None = None
+    publish_mode: Literal["0400", "0440", "0444"] = "0440"
     companies: Annotated[list[Company], Field(min_length=1)]
     sync: Sync = Sync()
     limits: Limits = Limits()
@@ -271,6 +299,12 @@ class Config(Section):
     key_file: Path | None = None
     raw_retention_days: Annotated[int, Field(ge=1)] | None = None
     private_networks: list[Annotated[str, AfterValidator(_network)]] = []
+
+    @model_validator(mode="after")
+    def _readers_have_a_place(self) -> Self:
+        if self.publish_group is not None and self.publish_to is None:
+            raise ValueError("publish_group says who may read in publish_to; write that directory too")
+        return self
 
     @model_validator(mode="after")
     def _ids_are_unique(self) -> Self:

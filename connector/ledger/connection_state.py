@@ -17,25 +17,25 @@ class ConnectionState:
 
     company_id: str
     connection_id: str
-    status: str | None
-    currency: str | None
-    last_success: datetime | None
-    last_success_began: datetime | None
-    last_success_run: str | None
-    last_run: str | None
-    last_kind: str | None
-    last_status: str | None
-    last_started: datetime | None
-    last_finished: datetime | None
-    last_error_kind: str | None
-    last_error: str | None
-    newest_snapshot: int | None
-    newest_sale: datetime | None
-    orders: int
-    held_back: int
-    open_issues: int
-    cursor: datetime | None
-    dated_until: datetime | None
+    status: str | None = None
+    currency: str | None = None
+    last_success: datetime | None = None
+    last_success_began: datetime | None = None
+    last_success_run: str | None = None
+    last_run: str | None = None
+    last_kind: str | None = None
+    last_status: str | None = None
+    last_started: datetime | None = None
+    last_finished: datetime | None = None
+    last_error_kind: str | None = None
+    last_error: str | None = None
+    newest_snapshot: int | None = None
+    newest_sale: datetime | None = None
+    orders: int = 0
+    held_back: int = 0
+    open_issues: int = 0
+    cursor: datetime | None = None
+    dated_until: datetime | None = None
 
     @property
     def synced(self) -> bool:
@@ -43,29 +43,7 @@ class ConnectionState:
         return self.last_success is not None
 
 
-UNKNOWN = ConnectionState(
-    "",
-    "",
-    None,
-    None,
-    None,
-    None,
-    None,
-    None,
-    None,
-    None,
-    None,
-    None,
-    None,
-    None,
-    None,
-    None,
-    0,
-    0,
-    0,
-    None,
-    None,
-)
+UNKNOWN = ConnectionState("", "")
 """Of a connection of which nothing was ever published."""
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -15,7 +16,19 @@ if TYPE_CHECKING:
 
 
 LINK = "commerce.duckdb"
-"""In the store's directory: leads to the newest published file."""
+"""In the store's directory: leads to the newest published file, which bears the same name."""
+
+
+@dataclass(frozen=True, slots=True)
+class PublishTo:
+    """Where copies are published apart from the store, and who may read them.
+
+    group: its name or number; None takes the group of the directory. mode: of the files.
+    """
+
+    directory: Path
+    group: str | None = None
+    mode: int = 0o440
 
 
 class Reader(Protocol):
@@ -110,8 +123,13 @@ def now_utc() -> datetime:
     return datetime.now(UTC)
 
 
-def open_store(url: str | Path, *, clock: Callable[[], datetime] = now_utc) -> Store:
-    """The store behind a directory or ``duckdb:///path``, else ConfigError. Touches nothing yet."""
+def open_store(
+    url: str | Path, *, clock: Callable[[], datetime] = now_utc, publish_to: PublishTo | None = None
+) -> Store:
+    """The store behind a directory or ``duckdb:///path``, else ConfigError. Touches nothing yet.
+
+    publish_to: where it publishes, if not inside itself. Who only reads need not know: the link leads there.
+    """
     text = str(url)
     if text.startswith("ducklake:"):
         raise ConfigError(
@@ -131,4 +149,4 @@ def open_store(url: str | Path, *, clock: Callable[[], datetime] = now_utc) -> S
         raise ConfigError("store: the directory is missing.", hint="Write e.g. store: ./data")
     from connector.ledger.store import DuckStore
 
-    return DuckStore(Path(path), clock=clock)
+    return DuckStore(Path(path), clock=clock, publish_to=publish_to)

@@ -194,10 +194,10 @@ def read_figures(
         loaded_at=loaded[0]["loaded_at"] if loaded else None,
         timezones=tuple(dict.fromkeys(row["timezone"] for row in names if row["timezone"])),
         sales=_sales(connection, company_id),
-        customers=_customers(connection, company_id),
-        freshness=_freshness(connection, company_id),
-        issues=_issues(connection, company_id),
-        comparisons=_comparisons(connection, company_id),
+        customers=customers(connection, company_id),
+        freshness=freshness(connection, company_id),
+        issues=issues(connection, company_id),
+        comparisons=comparisons(connection, company_id),
         quality=quality[0] if quality else {},
         restatement=None if told is None else _restatement(connection, company_id, told, snapshot_id),
     )
@@ -239,9 +239,7 @@ def _sales(connection: duckdb.DuckDBPyConnection, company_id: str) -> tuple[Sale
     shown = {currency: _unbroken(found)[-MONTHS:] for currency, found in months.items()}
     busiest = sorted(shown, key=lambda currency: (-sum(m.orders for m in shown[currency]), currency))
     return tuple(
-        Sales(
-            currency, shown[currency], _products(connection, company_id, currency, shown[currency][0].month)
-        )
+        Sales(currency, shown[currency], products(connection, company_id, currency, shown[currency][0].month))
         for currency in busiest
     )
 
@@ -257,25 +255,31 @@ def _unbroken(found: Sequence[Month]) -> tuple[Month, ...]:
     return tuple(whole)
 
 
-def _products(
-    connection: duckdb.DuckDBPyConnection, company_id: str, currency: str, since: date
+def products(
+    connection: duckdb.DuckDBPyConnection,
+    company_id: str,
+    currency: str,
+    since: date,
+    until: date | None = None,
 ) -> tuple[Product, ...]:
+    """The products with the highest net sales in the months from since to until, both inside."""
     rows = _rows(
         connection,
         """
         SELECT coalesce(max(product_name), product_id) AS name, sum(quantity_sold + quantity_returned) AS quantity,
           sum(net_sales) AS net_sales
         FROM product_sales
-        WHERE company_id = ? AND currency = ? AND "month" >= ? AND product_id <> '(none)'
+        WHERE company_id = ? AND currency = ? AND "month" BETWEEN ? AND ? AND product_id <> '(none)'
         GROUP BY connection_id, product_id
         ORDER BY net_sales DESC, name LIMIT ?
         """,
-        company_id, currency, since, PRODUCTS,
+        company_id, currency, since, until or date.max, PRODUCTS,
     )  # fmt: skip
     return tuple(Product(**row) for row in rows)
 
 
-def _customers(connection: duckdb.DuckDBPyConnection, company_id: str) -> tuple[Customers, ...]:
+def customers(connection: duckdb.DuckDBPyConnection, company_id: str) -> tuple[Customers, ...]:
+    """The newest months, oldest first."""
     rows = _rows(
         connection,
         'SELECT "month", new_customers AS new, returning_customers AS returning, guest_orders'
@@ -285,7 +289,8 @@ def _customers(connection: duckdb.DuckDBPyConnection, company_id: str) -> tuple[
     return tuple(Customers(**row) for row in reversed(rows))
 
 
-def _freshness(connection: duckdb.DuckDBPyConnection, company_id: str) -> tuple[Freshness, ...]:
+def freshness(connection: duckdb.DuckDBPyConnection, company_id: str) -> tuple[Freshness, ...]:
+    """How new the data of each merchant is."""
     rows = _rows(
         connection,
         """
@@ -307,7 +312,8 @@ def _bare(moment: datetime | None) -> datetime | None:
     return None if moment is None else moment.replace(tzinfo=None)
 
 
-def _issues(connection: duckdb.DuckDBPyConnection, company_id: str) -> tuple[OpenIssues, ...]:
+def issues(connection: duckdb.DuckDBPyConnection, company_id: str) -> tuple[OpenIssues, ...]:
+    """What is open, the worst first."""
     rows = _rows(
         connection,
         """
@@ -321,7 +327,8 @@ def _issues(connection: duckdb.DuckDBPyConnection, company_id: str) -> tuple[Ope
     return tuple(OpenIssues(**row) for row in rows)
 
 
-def _comparisons(connection: duckdb.DuckDBPyConnection, company_id: str) -> tuple[Comparison, ...]:
+def comparisons(connection: duckdb.DuckDBPyConnection, company_id: str) -> tuple[Comparison, ...]:
+    """The newest comparison of each connection with Clover."""
     rows = _rows(
         connection,
         """

@@ -32,7 +32,8 @@ from connector.sync.connect.connecting import Pace
 from connector.sync.failure import note_failure
 from connector.sync.modes import SyncMode
 from connector.sync.report import RunReport
-from connector.sync.run import Runtime, run_connection
+from connector.sync.run import run_connection
+from connector.sync.runtime import Runtime
 
 # A run that takes longer gives its place to another.
 LONG_AFTER = timedelta(minutes=10)

@@ -254,14 +254,14 @@ class Commit:
         """Read all jobs, which lie in the windows, and give the rows of each page to ``take``."""
         source, intake = self._source(), self.intake
         open_before = set(self.plan.unnamed)
-        self.progress.stage("extract", total=sum(map(_days, windows)))
+        self.progress.stage("extract", total=sum(window.days for window in windows))
         for listed in read_jobs(jobs, source.access.walk, workers=source.access.workers):
             if source.stop.is_set():
                 raise Stopped
             stream, window, page = listed.job.stream, listed.job.window, listed.page
             whole = Unnamed(stream.kind, window)
             if page is None:
-                self.progress.advance(_days(window))
+                self.progress.advance(window.days)
                 if whole in open_before:
                     intake.listed_again.append(whole)
                 continue
@@ -364,8 +364,3 @@ class Commit:
             is_nightly = self.is_last and "nightly" in self.plan.pieces[-1].deep_scans
             stored = (lambda: self.stored.record_ids(CUSTOMERS)) if is_nightly else None
             fill_in_customers(self.source.witness, side, self.plan.run_start, stored=stored)
-
-
-def _days(window: Window) -> int:
-    """Its length for whoever watches; adjoining windows sum up."""
-    return window.until.toordinal() - window.since.toordinal()

@@ -2,7 +2,7 @@
 
 import tempfile
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from contextvars import copy_context
@@ -10,17 +10,15 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
-import httpx
 import structlog
 
 from connector.clover.platform import MerchantProfile
-from connector.config import Company, Config, Connection
+from connector.config import Company, Connection
 from connector.errors import Deauthorized, PartlyDone, StoreError
-from connector.ledger.interface import Store
 from connector.ledger.stored import Stored
 from connector.progress import Progress, Silent
 from connector.sync.commit import Commit, Mapped, Source
-from connector.sync.connect.connecting import Pace, connected, merchant_of, witnessed
+from connector.sync.connect.connecting import merchant_of
 from connector.sync.failure import count_requests, explained, log_line, mended, note_failure
 from connector.sync.load import Loading
 from connector.sync.map.processes import MappingProcesses
@@ -28,23 +26,9 @@ from connector.sync.modes import SyncMode
 from connector.sync.plan import Plan, plan_of, position_of, span_of
 from connector.sync.read.refund_feed import RefundFeed
 from connector.sync.report import RunReport, summed
+from connector.sync.runtime import Runtime
 from connector.sync.spans import ClockCheck, Span, check_clock, pieces
 from transforms.model import Merchant
-
-
-@dataclass(frozen=True, slots=True)
-class Runtime:
-    """What all runs of a process share. now: the clock, aware UTC. transport: replaces the network in tests."""
-
-    config: Config
-    store: Store
-    pace: Pace
-    now: Callable[[], datetime]
-    transport: httpx.BaseTransport | None = None
-
-    @property
-    def raw_directory(self) -> Path:
-        return self.store.directory / "raw"
 
 
 def run_connection(
@@ -125,15 +109,8 @@ class _Run:
     def _read_clover(self, directory: Path) -> None:
         runtime = self.runtime
         with (
-            connected(
-                runtime.config,
-                self.connection,
-                runtime.pace,
-                run_id=self.report.run_id,
-                raw_directory=None if self.mode.dry_run else runtime.raw_directory,
-                transport=runtime.transport,
-            ) as access,
-            witnessed(runtime.config, self.connection, runtime.pace, transport=runtime.transport) as witness,
+            runtime.connected(self.connection, self.report.run_id, keep_raw=not self.mode.dry_run) as access,
+            runtime.witnessed(self.connection) as witness,
             closing(RefundFeed(directory / "refunds.sqlite")) as refunds,
             ThreadPoolExecutor(max_workers=1, thread_name_prefix="ahead") as background,
         ):

@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from datetime import datetime, timedelta
+from typing import TypeVar
 
 from connector.config import Company, Connection
 from connector.errors import ConnectorError, StoreError
@@ -16,10 +17,9 @@ from connector.ledger.bursts import LATEST
 from connector.ledger.connection_state import connection_states
 from connector.ledger.interface import Store
 from connector.logs import get_logger
-from connector.sync.failure import note_failure
-from connector.sync.report import RunReport
 
 Pair = tuple[Company, Connection]
+Report = TypeVar("Report")
 # A run that takes longer gives its place to another.
 LONG_AFTER = timedelta(minutes=1)
 # So many long ones read beside the others.
@@ -51,24 +51,34 @@ def stored_orders(store: Store) -> Mapping[str, int]:
 
 def run_side_by_side(
     todo: Sequence[Pair],
-    run: Callable[[Pair], RunReport],
+    run: Callable[[Pair], Report],
     *,
     side_by_side: int,
     now: Callable[[], datetime],
-    publish: Callable[[], object],
+    publish: Callable[[], object] | None,
+    not_published: Callable[[Report, ConnectorError], None],
     first_loads: Collection[str] = (),
-) -> list[RunReport]:
+) -> list[Report]:
     """Run them all, beginning in the order given; the reports in the order in which they ended.
 
     first_loads: ids of connections that are loaded for the first time; they should come last in the order.
     publish: makes visible what ended runs have committed; called once for those that end together, in the thread of
-    the caller. Runs that could not be made visible have failed.
+    the caller. not_published: notes in the report of a run that it could not be made visible.
     """
     waiting = deque(todo)
-    running: dict[Future[RunReport], tuple[str, datetime]] = {}
-    ended: list[RunReport] = []
-    unpublished: list[RunReport] = []
+    running: dict[Future[Report], tuple[str, datetime]] = {}
+    ended: list[Report] = []
+    unpublished: list[Report] = []
     since = now()
+
+    def publish_ended() -> None:
+        try:
+            if publish is not None:
+                publish()
+        except ConnectorError as error:
+            log.error("store.not_published", error=error.message, hint=error.hint)
+            for report in unpublished:
+                not_published(report, error)
 
     def may_begin(connection_id: str) -> bool:
         every = [began for _, began in running.values()]
@@ -90,7 +100,7 @@ def run_side_by_side(
                 del running[one]
                 unpublished.append(one.result())
             if unpublished and (not (waiting or running) or now() - since >= LATEST):
-                _publish(publish, unpublished)
+                publish_ended()
                 ended += unpublished
                 unpublished = []
     return ended
@@ -103,13 +113,3 @@ def free_places(
     ages = [now - since for since in began]
     short = sum(age < LONG_AFTER for age in ages)
     return max(0, min(side_by_side - short, side_by_side + most_long - len(ages)))
-
-
-def _publish(publish: Callable[[], object], reports: Sequence[RunReport]) -> None:
-    try:
-        publish()
-    except ConnectorError as error:
-        log.error("store.not_published", error=error.message, hint=error.hint)
-        for report in reports:
-            if report.status != "failed":
-                note_failure(report, error)

@@ -24,6 +24,7 @@ from connector.sandbox.sandbox import Sandbox
 from connector.sandbox.world import World
 from connector.sync.many import sync_all
 from connector.sync.reconcile.run import reconcile_all
+from connector.sync.runtime import Runtime
 
 JUNIPER, SHOP = "8a210b68-6988-11ed-a1eb-0242ac120002", "2e9d2c44-f675-40ba-8049-353bfcb5e171"
 CONNECTION = f"/companies/{JUNIPER}/connections/{SHOP}"
@@ -265,13 +266,13 @@ class Shop:
 
     def sync(self):
         self.now += timedelta(hours=1)
-        [run] = sync_all(self.config, self.store, now=lambda: self.now).runs
+        [run] = sync_all(Runtime.of(self.config, self.store, now=lambda: self.now)).runs
         assert run.exit_code in (0, 3), run
         return run
 
     def reconcile(self):
         self.now += timedelta(minutes=1)
-        return reconcile_all(self.config, self.store, now=lambda: self.now)
+        return reconcile_all(Runtime.of(self.config, self.store, now=lambda: self.now))
 
     def get(self, path, status=200, **params):
         answer = httpx.get(self.url + path, params=params, headers=self.headers)

@@ -22,6 +22,7 @@ from connector.sandbox.sandbox import Sandbox
 from connector.sandbox.shop import generate_shop
 from connector.sync.many import sync_all
 from connector.sync.reconcile.run import reconcile_all
+from connector.sync.runtime import Runtime
 
 NOW = datetime(2026, 11, 22, 6, tzinfo=UTC)
 CENT = Decimal("0.01")
@@ -41,8 +42,8 @@ def lender(tmp_path_factory, builders):
         company = Company(name="Juniper Goods", connections=[connection])
         config = Config(store=str(tmp_path_factory.mktemp("store")), companies=[company], limits=fast)
         store = open_store(config.store, clock=lambda: NOW)
-        sync_all(config, store, now=lambda: NOW)
-        assert reconcile_all(config, store, now=lambda: NOW).exit_code == 0
+        sync_all(Runtime.of(config, store, now=lambda: NOW))
+        assert reconcile_all(Runtime.of(config, store, now=lambda: NOW)).exit_code == 0
     with builders.listening(store.directory, clock=lambda: NOW) as (url, state):
         api_companies.take_from_config(state.control, [(company.id, company.name, [connection.id])], now=NOW)
         secret = api_keys.create_key(state.control, "lender", now=NOW, scopes=("read",))[1]

@@ -21,6 +21,7 @@ from connector.ledger import open_store
 from connector.sandbox.sandbox import Sandbox
 from connector.sandbox.shop import generate_shop
 from connector.sync.many import sync_all
+from connector.sync.runtime import Runtime
 
 NOW = datetime(2026, 11, 22, 6, tzinfo=UTC)
 LISTS = (
@@ -77,7 +78,7 @@ def served(tmp_path_factory, builders):
         company = Company(name="Juniper Goods", connections=[connection])
         config = Config(store=str(tmp_path_factory.mktemp("store")), companies=[company], limits=fast)
         store = open_store(config.store, clock=lambda: NOW)
-        sync_all(config, store, now=lambda: NOW)
+        sync_all(Runtime.of(config, store, now=lambda: NOW))
     with builders.listening(store.directory, clock=lambda: NOW) as (url, state):
         api_companies.take_from_config(state.control, [(company.id, company.name, [connection.id])], now=NOW)
         yield Served(url, world, company, state.control)

@@ -95,7 +95,8 @@ def test_made_ids_are_shown_and_odd_ones_warned_about(tmp_path, config):
 def test_a_store_is_ok_before_and_after_the_first_publish(published):
     (published / "data").chmod(0o700)
     published_one = list(examine_store(str(published / "data")))
-    assert (published_one[0].verdict, "serve-000000001" in published_one[0].text) == ("ok", True)
+    assert published_one[0].verdict == "ok"
+    assert str(published / "data" / "commerce.duckdb") in published_one[0].text
     assert next(iter(examine_store(str(published / "not" / "yet")))).verdict == "ok"
 
 
@@ -104,6 +105,34 @@ def test_a_store_open_to_everybody_is_warned_about(tmp_path):
     directory.mkdir(mode=0o755)
     directory.chmod(0o755)
     assert any("chmod o-rwx" in (one.todo or "") for one in examine_store(str(directory)))
+
+
+@pytest.fixture
+def apart(shop, tmp_path):
+    """The finding about the directory that analysts are let into, with the config's lines given."""
+    from connector.cli.check.store import examine_place
+
+    tmp_path.chmod(0o755)
+
+    def examine(*lines):
+        text = (shop / "config.yaml").read_text()
+        (shop / "config.yaml").write_text("\n".join([f"publish_to: {tmp_path / 'analysts'}", *lines, text]))
+        [finding] = examine_place(load_config(shop / "config.yaml", {}))
+        (shop / "config.yaml").write_text(text)
+        return finding
+
+    return examine
+
+
+def test_where_analysts_are_let_in_is_said_before_and_after_it_is_there(apart, tmp_path):
+    assert "will be made" in apart().text
+    (tmp_path / "analysts").mkdir(mode=0o700)
+    assert apart("publish_mode: 0400").verdict == "ok"
+    assert apart("publish_group: nobody-here").verdict == "failed"
+    shut = apart()
+    assert shut.verdict == "warning"
+    assert str(tmp_path / "analysts") in shut.text
+    assert "chmod g+rx" in (shut.todo or "")
 
 
 def test_a_store_below_a_file_cannot_be_written(tmp_path):

@@ -9,7 +9,11 @@ import httpx
 import orjson
 import pytest
 
-from connector.clover import AppPacer, CloverClient, Pacer, RetryPolicy, StaticToken, Window
+from connector.clover.auth.tokens import StaticToken
+from connector.clover.http.client import CloverClient
+from connector.clover.http.pacing import AppPacer, Pacer
+from connector.clover.http.retry import RetryPolicy
+from connector.clover.lists.window import Window
 
 START = datetime(2026, 10, 5, tzinfo=UTC)
 START_MS = 1791158400000

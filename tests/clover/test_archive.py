@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from connector.clover import RawArchive, StaticToken, read_archive
-from connector.clover.archive import delete_archive, delete_older_than
+from connector.clover.archive import RawArchive, delete_archive, delete_older_than, read_archive
+from connector.clover.auth.tokens import StaticToken
 from connector.errors import StoreError
 
 NOON = datetime(2026, 10, 5, 12, tzinfo=UTC)

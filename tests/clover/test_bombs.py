@@ -11,9 +11,11 @@ import zlib
 import httpx
 import pytest
 
-from connector.clover import CloverClient, RetryPolicy, StaticToken
 from connector.clover.auth.oauth import exchange_code
+from connector.clover.auth.tokens import StaticToken
+from connector.clover.http.client import CloverClient
 from connector.clover.http.inflate import inflated
+from connector.clover.http.retry import RetryPolicy
 from connector.errors import CloverError, CloverUnavailable
 
 MOST_MB = 300
@@ -24,7 +26,12 @@ ASK = """
 import resource, sys
 resource.setrlimit(resource.RLIMIT_AS, (1 << 30, 1 << 30))
 from datetime import UTC, datetime
-from connector.clover import CHARGES, CloverClient, RetryPolicy, StaticToken, Window, walk
+from connector.clover.auth.tokens import StaticToken
+from connector.clover.http.client import CloverClient
+from connector.clover.http.retry import RetryPolicy
+from connector.clover.lists.pages import walk
+from connector.clover.lists.streams import CHARGES
+from connector.clover.lists.window import Window
 week = Window(datetime(2026, 10, 5, tzinfo=UTC), datetime(2026, 10, 12, tzinfo=UTC))
 client = CloverClient(sys.argv[1], StaticToken("tok-example"), policy=RetryPolicy(attempts=2, first_wait=0))
 try:

@@ -6,10 +6,13 @@ from itertools import pairwise
 import httpx
 import pytest
 
-from connector.clover import CHARGES, CloverClient, Limits, Pacer, RetryPolicy, StaticToken, read_one
-from connector.clover.http.pacing import AppPacer
+from connector.clover.auth.tokens import StaticToken
+from connector.clover.http.client import CloverClient, Limits
+from connector.clover.http.pacing import AppPacer, Pacer
 from connector.clover.http.responses import BadRequest, BodyTooLarge, NotFound, retry_after
-from connector.clover.http.retry import wait_seconds
+from connector.clover.http.retry import RetryPolicy, wait_seconds
+from connector.clover.lists.by_id import read_one
+from connector.clover.lists.streams import CHARGES
 from connector.errors import (
     CloverError,
     CloverUnavailable,

@@ -6,7 +6,8 @@ import time
 import httpx
 import pytest
 
-from connector.clover import CHARGES, ORDERS, REFUNDS, is_sparse, read_many, read_one, refunds_of_charge
+from connector.clover.lists.by_id import read_many, read_one, refunds_of_charge
+from connector.clover.lists.streams import CHARGES, ORDERS, REFUNDS, is_sparse
 from connector.errors import CloverError, CloverUnavailable, Deauthorized
 
 

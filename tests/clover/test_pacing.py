@@ -9,8 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from connector.clover import AppPacer, Pacer
-from connector.clover.http.pacing import Budget, Ticket, Turns
+from connector.clover.http.pacing import AppPacer, Budget, Pacer, Ticket, Turns
 from connector.errors import ConfigError, Throttled
 
 

@@ -7,8 +7,10 @@ import pytest
 from hypothesis import HealthCheck, assume, given, note, settings
 from hypothesis import strategies as st
 
-from connector.clover import CHARGES, ORDERS, Window, walk
 from connector.clover.http.responses import BadRequest
+from connector.clover.lists.pages import walk
+from connector.clover.lists.streams import CHARGES, ORDERS
+from connector.clover.lists.window import Window
 from connector.errors import CloverError, PagingStuck
 
 START_MS = 1791158400000
@@ -276,7 +278,7 @@ def test_a_list_that_never_ends_is_given_up(client_for, answer, week):
 
 
 def test_a_page_that_is_too_large_is_asked_for_in_smaller_pieces(client_for, list_server, charges, week):
-    from connector.clover import Limits
+    from connector.clover.http.client import Limits
 
     rows = [row | {"description": "x" * 1000} for row in charges(200)]
     server = list_server(rows)

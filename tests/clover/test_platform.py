@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 import httpx
 import pytest
 
-from connector.clover import Window
 from connector.clover import platform as v3
+from connector.clover.lists.window import Window
 from connector.errors import CloverUnavailable, PagingStuck
 
 M = "MHT4QK2Z9WX61"

@@ -7,7 +7,10 @@ import time
 
 import pytest
 
-from connector.clover import AppPacer, CloverClient, Limits, Pacer, RetryPolicy, StaticToken
+from connector.clover.auth.tokens import StaticToken
+from connector.clover.http.client import CloverClient, Limits
+from connector.clover.http.pacing import AppPacer, Pacer
+from connector.clover.http.retry import RetryPolicy
 from connector.errors import CloverUnavailable
 
 BODY = b'{"object":"list","has_more":false,"data":[]}'

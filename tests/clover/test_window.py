@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connector.clover import Window, hosts_for
+from connector.clover.hosts import hosts_for
+from connector.clover.lists.window import Window
 from connector.errors import ConfigError
 
 times = st.datetimes(datetime(2010, 1, 1), datetime(2035, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001

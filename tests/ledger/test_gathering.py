@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def copies(store):
-    return sorted(path.name for path in store.directory.glob("serve-*.duckdb"))
+    return sorted(path.parent.name for path in store.directory.glob("published/0*/commerce.duckdb"))
 
 
 def orders(store):
@@ -77,7 +77,7 @@ def test_a_commit_that_came_after_the_copy_waits_for_the_next(store, burst, monk
         patch.setattr(store, "publish", publish)
         gathering.publish()
     gathering.repair("connection-1")
-    assert gathering.publish().name == copies(store)[-1]
+    assert gathering.publish().parent.name == copies(store)[-1]
 
 
 def test_what_a_killed_process_left_gathered_is_published_by_the_next_run_of_anyone(store, burst):

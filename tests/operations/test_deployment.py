@@ -294,3 +294,27 @@ def test_every_recipe_can_be_imported_by_its_orchestrator(shared, monkeypatch, n
         monkeypatch.setitem(sys.modules, module, stand_in)
     source = (DEPLOY / "orchestrators" / f"{name}.py").read_text()
     exec(compile(source, name, "exec"), {"__name__": name})
+
+
+def test_the_units_let_analysts_into_the_published_directory_and_nowhere_else(tmp_path):
+    """The account, the group and the directory that connector.service names are those that the two files make."""
+    users = (DEPLOY / "sysusers.d" / "connector.conf").read_text()
+    made = (DEPLOY / "tmpfiles.d" / "connector.conf").read_text()
+    [account] = re.findall(r"^u (\S+)", users, re.MULTILINE)
+    [group] = re.findall(r"^g (\S+)", users, re.MULTILINE)
+    [(directory, mode, owner, owned_by)] = re.findall(r"^d (\S+) (\S+) (\S+) (\S+)", made, re.MULTILINE)
+    assert (mode, owner, owned_by) == ("2750", account, group)
+    for unit in (unit for unit in UNITS if unit.suffix == ".service"):
+        text = unit.read_text()
+        assert f"User={account}\n" in text
+        assert f"ReadWritePaths=-{directory}\n" in text
+        assert "StateDirectoryMode=0700" in text
+    if shutil.which("systemd-sysusers"):
+        (tmp_path / "etc").mkdir()
+        done = subprocess.run(
+            ["systemd-sysusers", f"--root={tmp_path}", str(DEPLOY / "sysusers.d" / "connector.conf")],
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, done.stderr
+        assert account in (tmp_path / "etc" / "passwd").read_text()

@@ -190,7 +190,7 @@ def test_a_query_that_takes_too_long_can_be_stopped(today, process, number):
     here = today()
     assert here.sync().exit_code == 0
     one = process(here, "query", "SELECT sum(a.range * b.range % 7) FROM range(10000000) a, range(1000000) b")
-    until(lambda: has_open(one, "serve-"), "the published file is open")
+    until(lambda: has_open(one, "/published/"), "the published file is open")
     time.sleep(2)
     one.send_signal(number)
     code, out, err = ended(one)
@@ -257,7 +257,7 @@ def test_a_hangup_reads_the_configuration_again_and_keeps_the_old_one_if_it_is_w
 PLACES = (
     "apply.before_commit",
     "apply.after_commit",
-    "publish.after_checkpoint",
+    "publish.begins",
     "publish.before_copy",
     "publish.after_copy",
     "publish.before_link",

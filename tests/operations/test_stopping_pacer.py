@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from connector.clover import AppPacer, Pacer
+from connector.clover.http.pacing import AppPacer, Pacer
 from connector.errors import Stopped
 
 

@@ -6,13 +6,14 @@ from datetime import UTC, date, datetime, timedelta
 
 import yaml
 
-from connector.clover import AppPacer
+from connector.clover.http.pacing import AppPacer
 from connector.config import Company, Config, Connection
 from connector.ledger import open_store
 from connector.sandbox import Merchant, Sandbox, World
 from connector.sync.connect.connecting import Pace
 from connector.sync.many import sync_all
 from connector.sync.modes import SyncMode
+from connector.sync.runtime import Runtime
 from schemas.money import exponent, to_decimal
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
@@ -74,7 +75,7 @@ class Town:
         return pace
 
     def sync(self, **mode):
-        return sync_all(self.config, self.store, mode=SyncMode(**mode), now=self.clock.now, pace=self.pace())
+        return sync_all(Runtime(self.config, self.store, self.pace(), self.clock.now), mode=SyncMode(**mode))
 
     def sell(self, number=0, *, amount=1100, at=None):
         """A sale ten minutes ago, or at a time."""

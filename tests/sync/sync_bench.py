@@ -13,6 +13,7 @@ from connector.sync.connect.connecting import Pace
 from connector.sync.many import sync_all
 from connector.sync.modes import SyncMode
 from connector.sync.reconcile.run import reconcile_all
+from connector.sync.runtime import Runtime
 from schemas.money import exponent, to_decimal
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
@@ -76,26 +77,21 @@ class Bench:
     def company(self):
         return self.config.companies[0]
 
+    @property
+    def runtime(self):
+        return Runtime(self.config, self.store, self.pace, lambda: self.now, self.transport)
+
     def sync(self, at=None, **mode):
         """One run of the only connection; an hour after the last when ``at`` does not say. Its report."""
         return self.sync_all(at, **mode).runs[0]
 
     def sync_all(self, at=None, **mode):
         self.now = at or self.now + timedelta(hours=1)
-        return sync_all(
-            self.config,
-            self.store,
-            mode=SyncMode(**mode),
-            now=lambda: self.now,
-            pace=self.pace,
-            transport=self.transport,
-        )
+        return sync_all(self.runtime, mode=SyncMode(**mode))
 
     def reconcile(self, **span):
         self.now += timedelta(minutes=1)
-        return reconcile_all(
-            self.config, self.store, now=lambda: self.now, pace=self.pace, transport=self.transport, **span
-        )
+        return reconcile_all(self.runtime, **span)
 
     def rows(self, sql, *values):
         with self.store.open_reader() as reader:

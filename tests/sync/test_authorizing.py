@@ -12,6 +12,7 @@ from connector.ledger import open_store
 from connector.sandbox import World
 from connector.sync.connect.authorizing import authorize_connection
 from connector.sync.many import sync_all
+from connector.sync.runtime import Runtime
 
 
 @pytest.fixture
@@ -50,7 +51,7 @@ def consent(url):
 
 
 def synced(config, at):
-    return sync_all(config, open_store(config.store), now=lambda: at).runs[0]
+    return sync_all(Runtime.of(config, open_store(config.store), now=lambda: at)).runs[0]
 
 
 def test_a_merchant_connects_in_the_browser_and_the_next_sync_works(shop, tmp_path):

@@ -134,14 +134,14 @@ def record(stream="charge", name="A", amount=100, created=NOON, **row):
 
 def compared(listed, stored=None, published=(), why=None, held_back=None):
     stored = listed if stored is None else stored
-    lines, differences = compare_money(
+    found = compare_money(
         listed,
-        {(r.stream, r.record_id): r for r in stored},
+        {r.key: r for r in stored},
         {one.payment_id: one for one in published},
         why=why or {},
         held_back=held_back or {},
     )
-    return lines, [(d.reason, d.amount_minor, d.detail) for d in differences]
+    return found.lines, [(d.reason, d.amount_minor, d.detail) for d in found.differences]
 
 
 def shown(*amounts, name="A", is_refund=False):

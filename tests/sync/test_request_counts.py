@@ -92,6 +92,19 @@ def test_a_long_history_of_a_small_shop_costs_few_lists(bench, orders, lists, by
     assert shop.sync(NOON) == (lists, by_id, 0)
 
 
+@pytest.mark.parametrize(("orders", "lists"), [(0, 54), (600, 73)])
+def test_a_reconciliation_lists_in_windows_of_the_length_that_fits(bench, orders, lists):
+    """About as many lists as a first sync, and nothing by id where every row is stored."""
+    world = generate_shop(orders, seed=7, until=NOON, days=1_080) if orders else World()
+    shop = Counted(bench, FULL, world=world, start_date=date(2023, 3, 1))
+    shop.sync(NOON)
+    shop.asked.clear()
+    report = shop.bench.reconcile()
+    assert report.exit_code == 0
+    assert shop.asked == Counter({"lists": lists})
+    assert report.connections[0].requests == lists
+
+
 def charges_asked_for(bench, shapes):
     """A shop with charges that stand alone, and the ids of the charges that its first sync read by id."""
     world = shop_with_charges_of_no_order(200)

@@ -13,6 +13,7 @@ from connector.sandbox.shop import generate_shop
 from connector.sync import commit as pipeline
 from connector.sync import side_by_side
 from connector.sync.commit import Commit
+from connector.sync.failure import note_not_published
 from connector.sync.report import RunReport
 from connector.sync.side_by_side import free_places, run_side_by_side, smallest_first, stored_orders
 
@@ -56,6 +57,7 @@ def test_large_merchants_that_take_every_place_give_them_to_small_ones_after_a_m
         side_by_side=8,
         now=lambda: NOON + timedelta(minutes=minutes[-1]),
         publish=lambda: None,
+        not_published=note_not_published,
     )
     assert len(ended) == 48
 
@@ -99,6 +101,7 @@ def test_no_more_first_loads_at_once_than_memory_holds(minutes_each, most):
         side_by_side=8,
         now=lambda: NOON + timedelta(minutes=minutes[0]),
         publish=lambda: None,
+        not_published=note_not_published,
         first_loads={("first", n) for n in range(9)},
     )
     assert len(ended) == 14
@@ -125,7 +128,12 @@ def test_a_first_load_that_was_interrupted_is_still_one(bench, monkeypatch):
 def test_runs_that_end_together_are_published_once():
     published = []
     ended = run_side_by_side(
-        pairs(*"abcde"), report_of, side_by_side=8, now=lambda: NOON, publish=lambda: published.append(1)
+        pairs(*"abcde"),
+        report_of,
+        side_by_side=8,
+        now=lambda: NOON,
+        publish=lambda: published.append(1),
+        not_published=note_not_published,
     )
     assert len(ended) == 5
     assert len(published) == 1
@@ -144,6 +152,7 @@ def test_what_has_ended_does_not_wait_for_a_long_run():
         side_by_side=8,
         now=lambda: NOON + timedelta(seconds=next(seconds)),
         publish=published.set,
+        not_published=note_not_published,
     )
     assert published.is_set()
 
@@ -160,6 +169,7 @@ def test_runs_that_could_not_be_made_visible_have_failed():
         side_by_side=8,
         now=lambda: NOON,
         publish=publish,
+        not_published=note_not_published,
     )
     found = {one.connection_id: (one.status, one.error_kind, one.exit_code) for one in ended}
     assert found["a"] == ("failed", "store", 1)

@@ -109,3 +109,39 @@ def read_up_to(publication: Publication, connection_id: str, snapshot_id: int) -
         [connection_id, snapshot_id],
     ).fetchone()
     return None if row is None else row[0]
+
+
+@dataclass(frozen=True, slots=True)
+class RunReport:
+    """A run with what it cost; the columns of the view ``sync_runs``. Times are UTC without zone."""
+
+    run_id: str
+    connection_id: str
+    kind: str
+    started_at: datetime
+    finished_at: datetime | None
+    status: str
+    requests: int | None
+    retries: int | None
+    throttled: int | None
+    waited_seconds: float | None
+    orders_inserted: int | None
+    orders_updated: int | None
+    orders_held_back: int | None
+    error: str | None
+    snapshot_id: int | None
+
+    @property
+    def seconds(self) -> float | None:
+        return None if self.finished_at is None else (self.finished_at - self.started_at).total_seconds()
+
+
+def run_reports(publication: Publication, company_id: str, *, most: int = 100) -> list[RunReport]:
+    """The newest runs of one company, reconciliations in, newest first."""
+    rows = publication.cursor.execute(
+        "SELECT run_id, connection_id, kind, started_at, finished_at, status, requests, retries, throttled,"
+        " waited_seconds, orders_inserted, orders_updated, orders_held_back, error, snapshot_id"
+        " FROM ledger.sync_runs WHERE company_id = ? ORDER BY started_at DESC, run_id LIMIT ?",
+        [company_id, most],
+    ).fetchall()
+    return [RunReport(*row) for row in rows]

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Literal
 
 from connector.config import Company, Config, Connection
 from connector.errors import ConnectorError, PermissionMissing
-from connector.ledger.interface import LINK
+from connector.ledger.places import commit_of, door, published_file
 
 if TYPE_CHECKING:
-    from connector.clover import CloverClient
+    from connector.clover.http.client import CloverClient
 
 Verdict = Literal["ok", "warning", "failed"]
 
@@ -66,11 +66,12 @@ def examine_store(store: str) -> Iterator[Finding]:
             "Run as its owner, or set `store` to another place.",
         )
         return
-    published = directory / LINK
+    published = published_file(directory)
     if not directory.exists():
         yield Finding("store", "ok", f"{directory} will be made by the first sync")
-    elif published.exists():
-        yield Finding("store", "ok", f"{directory}, newest snapshot {published.resolve().name}")
+    elif published is not None:
+        commit = commit_of(published) or 0
+        yield Finding("store", "ok", f"{directory}, {commit} commits; analysts open {door(directory)}")
     else:
         yield Finding("store", "ok", f"{directory}, nothing published yet")
     if directory.exists() and directory.stat().st_mode & 0o007:
@@ -81,7 +82,7 @@ def examine_store(store: str) -> Iterator[Finding]:
             f"chmod o-rwx {directory}",
         )
     free = shutil.disk_usage(existing).free
-    used = published.resolve().stat().st_size if published.exists() else 0
+    used = 0 if published is None else published.stat().st_size
     if free < max(LITTLE_SPACE, 2 * used):
         yield Finding(
             "disk",
@@ -124,7 +125,7 @@ def examine_connection(
     company: Company, connection: Connection, open_client: Callable[[Connection], "CloverClient"]
 ) -> Iterator[Finding]:
     """One cheap read of each stream: does the token open it, and if not, which permission is missing."""
-    from connector.clover import STREAMS
+    from connector.clover.lists.streams import STREAMS
 
     subject = f"{company.name} {connection.merchant_id}"
     try:
@@ -148,18 +149,3 @@ def examine_connection(
                 return
             else:
                 yield Finding(f"{subject} {stream.path}", "ok", "token accepted, readable")
-    if (
-        connection.base_url
-        and connection.base_url.startswith("http://")
-        and not _is_loopback(connection.base_url)
-    ):
-        yield Finding(
-            subject,
-            "warning",
-            "base_url sends the token without encryption",
-            "Use https:// unless the network between here and there is yours.",
-        )
-
-
-def _is_loopback(address: str) -> bool:
-    return bool(re.match(r"http://(localhost|127\.|\[::1\])", address))

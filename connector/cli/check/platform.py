@@ -9,7 +9,7 @@ from connector.errors import ConnectorError
 from schemas.iso import ALPHA_3, UNKNOWN_COUNTRY
 
 if TYPE_CHECKING:
-    from connector.clover import CloverClient
+    from connector.clover.http.client import CloverClient
     from connector.clover.platform import MerchantProfile
 
 

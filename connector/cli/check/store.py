@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from connector.cli.check.clover import Finding
 from connector.cli.published import open_published
+from connector.cli.terminal.output import bytes_text
 from connector.cli.terminal.times import ago
 from connector.config import Config
 from connector.errors import StoreBusy, StoreError
@@ -34,11 +35,13 @@ def examine_operations(config: Config, *, now: datetime) -> Iterator[Finding]:
     """Everything below, for a store that is a directory."""
     directory = Path(config.store)
     yield examine_time_zones(config, now=now)
+    if config.publish_to is not None:
+        yield from examine_place(config)
     if not directory.is_dir():
         return
     yield from examine_locks(directory, now=now)
     yield from examine_files(directory, now=now)
-    yield examine_room(directory)
+    yield examine_room(directory, config.publish_to)
     yield examine_growth(directory, now=now)
     control = examine_control(directory)
     yield control
@@ -98,7 +101,7 @@ def examine_files(directory: Path, *, now: datetime) -> Iterator[Finding]:
 
     from connector.ledger import locks
     from connector.ledger.database import WORK
-    from connector.ledger.interface import LINK
+    from connector.ledger.places import published_file
     from connector.ledger.verify import damage
 
     def examine(subject: str, path: Path, other: str) -> Finding:
@@ -110,7 +113,7 @@ def examine_files(directory: Path, *, now: datetime) -> Iterator[Finding]:
                 "Run as its owner; if that is not it, keep the file and report it.",
             )  # fmt: skip
         if why is None:
-            return Finding(subject, "ok", f"{path.name} is whole, every block as it was written")
+            return Finding(subject, "ok", f"{path} is whole, every block as it was written")
         return Finding(
             subject,
             "failed",
@@ -118,8 +121,8 @@ def examine_files(directory: Path, *, now: datetime) -> Iterator[Finding]:
             f"connector sync makes it anew from {other}; look at the disk.",
         )
 
-    if (link := directory / LINK).exists():
-        yield examine("published file", link.resolve(), WORK)
+    if (published := published_file(directory)) is not None:
+        yield examine("published file", published, WORK)
     if (work := directory / WORK).exists():
         try:
             with locks.held(directory, "store", what="The store", since=now, wait=0):
@@ -132,23 +135,71 @@ def examine_files(directory: Path, *, now: datetime) -> Iterator[Finding]:
             yield Finding("working file", "failed", error.message, error.hint)
     for aside in sorted(directory.glob(f"{WORK}.damaged-*")):
         yield Finding(
-            "set aside", "warning", f"{aside}, {_size(aside.stat().st_size)}, was damaged",
+            "set aside", "warning", f"{aside}, {bytes_text(aside.stat().st_size)}, was damaged",
             f"Remove it when nobody needs to look at it: rm {aside}",
         )  # fmt: skip
 
 
-def examine_room(directory: Path) -> Finding:
-    """Free disk against what a publish needs: a second copy of the writer's file."""
+def examine_place(config: Config) -> Iterator[Finding]:
+    """The directory that analysts are let into: whether its group gets there, and what is published so far."""
+    from connector.ledger import PublishTo
+    from connector.ledger.places import door, group_of
+
+    place = config.publish_to
+    assert place is not None
+    wanted = PublishTo(place, config.publish_group, int(config.publish_mode, 8))
+    if not place.exists():
+        yield Finding("published", "ok", f"{place} will be made by the first sync")
+        return
+    try:
+        group = group_of(wanted)
+    except StoreError as error:
+        yield Finding("published", "failed", error.message, error.hint)
+        return
+    if not os.access(place, os.W_OK | os.X_OK):
+        yield Finding(
+            "published", "failed", f"{place} cannot be written", "Run as its owner, or change the owner."
+        )
+        return
+    if group not in {place.stat().st_gid, os.getegid(), *os.getgroups()} and os.geteuid() != 0:
+        yield Finding(
+            "published", "failed", f"this account is no member of the group {group} of publish_to",
+            f"usermod -aG {config.publish_group or group} ACCOUNT, then sign in anew",
+        )  # fmt: skip
+        return
+    shut = [path for path in (place, *place.parents) if not _may_pass(path, group, wanted.mode)]
+    if shut and wanted.mode & 0o044:
+        yield Finding(
+            "published", "warning", f"who may read the published file cannot pass {shut[0]}",
+            f"chgrp {group} {shut[0]} && chmod g+rx {shut[0]}   (or let publish_to name another place)",
+        )  # fmt: skip
+    elif door(config.store_directory).parent != place:
+        yield Finding("published", "ok", f"the next sync publishes to {place}")
+    else:
+        yield Finding("published", "ok", f"{door(config.store_directory)}, for its owner and group {group}")
+
+
+def _may_pass(path: Path, group: int, mode: int) -> bool:
+    """Whether a member of the group can get through a directory; with a mode for everybody, whether everybody can."""
+    found = path.stat()
+    if mode & 0o004:
+        return bool(found.st_mode & 0o001)
+    return bool(found.st_mode & (0o010 if found.st_gid == group else 0o001))
+
+
+def examine_room(directory: Path, publish_to: Path | None = None) -> Finding:
+    """Free disk, where copies are published, against what a publish needs: a second copy of the writer's file."""
     work = directory / "work.duckdb"
     needed = work.stat().st_size if work.exists() else 0
-    free = shutil.disk_usage(directory).free
-    text = f"{_size(free)} free, a publish needs {_size(needed)}"
+    is_there = publish_to is not None and publish_to.is_dir()
+    free = shutil.disk_usage(publish_to if publish_to and is_there else directory).free
+    text = f"{bytes_text(free)} free, a publish needs {bytes_text(needed)}"
     if free < needed:
         return Finding(
             "room",
             "failed",
             text,
-            f"Free {_size(needed - free)} or more, or move the store to a larger disk.",
+            f"Free {bytes_text(needed - free)} or more, or move the store to a larger disk.",
         )
     return Finding("room", "ok", text)
 
@@ -159,7 +210,7 @@ def examine_growth(directory: Path, *, now: datetime) -> Finding:
     total = sum(size for size, _ in sizes)
     lately = sum(size for size, changed in sizes if now - changed < _WEEK)
     a_day = lately / 7
-    text = f"raw payloads {_size(total)}, {_size(a_day)} a day lately"
+    text = f"raw payloads {bytes_text(total)}, {bytes_text(a_day)} a day lately"
     free = shutil.disk_usage(directory).free
     if a_day and timedelta(days=min(free / a_day, 10**6)) < LITTLE_TIME:
         return Finding(
@@ -208,7 +259,7 @@ def examine_access_log(directory: Path, *, keep_days: int, now: datetime) -> Ite
     since = f" since {log.oldest}" if log.oldest else ""
     text = (
         f"{log.rows:,} requests{since} (kept {keep_days} days), {log.refused:,} refused at the door in a week;"
-        f" control.sqlite {_size(log.size)}"
+        f" control.sqlite {bytes_text(log.size)}"
     )
     if log.size > LARGE_LOG:
         yield Finding(
@@ -275,11 +326,3 @@ def _is_alive(pid: int) -> bool:
     except PermissionError:
         return True
     return True
-
-
-def _size(size: float) -> str:
-    for unit in ("B", "KiB", "MiB", "GiB"):
-        if abs(size) < 1024 or unit == "GiB":
-            return f"{size:,.0f} {unit}" if unit == "B" else f"{size:,.1f} {unit}"
-        size /= 1024
-    raise AssertionError("unreachable")

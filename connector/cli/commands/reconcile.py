@@ -41,6 +41,7 @@ def reconcile(
     Exit codes: 0 agrees or is explained, 1 failed, 2 config or call wrong, 3 something is unexplained
     """
     from connector.sync.reconcile.run import reconcile_all
+    from connector.sync.runtime import Runtime
 
     check_span(since, until)
     config = invocation.config()
@@ -48,14 +49,12 @@ def reconcile(
     store = invocation.store(config)
     with reading(invocation, config) as (progress, pace):
         report = reconcile_all(
-            config,
-            store,
+            Runtime(config, store, pace),
             company=company_id,
             connection=connection_id,
             since=since,
             until=until,
             progress=progress,
-            pace=pace,
         )
     if as_json:
         click.echo(json_text(report.as_json()))

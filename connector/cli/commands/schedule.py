@@ -37,7 +37,7 @@ def schedule(invocation: Invocation, once: bool) -> int:
     from connector.schedule.loop import Asked, run_until_stopped
     from connector.schedule.scheduler import Scheduler
     from connector.sync.connect.connecting import Pace
-    from connector.sync.many import utc_now
+    from connector.sync.runtime import utc_now
 
     config = invocation.config()
     store = invocation.store(config)

@@ -11,7 +11,8 @@ from connector.cli.terminal.output import console, table
 from schemas.money import money
 
 if TYPE_CHECKING:
-    from connector.sync.reconcile.report import ConnectionReconciliation, ReconciledLine, ReconcileReport
+    from connector.sync.reconcile.comparison import Line
+    from connector.sync.reconcile.report import ConnectionReconciliation, ReconcileReport
 
 MOST_RECORDS = 20
 """Records named one by one; --json names all."""
@@ -36,7 +37,7 @@ def print_reconciliation(report: "ReconcileReport") -> None:
 
 
 def _sums(found: "ConnectionReconciliation") -> list[tuple[str, ...]]:
-    groups: dict[tuple[str, str], list[ReconciledLine]] = defaultdict(list)
+    groups: dict[tuple[str, str], list[Line]] = defaultdict(list)
     for line in found.lines:
         groups[line.stream, line.currency].append(line)
     return [

@@ -56,6 +56,11 @@ class Window:
         """Upper bound in Unix milliseconds, exclusive."""
         return milliseconds(self.until)
 
+    @property
+    def days(self) -> int:
+        """Its length for whoever watches; adjoining windows sum up."""
+        return self.until.toordinal() - self.since.toordinal()
+
     def split(self, days: float) -> tuple["Window", ...]:
         """Adjoining windows of at most ``days`` days, oldest first; none for an empty window."""
         if days <= 0:

@@ -16,6 +16,7 @@ import duckdb
 
 from connector.errors import StoreError
 from connector.ledger.database import quoted, store_errors
+from connector.ledger.places import places_outside
 
 _CHUNK = 1 << 20
 
@@ -28,17 +29,28 @@ class Trace:
 
 
 def search(directory: Path, words: Iterable[str]) -> list[Trace]:
-    """Every place below ``directory`` where one of the words still stands. Only under the store's lock."""
+    """Every place of the store in ``directory`` where one of the words still stands. Only under the store's lock.
+
+    Copies that it published elsewhere are searched as well.
+    """
     sought = sorted({word for word in words if len(word) >= 6})
     found: list[Trace] = []
-    for path in sorted(path for path in directory.rglob("*") if path.is_file() and not path.is_symlink()):
-        name = str(path.relative_to(directory))
+    for path, name in _files(directory):
         if any(word in name for word in sought):
-            found.append(Trace(f"the name of a file in {path.parent.relative_to(directory)}/"))
+            found.append(Trace(f"the name of a file in {Path(name).parent}/"))
         # The writer's file is read through DuckDB first: closing it here would free nobody's lock, as no DuckDB of
         # this process has it open.
         found += [Trace(f"{name}: {place}") for place in _places(path, sought)]
     return found
+
+
+def _files(directory: Path) -> Iterator[tuple[Path, str]]:
+    """Every file of a store with the name it is told by: what lies outside the store by its whole path."""
+    for path in sorted(path for path in directory.rglob("*") if path.is_file() and not path.is_symlink()):
+        yield path, str(path.relative_to(directory))
+    for outside in places_outside(directory):
+        for path in sorted(path for path in outside.rglob("*") if path.is_file() and not path.is_symlink()):
+            yield path, str(path)
 
 
 def _places(path: Path, words: Sequence[str]) -> Iterator[str]:

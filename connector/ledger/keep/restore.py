@@ -7,9 +7,9 @@ from pathlib import Path
 
 from connector.errors import StoreError, StoreTooNew
 from connector.ledger.database import private_directory, store_errors
-from connector.ledger.interface import LINK
 from connector.ledger.keep.backup import Manifest, figures, unpack, verify_backup
 from connector.ledger.migrate import migrations
+from connector.ledger.places import Place
 from connector.ledger.store import DuckStore
 
 
@@ -38,8 +38,7 @@ def restore_backup(backup: Path, directory: Path, *, clock: Callable[[], datetim
             private_directory(draft)
             unpack(backup, draft)
             _check(draft, manifest)
-            (draft / manifest.published).chmod(0o444)
-            (draft / LINK).symlink_to(manifest.published)
+            _publish(draft, manifest)
             store = DuckStore(draft, clock=clock)
             store.repair()
             # Loads after the backup are lost, and their numbers are given again: whoever kept one has to know.
@@ -50,6 +49,15 @@ def restore_backup(backup: Path, directory: Path, *, clock: Callable[[], datetim
         finally:
             shutil.rmtree(draft, ignore_errors=True)
     return manifest
+
+
+def _publish(draft: Path, manifest: Manifest) -> None:
+    """Lead readers to the published file: inside the store, until a run of its own moves it to ``publish_to``."""
+    place, copy = Place(draft), draft / "making-published.tmp"
+    (draft / manifest.published).replace(copy)
+    shutil.rmtree(place.directory, ignore_errors=True)  # made private by unpacking
+    place.make()
+    place.lead_to(place.let_read(copy, manifest.figures.commit))
 
 
 def _check(draft: Path, manifest: Manifest) -> None:

@@ -9,9 +9,11 @@ that leaves a cent of either must not look like a success.
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
+from schemas.money import exponent, to_decimal
 from transforms.check.withheld import UNPAID, RecordMoney, money_of_charge, money_of_refund
 from transforms.read.group import parse_group
 
@@ -34,6 +36,8 @@ class Reason(StrEnum):
 
 UNEXPLAINED = frozenset({Reason.MISSING, Reason.UNCOUNTED, Reason.WITHHELD})
 CAPTURED, REFUNDED = "captured", "refunded"
+RecordKey = tuple[str, str]
+"""(kind, id) of a record: ``("charge", "…")``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +47,7 @@ class SourceRecord:
     created: None where nobody knows; day is then that of the comparison. row: what Clover says of it.
     """
 
-    stream: str
+    kind: str
     record_id: str
     created: datetime | None
     day: date
@@ -52,12 +56,32 @@ class SourceRecord:
     row: Mapping[str, Any] = field(default_factory=dict, compare=False)
     order_id: str | None = field(default=None, compare=False)
 
+    @property
+    def key(self) -> RecordKey:
+        return self.kind, self.record_id
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """What published orders carry of one payment, minor units, positive; one amount for each order that shows it."""
+
+    payment_id: str
+    is_refund: bool
+    day: date
+    currencies: tuple[str, ...]
+    amounts: tuple[int, ...]
+
+    @property
+    def key(self) -> RecordKey:
+        return "refund" if self.is_refund else "charge", self.payment_id
+
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One record that differs. amount_minor: Clover's amount less the stored amount."""
+    """One record that differs. stream: that of its line. amount_minor: Clover's amount less ours."""
 
     stream: str
+    kind: str
     record_id: str
     day: date
     currency: str
@@ -66,11 +90,22 @@ class Difference:
     detail: str = ""
     order_id: str | None = None
 
+    @property
+    def amount(self) -> Decimal:
+        """Clover's amount less ours, major units."""
+        return to_decimal(self.amount_minor, exponent(self.currency))
+
 
 @dataclass(slots=True)
-class DayLine:
-    """One day, stream and currency: both sides, and how much of the difference has a reason. Minor units."""
+class Line:
+    """One day (the merchant's), stream and currency: both sides, and how much of the difference has a reason.
 
+    Amounts as Clover states them, all positive: ``…_minor`` in minor units, without it in major units.
+    """
+
+    day: date
+    stream: str
+    currency: str
     clover_count: int = 0
     clover_minor: int = 0
     stored_count: int = 0
@@ -85,200 +120,181 @@ class DayLine:
         """Whether nothing of the line is without a reason."""
         return self.unexplained_minor == 0 and self.unexplained_records == 0
 
+    @property
+    def clover_amount(self) -> Decimal:
+        return self._major(self.clover_minor)
 
-Line = tuple[date, str, str]
+    @property
+    def stored_amount(self) -> Decimal:
+        return self._major(self.stored_minor)
+
+    @property
+    def explained(self) -> Decimal:
+        return self._major(self.explained_minor)
+
+    @property
+    def unexplained(self) -> Decimal:
+        return self._major(self.unexplained_minor)
+
+    def _major(self, minor: int) -> Decimal:
+        return to_decimal(minor, exponent(self.currency))
+
+
+@dataclass(slots=True)
+class Comparison:
+    """Lines by (day, stream, currency), and every record that differs."""
+
+    lines: dict[tuple[date, str, str], Line] = field(default_factory=dict)
+    differences: list[Difference] = field(default_factory=list)
+
+    def line(self, day: date, stream: str, currency: str) -> Line:
+        """That line, made where it is asked for first."""
+        return self.lines.setdefault((day, stream, currency), Line(day, stream, currency))
+
+    def differ(self, line: Line, record: SourceRecord | Published, amount: int, why: "Why") -> None:
+        """Note a record of the line that differs. amount: Clover's less ours, minor units."""
+        reason, detail = why
+        order_id = record.order_id if isinstance(record, SourceRecord) else None
+        self.differences.append(
+            Difference(line.stream, *record.key, line.day, line.currency, amount, reason, detail, order_id)
+        )
+        line.reasons[reason.value] = line.reasons.get(reason.value, 0) + 1
+        if reason in UNEXPLAINED:
+            line.unexplained_minor += amount
+            line.unexplained_records += 1
+        else:
+            line.explained_minor += amount
+
+
+Why = tuple[Reason, str]
 
 
 def compare(
     listed: Iterable[SourceRecord],
-    stored: Mapping[tuple[str, str], SourceRecord],
+    stored: Mapping[RecordKey, SourceRecord],
     *,
     seen_until: datetime | None,
-    held_back: Mapping[tuple[str, str], str],
-    uncounted: Mapping[tuple[str, str], str],
-) -> tuple[dict[Line, DayLine], list[Difference]]:
-    """Lines by (day, stream, currency) and every difference.
+    held_back: Mapping[RecordKey, str],
+) -> Comparison:
+    """Whether every record is stored as Clover lists it; a line a day, kind of record and currency.
 
-    stored: by (stream, id), only records of the span. seen_until: records created before it should be stored; None
-    when nothing was ever synced. held_back: records kept raw and why. uncounted: stored records that moved money no
-    order shows, and what is known about them.
+    stored: only records of the span. seen_until: records created before it should be stored; None when nothing was
+    ever synced. held_back: records kept raw and why.
     """
-    lines: dict[Line, DayLine] = {}
-    differences: list[Difference] = []
-    met: set[tuple[str, str]] = set()
+    found = Comparison()
+    met: set[RecordKey] = set()
 
-    def line(record: SourceRecord) -> DayLine:
-        name = record.stream if record.created is not None else f"undated {record.stream}"
-        return lines.setdefault((record.day, name, record.currency), DayLine())
-
-    def differ(record: SourceRecord, amount_minor: int, reason: Reason, detail: str = "") -> None:
-        found = Difference(
-            record.stream,
-            record.record_id,
-            record.day,
-            record.currency,
-            amount_minor,
-            reason,
-            detail,
-            record.order_id,
-        )
-        differences.append(found)
-        where = line(record)
-        where.reasons[reason.value] = where.reasons.get(reason.value, 0) + 1
-        if reason in UNEXPLAINED:
-            where.unexplained_minor += amount_minor
-            where.unexplained_records += 1
-        else:
-            where.explained_minor += amount_minor
+    def line_of(record: SourceRecord) -> Line:
+        stream = f"{record.kind}s" if record.created is not None else f"undated {record.kind}s"
+        return found.line(record.day, stream, record.currency)
 
     for record in listed:
-        key = (record.stream, record.record_id)
-        if key in met:
+        if record.key in met:
             continue
-        met.add(key)
-        where = line(record)
-        where.clover_count += 1
-        where.clover_minor += record.amount_minor
-        known = stored.get(key)
+        met.add(record.key)
+        line = line_of(record)
+        line.clover_count += 1
+        line.clover_minor += record.amount_minor
+        known = stored.get(record.key)
         if known is None:
-            if key in held_back:
-                differ(record, record.amount_minor, Reason.HELD_BACK, held_back[key])
+            if record.key in held_back:
+                why = Reason.HELD_BACK, held_back[record.key]
             elif seen_until is None or (record.created is not None and record.created >= seen_until):
-                differ(record, record.amount_minor, Reason.NOT_YET_SEEN)
+                why = Reason.NOT_YET_SEEN, ""
             else:
-                differ(record, record.amount_minor, Reason.MISSING)
+                why = Reason.MISSING, ""
+            found.differ(line, record, record.amount_minor, why)
             continue
-        where.stored_count += 1
-        where.stored_minor += known.amount_minor
+        line.stored_count += 1
+        line.stored_minor += known.amount_minor
         if (known.amount_minor, known.currency) != (record.amount_minor, record.currency):
-            differ(record, record.amount_minor - known.amount_minor, Reason.CHANGED_SINCE)
-        elif key in uncounted:
-            differ(record, record.amount_minor, Reason.UNCOUNTED, uncounted[key])
+            found.differ(line, record, record.amount_minor - known.amount_minor, (Reason.CHANGED_SINCE, ""))
     for key, known in stored.items():
         if key not in met:
-            where = line(known)
-            where.stored_count += 1
-            where.stored_minor += known.amount_minor
-            differ(known, -known.amount_minor, Reason.DELETED if known.created else Reason.UNDATED)
-    return lines, differences
-
-
-@dataclass(frozen=True, slots=True)
-class Published:
-    """What published orders carry of one payment, minor units, positive; one amount for each order that shows it."""
-
-    payment_id: str
-    is_refund: bool
-    day: date
-    currencies: tuple[str, ...]
-    amounts: tuple[int, ...]
+            line = line_of(known)
+            line.stored_count += 1
+            line.stored_minor += known.amount_minor
+            reason = Reason.DELETED if known.created else Reason.UNDATED
+            found.differ(line, known, -known.amount_minor, (reason, ""))
+    return found
 
 
 def compare_money(
     listed: Iterable[SourceRecord],
-    stored: Mapping[tuple[str, str], SourceRecord],
+    stored: Mapping[RecordKey, SourceRecord],
     published: Mapping[str, Published],
     *,
-    why: Mapping[tuple[str, str], Reason],
-    held_back: Mapping[tuple[str, str], str],
-) -> tuple[dict[Line, DayLine], list[Difference]]:
+    why: Mapping[RecordKey, Reason],
+    held_back: Mapping[RecordKey, str],
+) -> Comparison:
     """What Clover's charges captured and refunds gave back against what published orders carry, by day and currency.
 
     What a record moved is decided by ``transforms``; where it takes the order to tell, the published order has told.
     why: what the comparison of records said of one that is not stored as it is. held_back: records in no published
     order, and why.
     """
-    lines: dict[Line, DayLine] = {}
-    differences: list[Difference] = []
+    found = Comparison()
     met: set[str] = set()
 
     def note(
-        stream: str, record: SourceRecord | Published, currency: str, clover: int, ours: int,
-        reason: Reason | None = None, detail: str = "",
+        stream: str, record: SourceRecord | Published, sides: tuple[int, int], currency: str, why: Why | None = None
     ) -> None:  # fmt: skip
-        if not (clover or ours or reason):
+        clover, ours = sides
+        if not (clover or ours or why):
             return
-        where = lines.setdefault((record.day, stream, currency), DayLine())
-        where.clover_count += clover > 0
-        where.clover_minor += clover
-        where.stored_count += ours > 0
-        where.stored_minor += ours
-        if reason is None:
-            return
-        name = record.record_id if isinstance(record, SourceRecord) else record.payment_id
-        differences.append(Difference(stream, name, record.day, currency, clover - ours, reason, detail))
-        where.reasons[reason.value] = where.reasons.get(reason.value, 0) + 1
-        if reason in UNEXPLAINED:
-            where.unexplained_minor += clover - ours
-            where.unexplained_records += 1
-        else:
-            where.explained_minor += clover - ours
+        line = found.line(record.day, stream, currency)
+        line.clover_count += clover > 0
+        line.clover_minor += clover
+        line.stored_count += ours > 0
+        line.stored_minor += ours
+        if why is not None:
+            found.differ(line, record, clover - ours, why)
 
     for record in (*listed, *(known for known in stored.values() if known.created is None)):
-        key = (record.stream, record.record_id)
-        if record.stream not in ("charge", "refund") or record.record_id in met:
+        if record.kind not in ("charge", "refund") or record.record_id in met:
             continue
         met.add(record.record_id)
-        stream = CAPTURED if record.stream == "charge" else REFUNDED
+        stream = CAPTURED if record.kind == "charge" else REFUNDED
         if record.created is None:
             stream = f"undated {stream}"
-        known = stored.get(key)
+        known, shown = stored.get(record.key), published.get(record.record_id)
         moved = _money(record)
-        shown = published.get(record.record_id)
         if shown is None:
-            reason = held_back.get(key, "")
+            reason = held_back.get(record.key, "")
             if moved is None or moved.amount == 0 or (moved.in_doubt and reason in UNPAID):
                 continue
+            told: Why = (Reason.WITHHELD, reason) if reason else (Reason.UNCOUNTED, "in no published order")
             if known is None:
-                note(stream, record, record.currency, moved.amount, 0, why.get(key, Reason.MISSING), reason)
+                told = why.get(record.key, Reason.MISSING), reason
             elif _money(known) != moved:
-                note(stream, record, record.currency, moved.amount, 0, Reason.CHANGED_SINCE)
-            elif reason:
-                note(stream, record, record.currency, moved.amount, 0, Reason.WITHHELD, reason)
-            else:
-                note(
-                    stream,
-                    record,
-                    record.currency,
-                    moved.amount,
-                    0,
-                    Reason.UNCOUNTED,
-                    "in no published order",
-                )
+                told = Reason.CHANGED_SINCE, ""
+            note(stream, record, (moved.amount, 0), record.currency, told)
             continue
         ours, currency = sum(shown.amounts), shown.currencies[0]
         if moved is None or len(shown.amounts) > 1:
-            clover = min(shown.amounts)
-            note(stream, record, currency, clover, ours, Reason.UNCOUNTED, "in more than one published order")
+            sides, doubt = (min(shown.amounts), ours), (Reason.UNCOUNTED, "in more than one published order")
+            note(stream, record, sides, currency, doubt)
         elif moved.in_doubt or ours in moved.readings:
-            note(stream, record, currency, ours, ours)
+            note(stream, record, (ours, ours), currency)
         elif known is not None and _money(known) != moved:
-            note(stream, record, currency, moved.amount, ours, Reason.CHANGED_SINCE)
+            note(stream, record, (moved.amount, ours), currency, (Reason.CHANGED_SINCE, ""))
         else:
-            note(
-                stream,
-                record,
-                currency,
-                moved.amount,
-                ours,
-                Reason.UNCOUNTED,
-                "published with another amount",
-            )
+            other = Reason.UNCOUNTED, "published with another amount"
+            note(stream, record, (moved.amount, ours), currency, other)
     for payment_id, shown in published.items():
-        key = ("refund" if shown.is_refund else "charge", payment_id)
         if payment_id in met or not sum(shown.amounts):
             continue
         stream = REFUNDED if shown.is_refund else CAPTURED
-        if key in stored:
-            note(stream, shown, shown.currencies[0], 0, sum(shown.amounts), Reason.DELETED)
+        if shown.key in stored:
+            note(stream, shown, (0, sum(shown.amounts)), shown.currencies[0], (Reason.DELETED, ""))
         elif shown.is_refund and payment_id.endswith("_refund"):
-            note(stream, shown, shown.currencies[0], 0, sum(shown.amounts), Reason.TOLD_BY_TOTALS)
-    return lines, differences
+            note(stream, shown, (0, sum(shown.amounts)), shown.currencies[0], (Reason.TOLD_BY_TOTALS, ""))
+    return found
 
 
 def _money(record: SourceRecord) -> RecordMoney | None:
     """What a record moved; None when it cannot be read."""
-    if record.stream == "charge":
+    if record.kind == "charge":
         group, unreadable = parse_group(None, [dict(record.row)], [])
         return None if unreadable or not group.charges else money_of_charge(group.charges[0])
     group, unreadable = parse_group(None, [], [dict(record.row)])

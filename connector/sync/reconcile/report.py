@@ -1,55 +1,16 @@
 """What a reconciliation found: a line a day, stream and currency, and the records that differ, with the reason."""
 
 from dataclasses import dataclass, field
-from datetime import date, datetime
-from decimal import Decimal
+from datetime import datetime
 from typing import Any
 
-from connector.sync.reconcile.comparison import Difference
+from connector.sync.reconcile.comparison import CAPTURED, REFUNDED, Difference, Line, Reason
 from schemas.times import second_text
-
-
-@dataclass(frozen=True, slots=True)
-class ReconciledLine:
-    """One day (the merchant's), stream and currency. Amounts in major units as Clover states them, all positive.
-
-    explained, unexplained: Clover's amount less the stored one, split by whether there is a reason for it.
-    """
-
-    day: date
-    stream: str
-    currency: str
-    clover_count: int
-    clover_amount: Decimal
-    stored_count: int
-    stored_amount: Decimal
-    explained: Decimal
-    unexplained: Decimal
-    unexplained_records: int
-    reasons: dict[str, int]
-
-    @property
-    def agrees(self) -> bool:
-        """Whether nothing is without a reason."""
-        return self.unexplained == 0 and self.unexplained_records == 0
-
-
-@dataclass(frozen=True, slots=True)
-class ReconciledRecord:
-    """One record that differs, and why."""
-
-    stream: str
-    record_id: str
-    day: date
-    currency: str
-    amount: Decimal
-    reason: str
-    detail: str
 
 
 @dataclass(slots=True)
 class ConnectionReconciliation:
-    """One connection over one span; ``error`` when Clover could not be read. deleted: what Clover no longer has."""
+    """One connection over one span; ``error`` when Clover could not be read. lines: by day and stream."""
 
     run_id: str
     company_id: str
@@ -57,19 +18,30 @@ class ConnectionReconciliation:
     connection_id: str
     since: datetime
     until: datetime
-    lines: list[ReconciledLine] = field(default_factory=list)
-    differences: list[ReconciledRecord] = field(default_factory=list)
-    deleted: list[Difference] = field(default_factory=list)
+    started: datetime
+    finished: datetime | None = None
+    lines: list[Line] = field(default_factory=list)
+    differences: list[Difference] = field(default_factory=list)
     requests: int = 0
-    seconds: float = 0.0
     error: str | None = None
     hint: str | None = None
     exit_code: int = 0
 
     @property
+    def seconds(self) -> float:
+        """How long it took."""
+        return ((self.finished or self.started) - self.started).total_seconds()
+
+    @property
     def agrees(self) -> bool:
         """Whether every cent is stored and shown, or has a reason not to be."""
         return self.error is None and all(line.agrees for line in self.lines)
+
+    @property
+    def deleted(self) -> list[Difference]:
+        """Stored records that Clover no longer has."""
+        money = (CAPTURED, REFUNDED)
+        return [one for one in self.differences if one.reason is Reason.DELETED and one.stream not in money]
 
     def as_json(self) -> dict[str, Any]:
         """JSON-ready values; money as exact decimal text."""
@@ -109,7 +81,7 @@ class ReconcileReport:
         return {"exitCode": self.exit_code, "connections": [found.as_json() for found in self.connections]}
 
 
-def _line_json(line: ReconciledLine) -> dict[str, Any]:
+def _line_json(line: Line) -> dict[str, Any]:
     return {
         "day": line.day.isoformat(),
         "stream": line.stream,
@@ -124,7 +96,7 @@ def _line_json(line: ReconciledLine) -> dict[str, Any]:
     }
 
 
-def _difference_json(record: ReconciledRecord) -> dict[str, Any]:
+def _difference_json(record: Difference) -> dict[str, Any]:
     return {
         "stream": record.stream,
         "id": record.record_id,
