@@ -8,6 +8,7 @@ import click
 
 from connector.cli.invocation import Invocation, json_option, pass_invocation
 from connector.cli.terminal.output import json_text
+from connector.files import replace_private
 
 
 @click.command()
@@ -48,7 +49,7 @@ def report(invocation: Invocation, directory: Path, company: str | None, as_json
         for one in [company_id] if company_id else companies(reader.connection):
             figures = read_figures(reader.connection, one, snapshot_id=reader.snapshot_id)
             path = directory / file_name(figures.company, taken={entry["file"] for entry in written})
-            path.write_text(page(figures, at=datetime.now(UTC)), encoding="utf-8")
+            replace_private(path, page(figures, at=datetime.now(UTC)).encode())
             written.append({"company_id": one, "company": figures.company, "file": path.name})
     if as_json:
         click.echo(json_text({"directory": str(directory), "pages": written}))
