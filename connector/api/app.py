@@ -14,7 +14,18 @@ from connector.api.answer.openapi import describe
 from connector.api.door.middleware import Front
 from connector.api.door.pages import Pages
 from connector.api.routes import changes as change_feed
-from connector.api.routes import companies, data, evidence, files, health, metrics, platform, status, webhooks
+from connector.api.routes import (
+    companies,
+    data,
+    evidence,
+    files,
+    health,
+    metrics,
+    platform,
+    restatement,
+    status,
+    webhooks,
+)
 from connector.api.routes import history as beyond
 from connector.api.state import ApiSettings, ApiState, call_of
 from connector.api.webhook_delivery import Dispatcher
@@ -67,6 +78,7 @@ def create_app(settings: ApiSettings, *, dispatch: bool = False, pages: Pages | 
         status.router,
         beyond.router,
         change_feed.router,
+        restatement.router,
         files.router,
         evidence.router,
         platform.router,

@@ -5,6 +5,7 @@ so that they sort; lists are JSON. Whatever SQLite says is raised as StoreError,
 """
 
 import pwd
+import shutil
 import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
@@ -195,7 +196,7 @@ def _explained(error: sqlite3.Error, path: Path) -> StoreError:
     lower = said.lower()
     if "locked" in lower or "busy" in lower:
         return StoreBusy(f"{where} is being written by another process: {said}.", hint="Run it again.")
-    if "full" in lower:
+    if "full" in lower or ("disk i/o" in lower and _is_full(path)):
         return StoreError(
             f"{where} cannot be written: {said}.", hint="Free disk space, then run it again. Nothing is lost."
         )
@@ -208,6 +209,14 @@ def _explained(error: sqlite3.Error, path: Path) -> StoreError:
             hint=f"Set it aside: mv {path} {path}.damaged; rm -f {path}-wal {path}-shm. {_FROM_BACKUP}",
         )
     return StoreError(f"{where} cannot be used: {said}.", hint="connector check says more.")
+
+
+def _is_full(path: Path) -> bool:
+    """SQLite's files beside the file grow in pages of 32 KiB, and a full disk is an I/O error to it there."""
+    try:
+        return shutil.disk_usage(path.parent).free < 64 << 10
+    except OSError:
+        return False
 
 
 def _owner(path: Path) -> str:

@@ -8,7 +8,7 @@ import json
 import os
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
@@ -59,7 +59,8 @@ def is_held(directory: Path, name: str) -> bool:
 
 
 def _note_holder(path: Path, since: datetime) -> None:
-    with store_errors(path, "note who holds the lock"):
+    """Only for a message: what is held is held on a full disk as well, where a company can still be forgotten."""
+    with suppress(OSError):
         _holder(path).write_text(json.dumps({"pid": os.getpid(), "since": since.isoformat()}))
 
 

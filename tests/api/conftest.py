@@ -1,14 +1,17 @@
 """A published store of two invented companies, written row by row, and a server over it in this process."""
 
+import atexit
 import base64
 import json
 import shutil
+import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -21,12 +24,25 @@ from connector.api.door import connections
 from connector.api.state import ApiSettings, ApiState
 from connector.control import companies as api_companies
 from connector.control import keys as api_keys
+from connector.ledger.load.bookings import book
+from connector.ledger.load.postings import post
+from connector.ledger.migrate import migrate
 from connector.portal.app import create_app
 
 JUNIPER, RIVAL = "8a210b68-6988-11ed-a1eb-0242ac120002", "11111111-aaaa-4bbb-8ccc-0242ac120009"
 JUNIPER_SHOP, JUNIPER_NEW, RIVAL_SHOP = "2e9d2c44-f675-40ba-8049-353bfcb5e171", "n-new", "n-rival"
 NOW = datetime(2026, 11, 20, 4, 30, tzinfo=UTC)
-MIGRATIONS = sorted((Path(__file__).parents[2] / "connector/ledger/migrations").glob("*.sql"))
+
+
+@cache
+def _empty() -> Path:
+    """An empty published file of this version's schema and views; made once, it takes longest."""
+    path = Path(tempfile.mkdtemp(prefix="api-tests-")) / "empty.duckdb"
+    with duckdb.connect(str(path)) as con:
+        con.execute("CREATE SCHEMA ledger")
+        migrate(con, at=NOW)
+    atexit.register(shutil.rmtree, path.parent, ignore_errors=True)
+    return path
 
 
 def wire(moment: datetime) -> str:
@@ -197,6 +213,8 @@ class Books:
     connections: list[tuple[Any, ...]] = field(default_factory=list)
     issues: list[tuple[Any, ...]] = field(default_factory=list)
     reconciliations: list[tuple[Any, ...]] = field(default_factory=list)
+    settings: list[tuple[Any, ...]] = field(default_factory=list)
+    epoch: str = "epoch-1"
     published: int = 0
 
     def run(
@@ -241,10 +259,9 @@ class Books:
         """A new file beside the old ones, and the link swapped to it."""
         self.published += 1
         path = self.directory / f"serve-{self.published:09d}.duckdb"
+        shutil.copy(_empty(), path)
         with duckdb.connect(str(path)) as con:
-            con.execute("CREATE SCHEMA ledger")
-            for migration in MIGRATIONS:
-                con.execute(migration.read_text())
+            con.execute("UPDATE ledger.publication SET epoch = ?", [self.epoch])
             for table, rows in (
                 ("order_versions", [order.row() for order in self.orders]),
                 ("record_versions", self.records),
@@ -282,6 +299,10 @@ class Books:
                     " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                     list(day),
                 )
+            for setting in self.settings:
+                con.execute("INSERT INTO ledger.setting_changes VALUES (?, ?, ?, ?, ?, ?)", list(setting))
+            book(con, "ledger.order_versions")
+            post(con)
         link = self.directory / "commerce.duckdb.new"
         link.unlink(missing_ok=True)
         link.symlink_to(path.name)

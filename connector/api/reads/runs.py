@@ -73,6 +73,24 @@ def snapshot_up_to(publication: Publication, connection_id: str, snapshot_id: in
     return None if row is None else row[0]
 
 
+def epoch_of(publication: Publication) -> str:
+    """Which numbering the snapshots are of: another one after a store was restored."""
+    known = publication.cache.get("epoch")
+    if known is None:
+        with publication.cursor.cursor() as cursor:
+            row = cursor.execute("SELECT epoch FROM ledger.publication").fetchone()
+        known = publication.cache["epoch"] = "" if row is None else str(row[0])
+    return str(known)
+
+
+def loaded_at(publication: Publication, snapshot_id: int) -> datetime | None:
+    """When a snapshot was loaded (UTC without zone): nothing in it was modified later."""
+    row = publication.cursor.execute(
+        "SELECT loaded_at FROM ledger.snapshots WHERE snapshot_id = ?", [snapshot_id]
+    ).fetchone()
+    return None if row is None else row[0]
+
+
 def orders_deleted(publication: Publication, company_id: str) -> dict[str, int]:
     """Run id -> orders it found deleted; runs that found none are left out."""
     rows = publication.cursor.execute(

@@ -1,5 +1,6 @@
 """``connector init``: a config.yaml to start from."""
 
+import re
 from pathlib import Path
 
 import click
@@ -43,6 +44,13 @@ def init(directory: Path, force: bool) -> None:
     click.echo("  1. Fill in merchant_id, name, country, timezone and start_date.")
     click.echo("  2. export CLOVER_TOKEN=…   the merchant's Ecommerce private key")
     click.echo(f"  3. {program()}{elsewhere} check")
+
+
+def example_merchant() -> str:
+    """The merchant id that config.example.yaml was written with."""
+    found = re.search(r"^\s*merchant_id: (\w+)$", example_config(), re.MULTILINE)
+    assert found is not None
+    return found[1]
 
 
 def example_config() -> str:

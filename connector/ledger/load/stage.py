@@ -7,6 +7,7 @@ from pathlib import Path
 import duckdb
 
 from connector.ledger.load.bookings import book
+from connector.ledger.load.postings import move_days
 
 # A served order with hundreds of lines and payments stays far below this; bytes.
 _LONGEST_LINE = 32 << 20
@@ -117,6 +118,7 @@ def move_to_timezone(connection: duckdb.DuckDBPyConnection, connection_id: str, 
         {"timezone": timezone, "connection_id": connection_id},
     )
     book(connection, "ledger.order_versions", connection_id=connection_id)
+    move_days(connection, connection_id)
 
 
 def payment_with(modified_date: str, local_date: str) -> str:
