@@ -79,7 +79,7 @@ def configure_logging(
 
 
 class Repeats(logging.Filter):
-    """Lets some warnings and errors of one event through in a minute, then counts what it leaves out.
+    """Lets some warnings and errors of one event and place through in a minute, then counts what it leaves out.
 
     For a server: a fault that every request meets (a full disk, no descriptor left) must not fill the log's disk too.
     """
@@ -87,7 +87,7 @@ class Repeats(logging.Filter):
     def __init__(self, *, most: int = 5, seconds: float = 60.0, clock: Callable[[], float] = time.monotonic):
         super().__init__()
         self._most, self._seconds, self._clock = most, seconds, clock
-        self._seen: dict[tuple[str, str], tuple[float, int]] = {}
+        self._seen: dict[tuple[str, str, str], tuple[float, int]] = {}
         self._lock = threading.Lock()
 
     def filter(self, record: logging.LogRecord) -> bool:
@@ -95,7 +95,8 @@ class Repeats(logging.Filter):
             return True
         said = record.msg.get("event") if isinstance(record.msg, dict) else record.msg
         # Only the first line: the others of asyncio's name objects by their address.
-        event = (record.name, str(said).partition("\n")[0][:100])
+        where = record.msg.get("where") if isinstance(record.msg, dict) else None
+        event = (record.name, str(said).partition("\n")[0][:100], str(where))
         now = self._clock()
         with self._lock:
             since, times = self._seen.get(event, (now, 0))

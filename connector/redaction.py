@@ -12,6 +12,11 @@ from typing import Any
 from connector.errors import ConnectorError
 
 HIDDEN = "[hidden]"
+FIRST_CALLS, LAST_CALLS = (
+    4,
+    16,
+)  # of an error that are shown; what it went through is known, what it met is not
+MOST_CAUSES = 4
 
 _SECRET_KEYS = frozenset(
     {
@@ -67,19 +72,44 @@ def redact(text: str) -> str:
     return _DIGITS.sub(_without_card, text)
 
 
-def trace(error: BaseException) -> str:
+def trace(error: BaseException, *, causes: int = MOST_CAUSES) -> str:
     """The calls that led to an error and what kind it is, oldest cause first, without the values it met.
 
-    The words are kept where they are ours or the system's. Others quote what they choked on, such as a whole
-    order with its customer's name, and a name cannot be told from other words.
+    Bounded, however deep the calls were: the first ones and the last. The words are kept where they are ours or the
+    system's. Others quote what they choked on, such as a whole order with its customer's name, and a name cannot be
+    told from other words.
     """
     cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
     kind = type(error)
     name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
     words = f": {error}" if isinstance(error, ConnectorError | OSError) else ""
-    calls = "".join(traceback.format_tb(error.__traceback__))
-    before = "" if cause is None else f"{trace(cause)}\nwhich led to:\n"
+    calls = "".join(_calls(error))
+    before = ""
+    if cause is not None:
+        before = "(more before it)" if causes <= 1 else trace(cause, causes=causes - 1)
+        before += "\nwhich led to:\n"
     return redact(f"{before}Traceback (most recent call last):\n{calls}{name}{words}")
+
+
+def _calls(error: BaseException) -> list[str]:
+    found = traceback.extract_tb(error.__traceback__)
+    left_out = len(found) - FIRST_CALLS - LAST_CALLS
+    if left_out <= 0:
+        return found.format()
+    first, last = found[:FIRST_CALLS], found[-LAST_CALLS:]
+    return [
+        *traceback.StackSummary.from_list(first).format(),
+        f"  ({left_out} calls left out)\n",
+        *traceback.StackSummary.from_list(last).format(),
+    ]
+
+
+def place(error: BaseException) -> str:
+    """Where an error was raised: file and line."""
+    last = error.__traceback__
+    while last is not None and last.tb_next is not None:
+        last = last.tb_next
+    return "unknown" if last is None else f"{last.tb_frame.f_code.co_filename}:{last.tb_lineno}"
 
 
 def redact_value(value: Any, *, key: str = "") -> Any:

@@ -177,6 +177,24 @@ def store_errors(
         raise _explained_os(error, path, doing) from error
 
 
+@contextmanager
+def reading_errors(path: Path) -> Iterator[None]:
+    """What the disk, the memory or a damaged file did to a question, as StoreError; other errors are the question's."""
+    try:
+        yield
+    except (
+        duckdb.IOException,
+        duckdb.OutOfMemoryException,
+        duckdb.InternalException,
+        duckdb.FatalException,
+    ) as error:
+        raise _explained_duckdb(error, path, "read", "connector check says more.") from error
+    except duckdb.Error as error:
+        if damage_in(error) is None:
+            raise
+        raise _explained_duckdb(error, path, "read", "") from error
+
+
 def _explained_os(error: OSError, path: Path, doing: str) -> StoreError:
     where = error.filename or path
     what = f"Could not {doing}: {where}: {os.strerror(error.errno) if error.errno else error}."

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import duckdb
 
-from connector.errors import StoreTooNew
+from connector.errors import StoreError, StoreTooNew
 from connector.ledger.load.bookings import book
 from connector.ledger.load.postings import post
 from connector.ledger.views import define_views
@@ -22,6 +22,30 @@ def migrations(directory: Path = DIRECTORY) -> list[tuple[int, str, Path]]:
     return [(int(f.stem[:4]), f.stem[5:], f) for f in sorted(directory.glob("[0-9][0-9][0-9][0-9]_*.sql"))]
 
 
+def refuse_other_schema(connection: duckdb.DuckDBPyConnection) -> None:
+    """Raises StoreError when a published file has an older schema than this version's, StoreTooNew for a newer one."""
+    try:
+        row = connection.execute("SELECT max(version) FROM ledger.migrations").fetchone()
+    except duckdb.CatalogException:
+        return
+    found, known = (row[0] if row else None) or 0, max(version for version, _, _ in migrations())
+    if found > known:
+        raise _too_new(found, known)
+    if found < known:
+        raise StoreError(
+            f"What is published has schema {found}; this version of the connector reads {known}.",
+            hint="connector sync brings it up to date and publishes it.",
+        )
+
+
+def _too_new(found: int, known: int) -> StoreTooNew:
+    return StoreTooNew(
+        f"The store was written by a newer version of the connector (schema {found}; this one knows {known})."
+        " Nothing was changed.",
+        hint="Upgrade the connector: pip install --upgrade clover-codat-connector",
+    )
+
+
 def migrate(connection: duckdb.DuckDBPyConnection, *, at: datetime, directory: Path = DIRECTORY) -> bool:
     """Apply what is missing; whether anything was. Each migration is a transaction. Raises StoreTooNew."""
     connection.execute(
@@ -32,11 +56,7 @@ def migrate(connection: duckdb.DuckDBPyConnection, *, at: datetime, directory: P
     known = migrations(directory)
     newest = max((version for version, _, _ in known), default=0)
     if max(done, default=0) > newest:
-        raise StoreTooNew(
-            "The store was written by a newer version of the connector"
-            f" (schema {max(done)}; this one knows {newest}). Nothing was changed.",
-            hint="Upgrade the connector: pip install --upgrade clover-codat-connector",
-        )
+        raise _too_new(max(done), newest)
     changed = False
     for version, name, file in known:
         if version in done:

@@ -17,8 +17,10 @@ from typing import Self, TypeVar
 
 import duckdb
 
-from connector.errors import ConfigError, StoreError
-from connector.ledger.database import THREADS, quoted, store_errors
+from connector.errors import ConfigError, StoreDamaged, StoreError
+from connector.ledger.database import THREADS, quoted, reading_errors, store_errors
+from connector.ledger.interface import LINK
+from connector.ledger.migrate import refuse_other_schema
 from connector.ledger.places import published_file
 
 _Opened = TypeVar("_Opened")
@@ -29,6 +31,16 @@ _NO_EXTENSIONS: dict[str, _Setting] = {
 }
 
 
+_File = tuple[int, int, int]
+
+
+def _file(path: Path) -> _File:
+    """Tells a file from another of its name, as a restored store has."""
+    state = path.stat()
+    return state.st_dev, state.st_ino, state.st_mtime_ns
+
+
+_ANEW = "connector sync publishes it anew; connector check says more."
 _LOOK = "Check the file's owner and mode; connector check says more."
 
 
@@ -37,28 +49,41 @@ class NothingPublishedError(StoreError):
 
 
 def newest_file(directory: Path) -> Path:
-    """The immutable file behind the link. Raises NothingPublishedError."""
-    found = published_file(directory)
-    if found is None:
-        raise NothingPublishedError(
-            f"Nothing has been published in {directory} yet.",
-            hint="Run: connector sync   (or connector demo)",
-        )
-    return found
+    """The immutable file behind the link.
+
+    Raises NothingPublishedError, StoreDamaged when there is a link and no file, StoreError when it cannot be followed.
+    """
+    if (found := published_file(directory)) is not None:
+        return found
+    link = directory / LINK
+    with store_errors(link, "find the published file", otherwise=_LOOK):
+        try:
+            link.lstat()
+        except FileNotFoundError:
+            raise NothingPublishedError(
+                f"Nothing has been published in {directory} yet.",
+                hint="Run: connector sync   (or connector demo)",
+            ) from None
+    raise StoreDamaged(
+        f"The published file is gone: {link} leads to no file that can be reached.", hint=_ANEW
+    )
 
 
 def opened(directory: Path, way: Callable[[Path], _Opened]) -> tuple[Path, _Opened]:
     """The newest published file, opened. Raises NothingPublishedError, StoreError."""
     attempts = 3
     while True:
-        path = newest_file(directory)
+        path = None
         try:
+            path = newest_file(directory)
             with store_errors(path, "open the published file", otherwise=_LOOK):
                 return path, way(path)
+        except NothingPublishedError:
+            raise
         except StoreError:
             # Three publications since the link was looked at: the file was cleaned away. Look again.
             attempts -= 1
-            if not attempts or path.exists():
+            if not attempts or (path is not None and path.exists()):
                 raise
 
 
@@ -163,13 +188,12 @@ class PublishedSession:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._file: tuple[Path, int, int] | None = None
+        self._file: tuple[Path, _File] | None = None
         self._held: duckdb.DuckDBPyConnection | None = None
 
     def attached(self, path: Path) -> duckdb.DuckDBPyConnection:
         """A connection whose default catalog is the file."""
-        state = path.stat()
-        file = (path, state.st_ino, state.st_mtime_ns)  # a restored file may bear the name of another
+        file = (path, _file(path))
         with self._lock:
             if self._held is None or self._file != file:
                 # Not closed: that would close the readers that still use it. The last of them lets go of the file.
@@ -191,6 +215,7 @@ def open_published(directory: Path, session: PublishedSession | None = None) -> 
 @dataclass(slots=True)
 class _Open:
     path: Path
+    file: _File
     connection: duckdb.DuckDBPyConnection
     users: int = 0
     extra: dict[str, object] = field(default_factory=dict)
@@ -217,23 +242,38 @@ class Published:
         self._lock = threading.Lock()
         self._files: dict[Path, _Open] = {}
         self._newest: Path | None = None
+        self._damaged: tuple[Path, _File] | None = None
 
     @property
     def exists(self) -> bool:
-        """Whether anything was ever published."""
-        return published_file(self._directory) is not None
+        """Whether anything was ever published, be it there or not."""
+        return (self._directory / LINK).is_symlink()
+
+    @property
+    def damaged(self) -> bool:
+        """Whether a request found a part of the newest publication damaged; others may still be answered from it."""
+        path = self.newest()
+        return self._damaged is not None and self._damaged == (path, _file(path))
 
     def newest(self) -> Path:
-        """The real path of the newest publication. Raises NothingPublishedError."""
+        """The real path of the newest publication. Raises NothingPublishedError, StoreError."""
         return newest_file(self._directory)
 
     @contextmanager
     def open(self) -> Iterator[Publication]:
         """The newest publication for the time of one request. Raises NothingPublishedError, StoreError."""
-        _, held = opened(self._directory, self._hold)
+        held = self._open_newest()
         try:
-            with closing(held.connection.cursor()) as cursor:
+            with reading_errors(held.path), closing(held.connection.cursor()) as cursor:
                 yield Publication(held.path, cursor, held.extra)
+        except StoreDamaged:
+            self._damaged = held.path, held.file
+            raise
+        except (duckdb.BinderException, duckdb.CatalogException) as error:
+            # A table or column that is not there: the file is another version's, or the question is wrong.
+            with closing(held.connection.cursor()) as cursor:
+                refuse_other_schema(cursor)
+            raise error
         finally:
             self._let_go(held)
 
@@ -244,12 +284,29 @@ class Published:
                 held.connection.close()
             self._files.clear()
 
+    def _open_newest(self) -> _Open:
+        try:
+            return opened(self._directory, self._hold)[1]
+        except NothingPublishedError as error:
+            if not self._files:
+                raise
+            raise StoreDamaged(
+                f"{self._directory / LINK} was read before and is gone.", hint=_ANEW
+            ) from error
+
     def _hold(self, path: Path) -> _Open:
         with self._lock:
             self._newest = path
+            file = _file(path)
             held = self._files.get(path)
+            if held is not None and held.file != file:
+                # DuckDB would give the old one to whoever opens the name while somebody still reads it.
+                if held.users:
+                    raise StoreError(f"{path} was replaced by another file while it is still being read.")
+                self._files.pop(path).connection.close()
+                held = None
             if held is None:
-                held = self._files[path] = _Open(path, locked(path, **self._limits))
+                held = self._files[path] = _Open(path, file, locked(path, **self._limits))
                 self._close_idle()
             held.users += 1
             return held

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from connector.errors import StoreError
 from connector.ledger.connection_state import connection_states
 from connector.ledger.interface import Store
-from connector.ledger.published import NothingPublishedError, newest_file
+from connector.ledger.published import newest_file
 from connector.schedule.planner import LastRun, is_past
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ class PastReader:
         """See ``read_past``."""
         try:
             newest: Path | None = newest_file(self.store.directory)
-        except NothingPublishedError:
+        except StoreError:
             newest = None
         is_ahead = any(one.last is not None and not is_past(one.last, now) for one in self._past.values())
         if newest is None or newest != self._seen or is_ahead:

@@ -7,6 +7,7 @@ from urllib.parse import quote
 import pytest
 
 from connector.api.answer.resources import RESOURCES
+from connector.api.query.fields import Kind
 
 JUNIPER, SHOP, NEW = "8a210b68-6988-11ed-a1eb-0242ac120002", "2e9d2c44-f675-40ba-8049-353bfcb5e171", "n-new"
 DATA = f"/companies/{JUNIPER}/connections/{SHOP}/data"
@@ -336,3 +337,17 @@ def test_answers_carry_safe_headers(get):
     assert headers["cache-control"] == "private, no-cache"
     assert "access-control-allow-origin" not in headers
     assert "server" not in headers
+
+
+@pytest.mark.parametrize("resource", RESOURCES, ids=lambda resource: resource.data_type)
+def test_every_property_orders_its_list_and_can_be_asked_for(shared, resource):
+    values = {Kind.TEXT: "x", Kind.NUMBER: "1", Kind.DATE: "2026-10-05", Kind.BOOLEAN: "true"}
+    headers = shared.key("read")
+    path = f"/companies/{JUNIPER}/connections/{SHOP}/data/{resource.data_type}"
+    for name, field in resource.fields.items():
+        if field.kind not in values:
+            continue
+        for asked in ({"orderBy": name}, {"orderBy": f"-{name}"}, {"query": f"{name}!={values[field.kind]}"}):
+            for _ in range(2):
+                answer = shared.client.get(path, headers=headers, params=asked)
+                assert answer.status_code == 200, (asked, answer.text)

@@ -91,6 +91,13 @@ def never_synced() -> ApiError:
     return ApiError(409, "The data set has not been requested.", code=101)
 
 
+def unreadable() -> ApiError:
+    """503: the store cannot be read or written now. What is wrong with it is the operator's, and in the log."""
+    return ApiError(
+        503, "The data cannot be read at the moment; try again later.", headers={"Retry-After": "30"}
+    )
+
+
 def busy(seconds: int, words: str = "Too many requests") -> ApiError:
     """429 with the whole seconds to wait."""
     return ApiError(429, words, headers={"Retry-After": str(max(1, seconds))})

@@ -19,7 +19,7 @@ import structlog
 from prometheus_client import Counter, Histogram
 from starlette.responses import Response
 
-from connector.api.answer.errors import ApiError, body, busy, unauthorized
+from connector.api.answer.errors import ApiError, body, busy, never_synced, unauthorized, unreadable
 from connector.api.door.auth import recognised, secret_of
 from connector.api.door.connections import MOST_CONNECTIONS
 from connector.api.door.limits import AtOnce
@@ -27,7 +27,10 @@ from connector.api.door.pages import Pages
 from connector.api.state import ApiState, Call
 from connector.control.access_log import Access
 from connector.control.file import stamp
+from connector.errors import StoreError
+from connector.ledger.published import NothingPublishedError
 from connector.logs import get_logger
+from connector.redaction import place, trace
 
 Scope = dict[str, Any]
 Message = dict[str, Any]
@@ -94,8 +97,13 @@ class Front:
             if not admitted:
                 await self._state.settings.sleep(self._state.refusals.take())
             await self._refuse(scope, call, answer, error)
+        except NothingPublishedError:
+            await self._refuse(scope, call, answer, never_synced())
+        except (StoreError, OSError) as exc:
+            self._say("api.store_failed", scope, exc, error=str(exc), hint=getattr(exc, "hint", None))
+            await self._refuse(scope, call, answer, unreadable())
         except Exception as exc:  # the last line of defence: a body without internals, the cause in the log
-            log.exception("api.failed", route=scope["path"], error=type(exc).__name__)
+            self._say("api.failed", scope, exc, error=type(exc).__name__, exception=trace(exc))
             broken = ApiError(500, "Something went wrong here; quote the correlation id.")
             await self._refuse(scope, call, answer, broken)
         finally:
@@ -141,9 +149,18 @@ class Front:
             call.require("write")
         return self._admitted.request(key.key_id)
 
+    def _route(self, scope: Scope) -> str:
+        """The path's pattern, without ids."""
+        pattern = getattr(scope.get("route"), "path", None)
+        return pattern or (scope["path"] if self._is_open(scope["path"]) else "unknown")
+
+    def _say(self, event: str, scope: Scope, failure: Exception, **fields: str | None) -> None:
+        """A fault for the operator; ``where`` tells one from another, so that each is said some times a minute."""
+        log.error(event, route=self._route(scope), where=place(failure), **fields)
+
     def _note(self, scope: Scope, call: Call, answer: "_Answer", seconds: float) -> None:
         is_open = self._is_open(scope["path"])
-        route = getattr(scope.get("route"), "path", None) or (scope["path"] if is_open else "unknown")
+        route = self._route(scope)
         status = answer.status or 499  # the client went away before an answer
         REQUESTS.labels(route, str(status)).inc()
         SECONDS.labels(route).observe(seconds)

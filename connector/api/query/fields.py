@@ -119,7 +119,7 @@ TRANSACTIONS: Fields = {
     "subType": text("v.sub_type"),
     "transactionSourceRef": _OBJECT,
     "transactionSourceRef.id": text("v.order_id"),
-    "transactionSourceRef.type": text("'Order'"),
+    "transactionSourceRef.type": text("CAST('Order' AS VARCHAR)"),
     **_CREATED,
     **_DATES,
 }

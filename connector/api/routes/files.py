@@ -29,8 +29,8 @@ from connector.api.answer.errors import ApiError, never_synced
 from connector.api.answer.openapi import documented
 from connector.api.answer.params import CompanyId
 from connector.api.state import Call, call_of
-from connector.errors import StoreError
-from connector.ledger.published import DuckReader, open_published
+from connector.ledger.database import reading_errors
+from connector.ledger.published import DuckReader, NothingPublishedError, open_published
 from connector.ledger.view_files import Exported, Format, Wanted, columns_of_views, write_view
 from schemas.wire import encode_present
 
@@ -53,7 +53,7 @@ def list_exports(request: Request, company_id: CompanyId) -> Response:
     call = call_of(request)
     call.require("read")
     call.company(company_id)
-    with _reader(call) as reader:
+    with _reader(call) as reader, reading_errors(reader.path):
         views = _views(call, reader)
         answer = {
             "snapshotId": reader.snapshot_id,
@@ -109,7 +109,7 @@ def get_export(
     call.require("read")
     call.company(company_id)
     media = TYPES[kind] if kind else chosen_type(request, PARQUET, CSV, JSON)
-    with _reader(call) as reader:
+    with _reader(call) as reader, reading_errors(reader.path):
         columns = _views(call, reader).get(view)
         if columns is None:
             raise ApiError(
@@ -165,9 +165,7 @@ def _reader(call: Call) -> DuckReader:
     """A connection of its own: that of the other routes can write no file, and none of its settings can be changed."""
     try:
         return open_published(call.state.settings.directory)
-    except StoreError as exc:
-        if call.state.published.exists:
-            raise
+    except NothingPublishedError as exc:
         raise never_synced() from exc
 
 

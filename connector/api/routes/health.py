@@ -41,21 +41,25 @@ async def live() -> Response:
 @router.get(
     "/health/ready",
     summary="Can it answer?",
-    description="Both files of the store can be read. `published` is false before the first sync.",
+    description="Both files of the store can be read, and no request has found the published one damaged."
+    " `published` is false before the first sync.",
     responses={**_OK, **_NOT_YET},
 )
 def ready(request: Request) -> Response:
     """For a load balancer."""
     call = call_of(request)
-    published = True
+    published = readable = True
     try:
         call.state.control.row("SELECT 1")
         try:
             with call.publication() as publication:
                 publication.cursor.execute("SELECT 1").fetchone()
+            readable = not call.state.published.damaged
         except NothingPublishedError:
             published = False
     except (ConnectorError, duckdb.Error, OSError):
+        readable = False
+    if not readable:
         return Response(
             b'{"status":"unavailable"}', status_code=503, media_type=JSON, headers={"Retry-After": "5"}
         )

@@ -36,7 +36,8 @@ def examine_plausible(config: Config, path: Path, *, now: datetime) -> Iterator[
     yield from _examine_secrets(config, path)
     yield from _examine_limits(config)
     yield from _examine_places(config)
-    yield from examine_readers(Path(config.store))
+    if config.publish_to is None:
+        yield from examine_readers(Path(config.store))
 
 
 def _examine_merchant(subject: str, connection: Connection, *, now: datetime) -> Iterator[Finding]:
@@ -259,7 +260,10 @@ def _examine_places(config: Config) -> Iterator[Finding]:
 
 
 def examine_readers(directory: Path) -> Iterator[Finding]:
-    """Who but the owner can open the published file: meant are those whom the directory's own mode lets in."""
+    """Who but the owner can open the published file: meant are those whom the directory's own mode lets in.
+
+    For a store that publishes inside itself; ``examine_place`` looks at ``publish_to``.
+    """
     if not directory.is_dir():
         return
     mode, owner, group = directory.stat().st_mode, directory.stat().st_uid, directory.stat().st_gid
@@ -277,7 +281,7 @@ def examine_readers(directory: Path) -> Iterator[Finding]:
             "readers",
             "ok",
             f"only its owner can open {directory}; analysts with other accounts cannot",
-            f"For a group of analysts: chgrp analysts {directory} && chmod 750 {directory}",
+            "For analysts: publish_to: /srv/commerce and publish_group: analysts; the store itself stays closed.",
         )
         return
     for above in directory.absolute().parents:
