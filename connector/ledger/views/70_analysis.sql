@@ -23,7 +23,7 @@ WITH sold AS (
 ),
 read_until AS (
   SELECT c.company_id, max(timezone(c.timezone, timezone('UTC', s."cursor"))::DATE) AS "day",
-    1 AS fiscal_year_start
+    coalesce(max(c.fiscal_year_start), 1) AS fiscal_year_start
   FROM ledger.connections c
   LEFT JOIN ledger.sync_state s ON s.connection_id = c.connection_id
   GROUP BY c.company_id
