@@ -1,4 +1,4 @@
-"""Figures, alerts and dashboards name people's things; the files for Prometheus and Grafana are right by their tools."""
+"""Figures, alerts and dashboards name people's things; the files for Prometheus and Grafana pass their own tools."""
 
 import http.server
 import json
