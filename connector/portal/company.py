@@ -4,7 +4,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
-from functools import partial
 from typing import Annotated, Any
 
 import duckdb
@@ -215,8 +214,11 @@ def _shown(
         return common | {
             "bridges": bridges(span, kept, read_then, now=now),
             "read_until": read_then,
-            "restated": _restated(publication, found, point, known[-1], span, read_then),
-            "most_restated": MOST_RESTATED,
+            "restated": remembered(
+                publication,
+                f"{name}|restated|{point.snapshot_id}|{known[-1].snapshot_id}",
+                lambda: _restated(publication, found, point, known[-1], span, read_then),
+            ),
         }
     return common | {
         "bridges": bridges(span, now, read_until),
@@ -362,32 +364,32 @@ def _read_until_then(publication: Publication, found: Company, snapshot_id: int)
     return local_day(publication, found.id, min(moments)) if moments else None
 
 
+@dataclass(frozen=True, slots=True)
+class Restated:
+    """What makes months that were over then others now: (connection, order), the first of ``total``, oldest first."""
+
+    orders: Sequence[tuple[str, RestatedOrder]]
+    total: int
+
+
 def _restated(
     publication: Publication, found: Company, then: Point, now: Point, span: Span, read_then: date | None
-) -> list[tuple[str, RestatedOrder]]:
-    """(connection, order) of what makes a month that was over then another now; of the months shown, oldest first."""
-    orders = [
-        (one.id, order)
-        for one in found.data_connections
-        for order in remembered(
-            publication,
-            f"portal|restated|{one.id}|{then.snapshot_id}|{now.snapshot_id}",
-            partial(
-                restated_orders, publication, found.id, one.id, told=then.snapshot_id, now=now.snapshot_id
-            ),
-        )
-    ]
-    months = Span("month", span.since, span.until)
-    return sorted(
+) -> Restated:
+    """Of the months shown."""
+    months = Span("month", span.since.replace(day=1), span.until)
+    over = {start for start in months.starts() if read_then is not None and months.end(start) < read_then}
+    kept = sorted(
         (
-            (connection_id, order)
-            for connection_id, order in orders
-            if span.since.replace(day=1) <= order.month <= span.until
-            and read_then is not None
-            and months.end(order.month) < read_then
+            (connection.id, order)
+            for connection in found.data_connections
+            for order in restated_orders(
+                publication, found.id, connection.id, told=then.snapshot_id, now=now.snapshot_id
+            )
+            if order.month in over
         ),
         key=lambda one: (one[1].month, one[1].order_id),
     )
+    return Restated(kept[:MOST_RESTATED], len(kept))
 
 
 def _other_connections(publication: Publication, found: Company) -> int:
