@@ -188,7 +188,10 @@ def _drop_all(connection: duckdb.DuckDBPyConnection) -> None:
 
 def _comment(connection: duckdb.DuckDBPyConnection, definition: Definition) -> None:
     kind = "MACRO TABLE" if definition.is_macro else "VIEW"
-    connection.execute(f"COMMENT ON {kind} main.{definition.name} IS {_text(definition.meaning)}")
+    meaning = definition.meaning
+    if definition.grain:
+        meaning += f" Grain: {', '.join(definition.grain)}."
+    connection.execute(f"COMMENT ON {kind} main.{definition.name} IS {_text(meaning)}")
     if definition.is_macro:
         return
     names = connection.execute(
