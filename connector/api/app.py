@@ -13,7 +13,18 @@ from connector.api.answer.errors import ApiError, body
 from connector.api.answer.openapi import describe
 from connector.api.door.middleware import Front
 from connector.api.routes import changes as change_feed
-from connector.api.routes import companies, data, evidence, files, health, metrics, platform, status, webhooks
+from connector.api.routes import (
+    companies,
+    data,
+    evidence,
+    excel,
+    files,
+    health,
+    metrics,
+    platform,
+    status,
+    webhooks,
+)
 from connector.api.routes import history as beyond
 from connector.api.state import ApiSettings, ApiState, call_of
 from connector.api.webhook_delivery import Dispatcher
@@ -68,6 +79,7 @@ def create_app(settings: ApiSettings, *, dispatch: bool = False) -> FastAPI:
         files.router,
         evidence.router,
         platform.router,
+        excel.router,
         lists,
         data.router,
         metrics.router,

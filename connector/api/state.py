@@ -3,10 +3,10 @@
 import asyncio
 import threading
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import duckdb
@@ -46,6 +46,14 @@ def utc_now() -> datetime:
 
 
 @dataclass(frozen=True, slots=True)
+class Planned:
+    """What the operator's configuration says of a connection. hours: between two syncs, None only when asked for."""
+
+    hours: int | None
+    since: date
+
+
+@dataclass(frozen=True, slots=True)
 class ApiSettings:
     """``directory``: the store. ``public_url``: how clients reach this server, for the links of companies.
 
@@ -53,7 +61,7 @@ class ApiSettings:
     most_at_once: requests with a good key in flight. most_at_once_a_key: of one key.
     turns_a_key: how many of those are worked on at a time, of the 40 threads there are. access_log_days: how long it
     is kept who read what. shared: where the workers of one server keep what they have to know together; None for one
-    process alone. private_networks: those that webhooks may reach beside the public internet.
+    process alone. private_networks: those that webhooks may reach beside the public internet. planned: by connection.
     """
 
     directory: Path
@@ -69,6 +77,7 @@ class ApiSettings:
     threads: int = 2
     memory_limit: str = "2GB"
     private_networks: Networks = ()
+    planned: Mapping[str, Planned] = field(default_factory=dict)
     clock: Callable[[], datetime] = utc_now
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
 

@@ -1,4 +1,4 @@
-"""Codat's platform operations that fit a connector which only reads: integrations, profile, validation, integrity."""
+"""Codat's platform operations that fit a connector which only reads: integrations, profile and settings, integrity."""
 
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
@@ -46,6 +46,14 @@ INTEGRATIONS: Fields = {
 }
 DATA_TYPE = Path(alias="dataType", description="`commerce-orders`; nothing else can be matched.")
 _PERCENT = Decimal("0.01")
+_SETTING_EXAMPLE = {
+    "dataType": "commerce-orders",
+    "fetchOnFirstLink": True,
+    "syncSchedule": 1,
+    "syncOrder": 0,
+    "syncFromUtc": "2024-01-01T00:00:00Z",
+    "isLocked": True,
+}
 _INTEGRATION_EXAMPLE = {
     "key": PLATFORM_KEY,
     "name": PLATFORM_NAME,
@@ -138,6 +146,57 @@ def get_profile(request: Request) -> Response:
     return json_answer(
         request, encode_present({"name": "Clover commerce data", "redirectUrl": url, "whiteListUrls": []})
     )
+
+
+@router.get(
+    "/profile/syncSettings",
+    summary="Get the default sync settings",
+    description="Empty: there are no defaults, each connection has a schedule of its own in the configuration.",
+    operation_id="get-profile-syncSettings",
+    **documented({"settings": [], "overridesDefaults": False}),
+)
+def get_default_settings(request: Request) -> Response:
+    """Read-only, like those of a company."""
+    call = call_of(request)
+    call.require("read")
+    return json_answer(request, encode_present({"settings": [], "overridesDefaults": False}))
+
+
+@router.get(
+    "/companies/{companyId}/syncSettings",
+    summary="Get a company's sync settings",
+    description=(
+        "What the operator's configuration says, the same for every data type: a run reads them together."
+        " `syncSchedule` is the whole hours that at most lie between two syncs, 0 when they run only when asked for;"
+        " of several connections the longest, and the earliest `syncFromUtc`. Read-only."
+    ),
+    operation_id="get-company-syncSettings",
+    **documented({"companyId": "8a21…", "overridesDefaults": True, "settings": [_SETTING_EXAMPLE]}),
+)
+def get_sync_settings(request: Request, company_id: CompanyId) -> Response:
+    """Connections that the configuration does not know are read only when asked for."""
+    call = call_of(request)
+    call.require("read")
+    call.company(company_id)
+    planned = [
+        call.state.settings.planned.get(row.connection_id)
+        for row in api_companies.list_connections(call.state.control, company_id)
+    ]
+    since = min((one.since for one in planned if one is not None), default=None)
+    hours = max((one.hours for one in planned if one is not None and one.hours is not None), default=0)
+    settings = [
+        {
+            "dataType": data_type.value,
+            "fetchOnFirstLink": True,
+            "syncSchedule": hours,
+            "syncOrder": 0,
+            "syncFromUtc": None if since is None else f"{since.isoformat()}T00:00:00Z",
+            "isLocked": True,
+        }
+        for data_type in READ_TYPES
+    ]
+    answer = {"companyId": company_id, "overridesDefaults": True, "settings": settings}
+    return json_answer(request, encode_present(answer))
 
 
 @router.get(
