@@ -8,8 +8,10 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from typing import Annotated
 
 import duckdb
+from fastapi import Depends
 from starlette.requests import Request
 
 from connector.api.answer.errors import ApiError, forbidden, no_company, no_connection
@@ -215,3 +217,28 @@ def call_of(request: Request) -> Call:
     call = request.scope["call"]
     assert isinstance(call, Call)
     return call
+
+
+# Dependencies of routes. Coroutines, because a function would go through the thread pool once more for each request.
+async def _reader(request: Request) -> Call:
+    return _holding(request, "read")
+
+
+async def _writer(request: Request) -> Call:
+    return _holding(request, "write")
+
+
+async def _lineage_reader(request: Request) -> Call:
+    return _holding(request, "lineage")
+
+
+def _holding(request: Request, scope: str) -> Call:
+    call = call_of(request)
+    call.require(scope)
+    return call
+
+
+Reads = Annotated[Call, Depends(_reader)]
+"""The call of a route, whose key must have the scope: ApiError 403."""
+Writes = Annotated[Call, Depends(_writer)]
+ReadsLineage = Annotated[Call, Depends(_lineage_reader)]

@@ -12,15 +12,15 @@ from connector.api.answer import examples
 from connector.api.answer.body import json_answer
 from connector.api.answer.errors import ApiError
 from connector.api.answer.openapi import documented
-from connector.api.answer.paging import PageRequest, envelope
-from connector.api.answer.params import CompanyId, ConnectionId, PageNumber, PageSize
+from connector.api.answer.paging import envelope
+from connector.api.answer.params import CompanyId, ConnectionId, Paging
 from connector.api.reading import reading
 from connector.api.reads import changes as api_changes
 from connector.api.reads.changes import MonthChange, OrderChange, Side, Span
 from connector.api.reads.records import wire_time
 from connector.api.routes.data import parameters
 from connector.api.routes.history import CONNECTION
-from connector.api.state import call_of
+from connector.api.state import Reads
 
 router = APIRouter(tags=["Beyond Codat"])
 KINDS = ("inserted", "updated", "deleted")
@@ -94,18 +94,15 @@ _EXAMPLE |= {
     **documented(_EXAMPLE, 400, 409),
 )
 def list_changes(
+    call: Reads,
     request: Request,
     company_id: CompanyId,
     connection_id: ConnectionId,
     from_snapshot: FromSnapshot,
+    asked: Paging,
     to_snapshot: ToSnapshot = None,
-    page: PageNumber = 1,
-    page_size: PageSize = 100,
 ) -> Response:
     """The links name the snapshot the answer came to, so that later pages stay on it."""
-    call = call_of(request)
-    call.require("read")
-    asked = PageRequest(page, page_size)
     with reading(call, company_id, connection_id) as here:
         until = here.snapshot if to_snapshot is None else to_snapshot
         for name, value in (("fromSnapshot", from_snapshot), ("toSnapshot", until)):

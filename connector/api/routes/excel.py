@@ -26,7 +26,7 @@ from connector.api.reads import audit, integrity
 from connector.api.reads import history as api_history
 from connector.api.reads.records import wire_time
 from connector.api.reads.runs import states_of
-from connector.api.state import Call, call_of
+from connector.api.state import Call, Reads, Writes
 from connector.control import companies as api_companies
 from connector.ledger.connection_state import ConnectionState
 from connector.ledger.published import NothingPublishedError, Publication
@@ -55,10 +55,8 @@ ReportType = Annotated[
     operation_id="generate-excel-report",
     **documented(_STATUS, 400),
 )
-def generate(request: Request, company_id: CompanyId, report_type: ReportType) -> Response:
+def generate(call: Writes, request: Request, company_id: CompanyId, report_type: ReportType) -> Response:
     """Says what the status says."""
-    call = call_of(request)
-    call.require("write")
     return json_answer(request, encode_present(_status(call, company_id, report_type)))
 
 
@@ -69,10 +67,8 @@ def generate(request: Request, company_id: CompanyId, report_type: ReportType) -
     operation_id="get-excel-report-generation-status",
     **documented(_STATUS, 400),
 )
-def get_status(request: Request, company_id: CompanyId, report_type: ReportType) -> Response:
+def get_status(call: Reads, request: Request, company_id: CompanyId, report_type: ReportType) -> Response:
     """404 before the first sync."""
-    call = call_of(request)
-    call.require("read")
     return json_answer(request, encode_present(_status(call, company_id, report_type)))
 
 
@@ -87,10 +83,8 @@ def get_status(request: Request, company_id: CompanyId, report_type: ReportType)
     operation_id="download-excel-report",
     **documented({"format": "XLSX"}, 400, files=(XLSX, _OCTETS)),
 )
-def download(request: Request, company_id: CompanyId, report_type: ReportType) -> Response:
+def download(call: Reads, request: Request, company_id: CompanyId, report_type: ReportType) -> Response:
     """Written whole before it is sent."""
-    call = call_of(request)
-    call.require("read")
     with _synced(call, company_id, report_type, watched=False) as (publication, states):
         media = chosen_type(request, XLSX, _OCTETS)
         with tempfile.NamedTemporaryFile(prefix="connector-excel-", suffix=".xlsx", delete=False) as file:
