@@ -20,6 +20,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from connector.ledger.database import work_database
 from connector.ledger.interface import now_utc
+from connector.ledger.load.bookings import book
+from connector.ledger.load.postings import post
 from connector.ledger.migrate import migrate
 from connector.ledger.store import DuckStore
 from connector.ledger.views import definitions
@@ -47,7 +49,10 @@ FROM (SELECT company_id, connection_id, min(created_date) AS first_sale FROM led
   range(500) r(p);
 INSERT INTO ledger.source_records BY NAME
 SELECT company_id, connection_id, kind, kind || order_id AS record_id, order_id, created_date AS created_at,
-  content_hash, 1 AS snapshot_id, false AS is_deleted, '{"id":"' || order_id || '","amount":1000}' AS payload
+  content_hash, 1 AS snapshot_id, false AS is_deleted,
+  -- Hashes, so that it is as hard to compress as what Clover sends: 600 bytes a record.
+  '{"id":"' || order_id || '","amount":1000,"rest":"'
+    || array_to_string([md5(kind || order_id || k) for k in range(18)], '') || '"}' AS payload
 FROM ledger.order_versions, (VALUES ('order'), ('charge')) k(kind) WHERE replaced_by IS NULL;
 INSERT INTO ledger.data_issues BY NAME
 SELECT company_id, connection_id, order_id, 'payments_total' AS code, 'warning' AS severity, 'less was paid' AS detail,
@@ -100,14 +105,15 @@ SELECT printf('8a210b68-6988-11ed-a1eb-%012d', c) AS company_id,
       'tax_percentage': 10::DECIMAL(9,4),
       'total_tax_amount': (price * 0.1::DECIMAL(2,1))::DECIMAL(18,4), 'total_amount': price::DECIMAL(18,4),
       'product_id': 'P' || ((i + k) % 500), 'product_name': 'Product ' || ((i + k) % 500),
-      'variant_id': NULL::VARCHAR, 'variant_name': NULL::VARCHAR,
-      'refund_id': NULL::VARCHAR, 'refund_local_date': NULL::DATE,
+      'variant_id': NULL::VARCHAR, 'variant_name': NULL::VARCHAR, 'kind': 'goods',
+      'local_date': placed::DATE, 'refund_id': NULL::VARCHAR, 'refund_local_date': NULL::DATE,
       'discount_allocations': []::STRUCT("name" VARCHAR, total_amount DECIMAL(18,4))[]} for k in range(3)],
     [{'id': 'refund_L0', 'quantity': -1::DECIMAL(18,4), 'unit_price': price::DECIMAL(18,4),
       'tax_percentage': 10::DECIMAL(9,4), 'total_tax_amount': 0::DECIMAL(18,4),
       'total_amount': -price::DECIMAL(18,4),
       'product_id': 'P' || (i % 500), 'product_name': 'Product ' || (i % 500), 'variant_id': NULL::VARCHAR,
-      'variant_name': NULL::VARCHAR, 'refund_id': 'R' || i, 'refund_local_date': placed::DATE,
+      'variant_name': NULL::VARCHAR, 'kind': 'goods', 'local_date': placed::DATE,
+      'refund_id': 'R' || i, 'refund_local_date': placed::DATE,
       'discount_allocations': []::STRUCT("name" VARCHAR, total_amount DECIMAL(18,4))[]}
       for k in range(refunded::INTEGER)]
   ) AS order_line_items,
@@ -123,7 +129,8 @@ SELECT printf('8a210b68-6988-11ed-a1eb-%012d', c) AS company_id,
       for k in range(refunded::INTEGER)]) AS payments,
   [{'description': 'Shipping', 'total_amount': 5::DECIMAL(18,4), 'tax_percentage': 0::DECIMAL(9,4),
     'tax_amount': 0::DECIMAL(18,4), 'quantity': 1::BIGINT, 'type': 'Shipping'}] AS service_charges,
-  '{"id":"' || i || '","padding":"' || repeat(md5(i::VARCHAR), 20) || '"}' AS doc
+  -- 1.5 kB, with the payloads 2.7 kB an order.
+  '{"id":"' || i || '","rest":"' || array_to_string([md5(i || '-' || k) for k in range(46)], '') || '"}' AS doc
 FROM o WHERE $snapshot = 1 OR i % 10 = 0
 """
 
@@ -147,6 +154,8 @@ def make(directory: Path, orders: int) -> None:
             )
         for statement in connection.extract_statements(_BESIDE):
             connection.execute(statement)
+        book(connection, "ledger.order_versions")
+        post(connection)
         connection.execute(
             "INSERT INTO ledger.connections (company_id, connection_id)"
             " SELECT DISTINCT company_id, connection_id FROM ledger.order_versions"

@@ -24,8 +24,8 @@ from pydantic import (
 from schemas.base import CloverModel
 from schemas.times import as_milliseconds
 
-_LAST_MS = 253_402_300_799_000  # the year 9999
-_MOST = 10**14  # far beyond Clover's own ceiling of 99,999,999 a charge; keeps every sum exact
+LAST_MS = 253_402_300_799_000  # the year 9999
+MOST = 10**14  # far beyond Clover's own ceiling of 99,999,999 a charge; keeps every sum exact
 
 
 def whole(value: object) -> object:
@@ -50,9 +50,9 @@ def _quantity(value: object) -> object:
     return Decimal(repr(value)) if isinstance(value, float) else value
 
 
-Minor = Annotated[int, BeforeValidator(whole), Field(ge=-_MOST, le=_MOST)]
-Positive = Annotated[int, BeforeValidator(whole), Field(ge=0, le=_MOST)]
-Milliseconds = Annotated[int, BeforeValidator(_milliseconds), Field(ge=0, le=_LAST_MS)]
+Minor = Annotated[int, BeforeValidator(whole), Field(ge=-MOST, le=MOST)]
+Positive = Annotated[int, BeforeValidator(whole), Field(ge=0, le=MOST)]
+Milliseconds = Annotated[int, BeforeValidator(_milliseconds), Field(ge=0, le=LAST_MS)]
 Quantity = Annotated[
     # How many decimals a scale sends is its own business; the mapping shows four.
     Decimal, BeforeValidator(_quantity), Field(ge=-(10**9), le=10**9, allow_inf_nan=False, max_digits=30)
@@ -107,7 +107,7 @@ def times(value: object) -> object:
             moment = _milliseconds(raw)
         except ValueError:
             continue
-        if isinstance(moment, int) and 0 < moment <= _LAST_MS:
+        if isinstance(moment, int) and 0 < moment <= LAST_MS:
             kept[str(name)] = moment
     return kept
 

@@ -7,18 +7,20 @@ Codat's documents keep Clover's milliseconds; a text shows a fraction only where
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 
-_SECONDS_BELOW = 10**11  # as milliseconds that would be before 1973: such a value counts seconds
+SECONDS_BELOW = 10**11  # as milliseconds that would be before 1973: such a value counts seconds
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # Clover began in 2010; nothing it says happened before this century, or later than clocks may differ.
 _FIRST_MS = 946_684_800_000
 _CLOCKS_DIFFER = timedelta(days=1)
+_OFFSET = len("+00:00")
 
 
 def as_milliseconds(number: int | float) -> int | float:
     """A number of Clover's as milliseconds; one that small that it must count seconds is taken as seconds."""
-    return number * 1000 if 0 <= number < _SECONDS_BELOW else number
+    return number * 1000 if 0 <= number < SECONDS_BELOW else number
 
 
+@lru_cache(maxsize=4_096)
 def from_ms(milliseconds: int) -> datetime:
     """Aware UTC, to the millisecond. Raises OverflowError beyond the year 9999."""
     return _EPOCH + timedelta(milliseconds=milliseconds)
@@ -31,7 +33,12 @@ def to_ms(moment: datetime) -> int:
 
 def is_usable(milliseconds: int | None, now: datetime) -> bool:
     """Whether something can have happened then. now: aware; a day more is forgiven, for clocks differ."""
-    return milliseconds is not None and _FIRST_MS <= milliseconds <= to_ms(now + _CLOCKS_DIFFER)
+    return milliseconds is not None and _FIRST_MS <= milliseconds <= _last_usable_ms(now)
+
+
+@lru_cache(maxsize=16)
+def _last_usable_ms(now: datetime) -> int:
+    return to_ms(now + _CLOCKS_DIFFER)
 
 
 def to_the_millisecond(moment: datetime) -> datetime:
@@ -66,6 +73,7 @@ def as_ledger_text(wire: str | None) -> str | None:
     return None if wire is None else wire.replace("T", " ").removesuffix("Z")
 
 
+@lru_cache(maxsize=4_096)
 def _text(moment: datetime) -> str:
-    bare = moment.astimezone(UTC).replace(tzinfo=None)
-    return bare.isoformat(" ", "milliseconds" if bare.microsecond >= 1000 else "seconds")
+    aware = moment if moment.tzinfo is UTC else moment.astimezone(UTC)
+    return aware.isoformat(" ", "milliseconds" if aware.microsecond >= 1000 else "seconds")[:-_OFFSET]

@@ -139,6 +139,14 @@ def test_a_lake_stays_as_written(load):
     assert load(replaced("./data", '"ducklake:postgres:dbname=x"')).store == "ducklake:postgres:dbname=x"
 
 
+@pytest.mark.parametrize("month", ["0", "13", "July"])
+def test_a_fiscal_year_begins_with_a_month(load, mistake, month):
+    assert load(MINIMAL).companies[0].fiscal_year_start == 1
+    text = MINIMAL.replace("- name:", f"- fiscal_year_start: {month}\n    name:", 1)
+    assert text != MINIMAL
+    assert "fiscal_year_start" in mistake(text)
+
+
 def test_a_place_for_published_copies_is_taken_from_the_files_directory(load, tmp_path):
     config = load(MINIMAL + "publish_to: analysts\npublish_group: analysts\npublish_mode: 0444\n")
     assert (config.publish_to, config.publish_group) == (tmp_path / "analysts", "analysts")
@@ -377,3 +385,49 @@ def test_a_config_can_be_made_in_python():
         }
     )
     assert config.companies[0].connections[0].id == connection_id("production", "M1")
+
+
+def bomb(levels, width, *, merge=False):
+    lines = ["a0: &a0 {x: y}" if merge else "a0: &a0 [x, x]"]
+    for level in range(1, levels):
+        inner = ", ".join([f"*a{level - 1}"] * width)
+        lines.append(f"a{level}: &a{level} {{<<: [{inner}]}}" if merge else f"a{level}: &a{level} [{inner}]")
+    return "\n".join(lines) + f"\nstore: ./data\ncompanies: *a{levels - 1}\n"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        bomb(9, 9),
+        bomb(30, 2),
+        bomb(12, 9, merge=True),
+        "store: " + "[" * 5000 + "]" * 5000,
+        "a: " + "{b: " * 60 + "c" + "}" * 60,
+        "store: " + "x" * (5 << 20),
+    ],
+    ids=["wide", "deep", "merge keys", "brackets", "mappings", "long"],
+)
+def test_a_configuration_that_grows_without_end_is_refused_at_once(tmp_path, text):
+    import time
+
+    path = tmp_path / "config.yaml"
+    path.write_text(text)
+    began = time.process_time()
+    with pytest.raises(ConfigError, match="no configuration needs"):
+        load_config(path, {})
+    assert time.process_time() - began < 5
+
+
+def test_aliases_of_a_usual_size_are_read(tmp_path):
+    merchants = "\n".join(
+        f"  - name: C{n}\n    connections: [{{<<: *usual, merchant_id: M{n}}}]" for n in range(200)
+    )
+    path = tmp_path / "config.yaml"
+    path.write_text(
+        "store: ./data\n"
+        "companies:\n"
+        "  - name: First\n"
+        "    connections: [&usual {merchant_id: FIRST, country: USA, timezone: UTC, token: some-token,"
+        " start_date: 2024-01-01}]\n" + merchants
+    )
+    assert len(load_config(path, {}).companies) == 201

@@ -1,10 +1,12 @@
 """The values that enter and leave the mapping: a group of Clover records in, a mapped Codat order out."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
 
 if TYPE_CHECKING:
     from schemas.clover import Charge, Order, Refund
@@ -34,8 +36,7 @@ class Merchant:
     timezone: str = "UTC"
 
 
-@dataclass(frozen=True, slots=True)
-class PlatformLine:
+class PlatformLine(Struct, frozen=True):
     """One line item as Clover's platform v3 knows it. Amounts in minor units. id: None where v3 sends none.
 
     ``tax_rates`` as v3 sends them (rate = fraction x 10^7). ``unit_qty`` in thousandths or None.
@@ -52,8 +53,7 @@ class PlatformLine:
     discounts: tuple[Mapping[str, object], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class PlatformPart:
+class PlatformPart(Struct, frozen=True):
     """A discount or service charge of a whole order as platform v3 names it.
 
     amount: positive minor units, None where only its rate is known. rate: percent times 10,000 of the goods.
@@ -64,8 +64,7 @@ class PlatformPart:
     rate: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class OrderGroup:
+class OrderGroup(Struct, frozen=True):
     """Everything Clover says about one order.
 
     order: None for a charge that truly has no order. charges: every known charge of it, including
@@ -87,8 +86,7 @@ class OrderGroup:
     void_claims: tuple[tuple[str, str, str | None], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class PreviousVersion:
+class PreviousVersion(Struct, frozen=True):
     """What was stored before: the newest version of this order.
 
     payment_dates: payment id -> (fingerprint of the payment without modifiedDate, its modifiedDate).
@@ -116,8 +114,7 @@ class Issue:
     record_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class MappedOrder:
+class MappedOrder(Struct, frozen=True):
     """A finished Codat order, or the reason why there is none.
 
     order: the Codat order without ``modifiedDate`` (set when it is loaded); None when held back.

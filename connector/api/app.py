@@ -12,6 +12,7 @@ from connector.api.answer.body import JSON, VERSION
 from connector.api.answer.errors import ApiError, body
 from connector.api.answer.openapi import describe
 from connector.api.door.middleware import Front
+from connector.api.door.pages import Pages
 from connector.api.routes import changes as change_feed
 from connector.api.routes import (
     companies,
@@ -22,6 +23,7 @@ from connector.api.routes import (
     health,
     metrics,
     platform,
+    restatement,
     status,
     webhooks,
 )
@@ -39,8 +41,8 @@ Amounts are in major units of the currency. Times are UTC. Members without a val
 """
 
 
-def create_app(settings: ApiSettings, *, dispatch: bool = False) -> FastAPI:
-    """The server over one store. ``dispatch``: also send webhooks, in a thread of this process."""
+def create_app(settings: ApiSettings, *, dispatch: bool = False, pages: Pages | None = None) -> FastAPI:
+    """The server over one store. ``dispatch``: also send webhooks, in a thread of this process. pages: for people."""
     state = ApiState(settings)
     dispatcher = Dispatcher(state) if dispatch else None
 
@@ -64,7 +66,8 @@ def create_app(settings: ApiSettings, *, dispatch: bool = False) -> FastAPI:
         redirect_slashes=False,
     )
     app.state.api = state
-    app.add_middleware(Front, state=state)
+    app.state.pages = pages
+    app.add_middleware(Front, state=state, pages=pages)
     app.add_exception_handler(ApiError, _api_error)
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(RequestValidationError, _invalid)
@@ -76,6 +79,7 @@ def create_app(settings: ApiSettings, *, dispatch: bool = False) -> FastAPI:
         status.router,
         beyond.router,
         change_feed.router,
+        restatement.router,
         files.router,
         evidence.router,
         platform.router,
@@ -86,6 +90,8 @@ def create_app(settings: ApiSettings, *, dispatch: bool = False) -> FastAPI:
         webhooks.router,
     ):
         app.include_router(router)
+    if pages is not None:
+        pages.mount(app)
     describe(app)
     written = cache(lambda: encode(app.openapi()))
     app.add_api_route("/openapi.json", lambda: Response(written(), media_type=JSON), include_in_schema=False)
@@ -93,6 +99,9 @@ def create_app(settings: ApiSettings, *, dispatch: bool = False) -> FastAPI:
 
 
 def _answer(request: Request, error: ApiError) -> Response:
+    pages: Pages | None = request.app.state.pages
+    if pages is not None and pages.owns(request.scope["path"]):
+        return pages.refusal(call_of(request), request.scope["path"], request.url.query, error)
     content = body(error, call_of(request).correlation_id)
     return Response(content, status_code=error.status, media_type=JSON, headers=dict(error.headers))
 

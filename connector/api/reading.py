@@ -11,8 +11,8 @@ from datetime import datetime
 from connector.api.answer.errors import ApiError, never_synced
 from connector.api.answer.quality import Quality, quality_of
 from connector.api.query import values as query_values
-from connector.api.reads.records import Scope
-from connector.api.reads.runs import read_up_to, snapshot_at, snapshot_up_to, states_of
+from connector.api.reads.records import Scope, wire_time
+from connector.api.reads.runs import epoch_of, loaded_at, read_up_to, snapshot_at, snapshot_up_to, states_of
 from connector.api.state import Call
 from connector.ledger.connection_state import UNKNOWN, ConnectionState
 from connector.ledger.published import NothingPublishedError, Publication
@@ -58,7 +58,31 @@ class Reading:
     @property
     def headers(self) -> dict[str, str]:
         """What every answer made of this says of itself."""
-        return {"x-snapshot-id": str(self.snapshot), **self.quality.headers()}
+        until = wire_time(loaded_at(self.publication, self.snapshot))
+        return {
+            "x-snapshot-id": str(self.snapshot),
+            "x-snapshot-epoch": self.epoch,
+            **({"x-modified-until": until} if until else {}),
+            **self.quality.headers(),
+        }
+
+    @property
+    def epoch(self) -> str:
+        """Which numbering the snapshots are of."""
+        return epoch_of(self.publication)
+
+    def refuse_other_epoch(self, epoch: str | None) -> None:
+        """Raises ApiError 410 where a client's snapshot numbers are of another numbering."""
+        if epoch is not None and epoch != self.epoch:
+            raise ApiError(
+                410,
+                f"epoch: snapshots of epoch {epoch} are gone; the store was restored and numbers them anew, in epoch"
+                f" {self.epoch}. Read everything again and keep its snapshot and epoch.",
+            )
+
+    def snapshot_of(self, as_of: str) -> int:
+        """The snapshot that a number or a time names. Raises ApiError 400, or 409 before the first."""
+        return _snapshot(self.publication, self.state, self.connection_id, as_of)
 
     def at(self, snapshot: int) -> "Reading":
         """The same, as of another snapshot."""

@@ -24,6 +24,7 @@ from connector.control import companies as api_companies
 from connector.control import keys as api_keys
 from connector.control import outbox
 from connector.control import refreshes as api_refreshes
+from connector.control import sessions as portal_sessions
 from connector.control import webhooks as api_webhooks
 from connector.control.access_log import AccessLog
 from connector.control.companies import CompanyRow, ConnectionRow
@@ -37,6 +38,7 @@ TABLES = (
     api_keys.TABLES,
     api_access_log.TABLES,
     api_refreshes.TABLES,
+    portal_sessions.TABLES,
     outbox.TABLES,
     api_webhooks.TABLES,
 )

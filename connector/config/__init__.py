@@ -1,6 +1,6 @@
 """config.yaml: read, filled in from the environment, checked. What the settings do is left to their users."""
 
-from connector.config.load import load_config, setting_paths
+from connector.config.load import load_config, secrets_in_file, setting_paths
 from connector.config.settings import (
     Alerts,
     Api,
@@ -26,5 +26,6 @@ __all__ = [
     "Scheduler",
     "Sync",
     "load_config",
+    "secrets_in_file",
     "setting_paths",
 ]

@@ -18,6 +18,12 @@ Value = None | str | list["Value"] | dict[str, "Value"]
 
 _NULLS = frozenset({"", "~", "null", "Null", "NULL"})
 
+# A configuration of a thousand merchants has some 300 kB and 20,000 values. Aliases (*name) can make any number of
+# values of a few bytes, so values are counted as often as they are used.
+_MOST_BYTES = 4 << 20
+_MOST_VALUES = 100_000
+_DEEPEST = 32
+
 
 @dataclass(frozen=True, slots=True)
 class Document:
@@ -46,7 +52,9 @@ def written(key_path: KeyPath) -> str:
 def read_document(path: Path) -> Document:
     """Read and parse the file. Raises ConfigError when it is missing, not YAML or repeats a key."""
     try:
-        text = path.read_text(encoding="utf-8")
+        with path.open("rb") as file:
+            data = file.read(_MOST_BYTES + 1)
+        text = data.decode("utf-8")
     except FileNotFoundError:
         raise ConfigError(
             f"There is no configuration at {path}.",
@@ -62,6 +70,8 @@ def read_document(path: Path) -> Document:
         raise ConfigError(
             f"{path} cannot be read: {error.strerror}.", hint="Check the file's owner and mode."
         ) from None
+    if len(data) > _MOST_BYTES:
+        raise _too_much(path, f"has more than {_MOST_BYTES >> 20} MiB")
     return parse_document(text, path)
 
 
@@ -76,6 +86,8 @@ def parse_document(text: str, path: Path) -> Document:
             f"{path}{place} is not YAML: {error.problem or error.context}.",
             hint="Indent with spaces, put a space after each colon, quote text that contains ': ' or ' #'.",
         ) from None
+    except RecursionError:
+        raise _too_much(path, f"is nested more than {_DEEPEST} levels deep") from None
     except yaml.YAMLError:
         # The reader's message quotes the byte it stopped at; the file may hold a secret there.
         raise ConfigError(
@@ -91,13 +103,28 @@ def parse_document(text: str, path: Path) -> Document:
             hint="Begin with `store: ./data`; see config.example.yaml.",
         )
     document = Document(path, {}, {(): 1})
-    value = _plain(root, (), document, ())
+    value = _plain(root, (), document, (), [0])
     assert isinstance(value, dict)
     document.value.update(value)
     return document
 
 
-def _plain(node: yaml.Node, key_path: KeyPath, document: Document, above: tuple[int, ...]) -> Value:
+def _too_much(path: Path, what: str) -> ConfigError:
+    return ConfigError(
+        f"{path} {what}, which no configuration needs.",
+        hint="Write each value out, without aliases (*name); see config.example.yaml.",
+    )
+
+
+def _plain(
+    node: yaml.Node, key_path: KeyPath, document: Document, above: tuple[int, ...], count: list[int]
+) -> Value:
+    """count: [values made so far]."""
+    count[0] += 1
+    if count[0] > _MOST_VALUES:
+        raise _too_much(document.path, f"comes to more than {_MOST_VALUES:,} values")
+    if len(above) > _DEEPEST:
+        raise _too_much(document.path, f"is nested more than {_DEEPEST} levels deep")
     if id(node) in above:
         raise ConfigError(
             f"{document.path}, line {node.start_mark.line + 1}: {written(key_path)} contains itself.",
@@ -105,18 +132,22 @@ def _plain(node: yaml.Node, key_path: KeyPath, document: Document, above: tuple[
         )
     above = (*above, id(node))
     if isinstance(node, yaml.MappingNode):
-        return _plain_mapping(node, key_path, document, above)
+        return _plain_mapping(node, key_path, document, above, count)
     if isinstance(node, yaml.SequenceNode):
         for index, item in enumerate(node.value):
             document.lines[(*key_path, index)] = item.start_mark.line + 1
-        return [_plain(item, (*key_path, i), document, above) for i, item in enumerate(node.value)]
+        return [_plain(item, (*key_path, i), document, above, count) for i, item in enumerate(node.value)]
     assert isinstance(node, yaml.ScalarNode)
     text = str(node.value)
     return None if node.style is None and text in _NULLS else text
 
 
 def _plain_mapping(
-    node: yaml.MappingNode, key_path: KeyPath, document: Document, above: tuple[int, ...]
+    node: yaml.MappingNode,
+    key_path: KeyPath,
+    document: Document,
+    above: tuple[int, ...],
+    count: list[int],
 ) -> dict[str, Value]:
     merged: dict[str, Value] = {}
     own: dict[str, Value] = {}
@@ -130,7 +161,7 @@ def _plain_mapping(
         if key == "<<":  # YAML's merge key: defaults that the keys written here override
             inherited = value_node.value if isinstance(value_node, yaml.SequenceNode) else [value_node]
             for source in reversed(inherited):
-                value = _plain(source, key_path, document, above)
+                value = _plain(source, key_path, document, above, count)
                 if isinstance(value, dict):
                     merged.update(value)
             continue
@@ -140,5 +171,5 @@ def _plain_mapping(
                 hint=f"Keep one of the two; the other is on line {document.lines[(*key_path, key)]}.",
             )
         document.lines[(*key_path, key)] = line
-        own[key] = _plain(value_node, (*key_path, key), document, above)
+        own[key] = _plain(value_node, (*key_path, key), document, above, count)
     return {**merged, **own}

@@ -69,5 +69,10 @@ def interpolate(
     return {key: fill(item, (key,)) for key, item in document.value.items()}
 
 
+def literal_text(text: str) -> str:
+    """What a value holds of its own beside the environment: its text and defaults, without the references."""
+    return _REFERENCE.sub(lambda match: match["default"] or "", text).strip()
+
+
 def _where(document: Document, key_path: KeyPath) -> str:
     return f"{document.path}, line {document.line_of(key_path)}: {written(key_path)}"

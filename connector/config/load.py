@@ -13,7 +13,7 @@ from pydantic import BaseModel, ValidationError
 
 from connector.config.document import Document, KeyPath, Value, read_document, written
 from connector.config.environment import Environment
-from connector.config.interpolate import interpolate
+from connector.config.interpolate import interpolate, literal_text
 from connector.config.settings import Config
 from connector.errors import ConfigError
 
@@ -41,7 +41,32 @@ def load_config(
         config = Config.model_validate(values, context={"secrets_may_be_missing": secrets_may_be_missing})
     except ValidationError as error:
         raise _explained(error, document, values) from None
+    _note_places(config, document)
     return _apart(_resolved(config, path.absolute().parent), document)
+
+
+def secrets_in_file(path: Path) -> Iterator[tuple[KeyPath, int | None]]:
+    """Where the file itself holds a secret, or a default for one, instead of the name of a variable; with its line."""
+    document = read_document(path)
+
+    def walk(value: Value, key_path: KeyPath) -> Iterator[KeyPath]:
+        for key, item in (
+            value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+        ):
+            yield from walk(item, (*key_path, key))
+        if isinstance(value, str) and key_path[-1] in _SECRET_KEYS and literal_text(value):
+            yield key_path
+
+    for key_path in walk(document.value, ()):
+        yield key_path, document.line_of(key_path)
+
+
+def _note_places(config: Config, document: Document) -> None:
+    for number, company in enumerate(config.companies):
+        for index, connection in enumerate(company.connections):
+            key = "base_url" if connection.base_url else "environment"
+            line = document.line_of(("companies", number, "connections", index, key))
+            connection.note_place(f"{document.path}, line {line} ({key})")
 
 
 def _holds_a_secret(key_path: KeyPath) -> bool:

@@ -3,6 +3,7 @@
 How the file is read and how mistakes are explained is in ``connector.config.load``.
 """
 
+import re
 from collections.abc import Iterator
 from datetime import date, datetime, timedelta
 from ipaddress import ip_network
@@ -18,6 +19,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    PrivateAttr,
     SecretStr,
     StringConstraints,
     ValidationInfo,
@@ -40,6 +42,17 @@ def _web_address(value: str) -> str:
     if parts.query or parts.fragment:
         raise ValueError("must not have a ? or # part")
     return value.rstrip("/")
+
+
+def _store(value: str) -> str:
+    kind = re.match(r"([A-Za-z][A-Za-z0-9+.-]+):", value)
+    if kind and kind[1].lower() not in ("duckdb", "ducklake"):
+        raise ValueError(
+            f"'{value}' is an address, and the store is a directory on a local disk; write one such as ./data"
+        )
+    if value.startswith("~"):
+        raise ValueError(f"'{value}' would be a directory of that very name; write the path out, without ~")
+    return value
 
 
 def _country(value: str) -> str:
@@ -147,6 +160,7 @@ class Connection(Section):
     schedule: Annotated[str, AfterValidator(_cron)] | None = None
     platform: Literal["auto", "off"] = "off"
     region: Literal["na", "eu", "la"] = "na"
+    _place: str = PrivateAttr(default="")
 
     @model_validator(mode="after")
     def _made_whole(self, info: ValidationInfo) -> Self:
@@ -160,16 +174,29 @@ class Connection(Section):
         return self
 
     @property
+    def place(self) -> str:
+        """Where in the configuration Clover's address is named, for messages; empty for one that was not loaded."""
+        return self._place
+
+    def note_place(self, place: str) -> None:
+        """Say it, once, while the file is being loaded."""
+        self._place = place
+
+    @property
     def ecommerce_url(self) -> str:
         """Where Clover's Ecommerce API is read, without a trailing slash."""
         return self.base_url or _ECOMMERCE_HOSTS[self.environment]
 
 
 class Company(Section):
-    """A business with one or more Clover merchants."""
+    """A business with one or more Clover merchants.
+
+    fiscal_year_start: the month with which its fiscal year begins, 1 January to 12 December.
+    """
 
     id: Id = ""
     name: Name
+    fiscal_year_start: Annotated[int, Field(ge=1, le=12)] = 1
     connections: Annotated[list[Connection], Field(min_length=1)]
 
     @model_validator(mode="after")
@@ -262,7 +289,7 @@ class Config(Section):
     private_networks: networks that alerts and webhooks may reach beside the public internet.
     """
 
-    store: Name
+    store: Annotated[Name, AfterValidator(_store)]
     publish_to: Path | None = None
     publish_group: Annotated[str, StringConstraints(pattern=r"^([a-z_][a-z0-9_-]*|\d+)$")] | None = None
     publish_mode: Literal["0400", "0440", "0444"] = "0440"

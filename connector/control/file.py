@@ -4,7 +4,7 @@ Each module here keeps its own tables and hands its DDL to ``ControlFile``. Time
 so that they sort; lists are JSON. Whatever SQLite says is raised as StoreError, with the file, its owner and the cure.
 """
 
-import pwd
+import shutil
 import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
@@ -14,6 +14,7 @@ from pathlib import Path
 
 from connector.control.migrations import bring_up_to_date
 from connector.errors import StoreBusy, StoreError
+from connector.files import refuse_foreign, user_name
 from schemas.times import second_text
 
 FILE = "control.sqlite"
@@ -35,6 +36,7 @@ class ControlFile:
         self._idle: list[sqlite3.Connection] = []
         self._lock = threading.Lock()
         self._inside = threading.local()
+        refuse_foreign(directory)
         with control_errors(self._path):
             directory.mkdir(parents=True, exist_ok=True)
             refuse_if_lost(directory)
@@ -195,7 +197,7 @@ def _explained(error: sqlite3.Error, path: Path) -> StoreError:
     lower = said.lower()
     if "locked" in lower or "busy" in lower:
         return StoreBusy(f"{where} is being written by another process: {said}.", hint="Run it again.")
-    if "full" in lower:
+    if "full" in lower or ("disk i/o" in lower and _is_full(path)):
         return StoreError(
             f"{where} cannot be written: {said}.", hint="Free disk space, then run it again. Nothing is lost."
         )
@@ -210,6 +212,14 @@ def _explained(error: sqlite3.Error, path: Path) -> StoreError:
     return StoreError(f"{where} cannot be used: {said}.", hint="connector check says more.")
 
 
+def _is_full(path: Path) -> bool:
+    """SQLite's files beside the file grow in pages of 32 KiB, and a full disk is an I/O error to it there."""
+    try:
+        return shutil.disk_usage(path.parent).free < 64 << 10
+    except OSError:
+        return False
+
+
 def _owner(path: Path) -> str:
     """Whose file or, where it is missing, whose directory it is."""
     for found in (path, path.parent):
@@ -217,11 +227,8 @@ def _owner(path: Path) -> str:
             number = found.stat().st_uid
         except OSError:
             continue
-        try:
-            name = pwd.getpwuid(number).pw_name
-        except KeyError:
-            name = str(number)
-        return f" (owner of the {'file' if found is path else 'directory'}: {name})"
+        whose = "file" if found is path else "directory"
+        return f" (owner of the {whose}: {user_name(number)})"
     return ""
 
 

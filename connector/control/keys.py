@@ -101,6 +101,13 @@ def find_key(control: ControlFile, secret: str, *, now: datetime) -> ApiKey | No
     return key if key.is_good(now) else None
 
 
+def key_of(control: ControlFile, key_id: str, *, now: datetime) -> ApiKey | None:
+    """The key of an id that was proved before; None when it has expired or was revoked since."""
+    row = control.row("SELECT * FROM api_keys WHERE key_id = ?", (key_id,))
+    key = None if row is None else _key(row)
+    return key if key is not None and key.is_good(now) else None
+
+
 def list_keys(control: ControlFile) -> list[ApiKey]:
     """Every key there ever was, oldest first."""
     return [_key(row) for row in control.rows("SELECT * FROM api_keys ORDER BY created, key_id")]

@@ -149,6 +149,16 @@ def deliveries_to(control: ControlFile, target: str, *, most: int = 100) -> list
     return [_delivery(row) for row in rows]
 
 
+def send_again(control: ControlFile, event_id: str, target: str, *, now: datetime) -> bool:
+    """Make one delivery due at once, whatever became of it before; whether there is one."""
+    return bool(
+        control.write(
+            "UPDATE outbox_deliveries SET next_try = ?, delivered = NULL WHERE event_id = ? AND target = ?",
+            (stamp(now), event_id, target),
+        )
+    )
+
+
 def remove_target(db: sqlite3.Connection, target: str) -> None:
     """Remove every delivery to a target. The events stay: their ids say that they were told."""
     db.execute("DELETE FROM outbox_deliveries WHERE target = ?", (target,))

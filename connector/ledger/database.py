@@ -52,7 +52,7 @@ class WorkSession:
         connection, self._idle = self._idle, None
         try:
             with store_errors(path, "open"):
-                connection = connection or memory_database(self._directory)
+                connection = connection or self._begun()
                 connection.execute(f"ATTACH {quoted(path)} AS {CATALOG}")
                 connection.execute(f"USE {CATALOG}")
             yield connection
@@ -64,6 +64,12 @@ class WorkSession:
                 connection.close()
             raise
         self._idle = connection
+
+    def _begun(self) -> duckdb.DuckDBPyConnection:
+        connection = memory_database(self._directory)
+        # What a small load wrote stays in the log beside the file, so that only the log has to be published.
+        connection.execute("PRAGMA disable_checkpoint_on_shutdown")
+        return connection
 
 
 @contextmanager
@@ -82,28 +88,39 @@ def attach_new(connection: duckdb.DuckDBPyConnection, path: Path, catalog: str) 
     connection.execute(f"CREATE SCHEMA {catalog}.ledger")
 
 
+def log_of(path: Path) -> Path:
+    """Where DuckDB keeps what it has committed and not yet written into a file. Whoever opens the file reads both."""
+    return path.with_name(path.name + ".wal")
+
+
 def unwritten_log(path: Path) -> Path | None:
     """The log beside a database file when it holds something that is not in the file yet."""
-    log = path.with_name(path.name + ".wal")
+    log = log_of(path)
     return log if log.exists() and log.stat().st_size > 0 else None
 
 
 FileState = tuple[int, int, int, int]
 
 
-def written_state(path: Path) -> FileState | None:
-    """What tells whether a database file was written to: equal only if nobody did. None where that cannot be said.
+def file_state(path: Path) -> FileState | None:
+    """What tells whether a file was written to: equal only if nobody did. None when it is not there.
 
     Looks, and never opens: closing a descriptor would free the writer's lock.
     """
     try:
         found = path.stat()
-        log = unwritten_log(path)
     except OSError:
         return None
-    if log is not None:
-        return None
     return found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
+
+
+WrittenState = tuple[FileState, FileState | None]
+
+
+def written_state(path: Path) -> WrittenState | None:
+    """The same of a database file and its log. None when there is no file."""
+    state = file_state(path)
+    return None if state is None else (state, file_state(log_of(path)))
 
 
 def make_work_database(directory: Path) -> None:

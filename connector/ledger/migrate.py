@@ -10,10 +10,11 @@ import duckdb
 
 from connector.errors import StoreError, StoreTooNew
 from connector.ledger.load.bookings import book
+from connector.ledger.load.postings import post
 from connector.ledger.views import define_views
 
 DIRECTORY = Path(__file__).parent / "migrations"
-_BOOKINGS = 3
+_BOOKINGS, _POSTINGS = 3, 4
 
 
 def migrations(directory: Path = DIRECTORY) -> list[tuple[int, str, Path]]:
@@ -66,6 +67,8 @@ def migrate(connection: duckdb.DuckDBPyConnection, *, at: datetime, directory: P
             if version == _BOOKINGS:
                 # What a load computes has one place; orders that were loaded before get it here.
                 book(connection, "ledger.order_versions")
+            if version == _POSTINGS:
+                post(connection)
             connection.execute(
                 "INSERT INTO ledger.migrations VALUES (?, ?, ?)", [version, name, at.replace(tzinfo=None)]
             )

@@ -1,13 +1,15 @@
 """Where the published copies lie, what they are called, and who may read them.
 
     PLACE/000000042/commerce.duckdb   the copy of one commit, never changed
+    PLACE/000000042/commerce.duckdb.wal   what small loads have added to it, see ``publish``; not always there
     PLACE/commerce.duckdb             link to the newest of them, swapped by a publication
     STORE/commerce.duckdb             link to that link: who knows the store finds the newest copy
 
 PLACE is ``STORE/published``, behind the mode of the store's own directory, or what ``publish_to`` names: then it
 holds nothing but these copies, and whoever may enter it can read sales but no raw payloads, keys or the writer's file.
 DuckDB calls an attached file by its name after all links are followed; that is ``commerce`` for every copy, so what
-analysts saved as ``commerce.main.orders`` stays good. Stores of the first version kept
+analysts saved as ``commerce.main.orders`` stays good. Up to 1.4 it looks for the log beside the link instead; so there
+is a link to the log as well. Stores of the first version kept
 ``STORE/serve-000000042.duckdb``; such copies are still read, and go as newer ones come.
 """
 
@@ -19,12 +21,13 @@ from pathlib import Path
 
 from connector.errors import StoreError
 from connector.files import flush, replace_private
+from connector.ledger.database import log_of
 from connector.ledger.interface import LINK, PublishTo
 
 _INSIDE = "published"
 _COMMIT = re.compile(r"^\d{9,}$")
 _BEFORE = re.compile(r"^serve-(\d{9,})\.duckdb$")
-_LEFTOVERS = ("publishing-*.tmp", "link-*.tmp")
+_LEFTOVERS = ("publishing-*.tmp*", "link-*.tmp")
 # In a place outside the store: whose copies these are. Two stores in one place would show each other's sales.
 _OWNER = ".published-by"
 # In the store: every place outside of it that may hold copies of it.
@@ -73,12 +76,30 @@ class Place:
     def link(self) -> Path:
         return self.directory / LINK
 
+    @property
+    def _mode(self) -> int:
+        return 0o444 if self._outside is None else self._outside.mode
+
     def is_led_to(self) -> bool:
-        """Whether the store's link leads here and on to a copy."""
+        """Whether the store's link leads here and on to a copy, and the link to its log likewise."""
+        copy = published_file(self._store)
+        if copy is None or not self._is_way():
+            return False
+        log = log_of(self.link)
+        return log.resolve() == log_of(copy) if log_of(copy).exists() else not log.exists()
+
+    def lets_read(self, copy: Path) -> bool:
+        """Whether those who may read this place may read a file that is here already."""
+        found = copy.stat()
+        is_groups = self._outside is None or found.st_gid == group_of(self._outside)
+        return is_groups and found.st_mode & 0o777 == self._mode
+
+    def _is_way(self) -> bool:
         try:
-            return (self._store / LINK).readlink() == self._way() and published_file(self._store) is not None
+            links = (self._store / LINK).readlink(), log_of(self._store / LINK).readlink()
         except OSError:
             return False
+        return links == (self._way(), log_of(self._way()))
 
     def copy_of(self, commit: int) -> Path:
         """The path of the copy of a commit, there or not."""
@@ -122,23 +143,50 @@ class Place:
             target.parent.mkdir(mode=0o700)
             self._let_in(target.parent)
         self._give_to_group(file)
-        file.chmod(0o444 if self._outside is None else self._outside.mode)
+        file.chmod(self._mode)
         flush(file)
+        log_of(target).unlink(missing_ok=True)  # of a killed process, which led nobody here
         file.replace(target)
         flush(target.parent)
+        flush(self.directory)
+        return target
+
+    def let_read_linked(self, copy: Path, commit: int) -> Path:
+        """The same for a copy that has its log beside it, in a directory of its own. OSError, StoreError."""
+        log, target = log_of(copy), self.copy_of(commit)
+        self._let_in(copy.parent)
+        self._give_to_group(log)
+        log.chmod(self._mode)
+        flush(log)
+        flush(copy.parent)
+        copy.parent.rename(target.parent)
         flush(self.directory)
         return target
 
     def lead_to(self, copy: Path) -> None:
         """Swap the links, so that whoever opens one from now on finds this copy."""
         # Relative, so that the directory can be moved or mounted elsewhere.
-        _swap(self.link, copy.relative_to(self.directory))
-        if not self.is_led_to():
+        leads_to, log, log_link = copy.relative_to(self.directory), log_of(copy), log_of(self.link)
+        if not log.exists():
+            # Before the other link: the log of an older copy must never be read with this one.
+            log_link.unlink(missing_ok=True)
+        _swap(self.link, leads_to)
+        if log.exists():
+            _swap(log_link, log_of(leads_to))
+        if not self._is_way():
+            log_of(self._store / LINK).unlink(missing_ok=True)
             _swap(self._store / LINK, self._way())
+            _swap(log_of(self._store / LINK), log_of(self._way()))
+
+    def lead_nowhere(self) -> None:
+        """Remove the links of this place."""
+        log_of(self.link).unlink(missing_ok=True)
+        self.link.unlink(missing_ok=True)
 
     def remove(self, copy: Path) -> None:
         """Remove a copy. Who has it open keeps reading it."""
         copy.unlink(missing_ok=True)
+        log_of(copy).unlink(missing_ok=True)
         if copy.parent != self.directory:
             _remove_empty(copy.parent)
 
@@ -154,8 +202,7 @@ class Place:
     def _let_in(self, made: Path) -> None:
         self._give_to_group(made)
         # Who can read a file has to get through to it. Inside the store the store's own mode decides who that is.
-        mode = 0o444 if self._outside is None else self._outside.mode
-        made.chmod(0o700 | (mode & 0o444) | (mode & 0o444) >> 2)
+        made.chmod(0o700 | (self._mode & 0o444) | (self._mode & 0o444) >> 2)
 
     def _give_to_group(self, path: Path) -> None:
         if self._outside is None:
@@ -213,7 +260,7 @@ def clear_others(store: Path, place: Place) -> None:
     Copies inside the store go with the old ones: they are good to mend with until then.
     """
     if (inside := Place(store)).directory != place.directory:
-        inside.link.unlink(missing_ok=True)
+        inside.lead_nowhere()
     kept = []
     for directory in places_outside(store):
         if directory == place.directory:
@@ -224,7 +271,7 @@ def clear_others(store: Path, place: Place) -> None:
             if other.is_of(store):
                 for path in [*other.copies(), *other.leftovers()]:
                     other.remove(path)
-                other.link.unlink(missing_ok=True)
+                other.lead_nowhere()
                 (directory / _OWNER).unlink(missing_ok=True)
         except OSError:
             kept.append(directory)

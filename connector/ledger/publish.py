@@ -3,24 +3,35 @@
 ``commerce.duckdb`` always leads to a complete file, which was verified before the link moved. Readers that hold an
 older copy keep it as long as they like; the last three copies stay on disk. Where they lie is in ``places``. The
 writer's file is copied by a child process, because closing a descriptor of it in this process would free DuckDB's lock.
+
+A small load is no reason to copy all that was there before: DuckDB keeps it in a log beside the writer's file, and
+whoever opens a file reads its log too. So the copy before is published once more, under the name of the new commit and
+as another name of the same blocks, with the log beside it. When the log has grown, it is written into the writer's
+file, and that is copied.
 """
 
 import os
 import shutil
 import subprocess
 import sys
+from contextlib import closing, suppress
 from pathlib import Path
 
 import duckdb
 
 from connector.errors import StoreError
-from connector.ledger.database import WORK, store_errors, unwritten_log
+from connector.ledger.database import WORK, file_state, log_of, quoted, store_errors, unwritten_log
 from connector.ledger.failpoints import failpoint
 from connector.ledger.places import Place, all_places, clear_others, commit_of, published_file
 from connector.ledger.verify import refuse_damaged
+from connector.logs import get_logger
 
+notes = get_logger(__name__)
 VERIFIED = "locks/verified"
+BASE = "locks/base"
 KEPT = 3
+# Bytes. Everybody who opens a published file reads its log through first: a log of this size in some 20 ms.
+MOST_LOG = 1 << 20
 _LEFTOVERS = ("publishing-*.tmp", "link-*.tmp", "making-*.tmp*")
 
 
@@ -89,14 +100,77 @@ def publish_copy(directory: Path, commit: int, place: Place | None = None) -> Pa
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
-        failpoint("publish.before_link")
-        _note_verified(directory, target)
-        place.lead_to(target)
-        failpoint("publish.after_link")
-        clear_others(directory, place)
+        _note_base(directory, target)
+        _lead_to(directory, place, target)
         _remove_strangers(place, target, is_new_here=is_new_here)
-        remove_old(directory, target)
     return target
+
+
+def publish_log(directory: Path, commit: int, place: Place) -> Path | None:
+    """Publish the writer's log with the copy that it goes with; the new file, which is that copy under another name.
+
+    None when a copy has to be made: there is no such copy, the log is large, or the file system has no second names.
+    Only under the store's lock, with the writer's file closed. Raises StoreError.
+    """
+    work = directory / WORK
+    log, base = unwritten_log(work), _base(directory, place)
+    if log is None or base is None or log.stat().st_size > MOST_LOG:
+        return None
+    with store_errors(directory, "publish"):
+        remove_leftovers(directory)
+        temporary = place.directory / f"publishing-{commit:09d}.tmp"
+        try:
+            failpoint("publish.before_copy")
+            temporary.mkdir(mode=0o700)
+            draft = temporary / base.name
+            copy_in_child(log, log_of(draft))
+            draft.hardlink_to(base)
+            failpoint("publish.after_copy")
+            if _commit_in(draft) != commit:
+                raise StoreError(f"The log beside {work} does not go with {base}.")  # a copy is made instead
+            place.remove(place.copy_of(commit))  # what a killed process made and did not lead to
+            target = place.let_read_linked(draft, commit)
+        except (OSError, duckdb.Error, StoreError) as error:
+            notes.warning("store.log_not_published", error=type(error).__name__)
+            return None
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+        _lead_to(directory, place, target)
+    return target
+
+
+def copy_whole(published: Path, target: Path) -> None:
+    """A copy of a published file that holds its log too, readable by its owner only. Raises OSError, StoreError."""
+    copy_in_child(published, target)
+    target.chmod(0o600)
+    if (log := unwritten_log(published)) is None:
+        return
+    copy_in_child(log, log_of(target))
+    with closing(duckdb.connect(":memory:")) as connection:
+        connection.execute(f"ATTACH {quoted(target)} AS whole")
+        connection.execute("CHECKPOINT whole")
+        connection.execute("DETACH whole")
+
+
+def forget_base(directory: Path) -> None:
+    """Let the next publication make a copy: the one before is not to be published again. Only under the lock."""
+    (directory / BASE).unlink(missing_ok=True)
+
+
+def publish_made(directory: Path, commit: int, place: Place, made: Path) -> Path:
+    """Publish a verified file that was made in the place. Only under the store's lock. Raises OSError, StoreError."""
+    target = place.let_read(made, commit)
+    _lead_to(directory, place, target)
+    return target
+
+
+def _lead_to(directory: Path, place: Place, target: Path) -> None:
+    _note_verified(directory, target)
+    failpoint("publish.before_link")
+    place.lead_to(target)
+    failpoint("publish.after_link")
+    clear_others(directory, place)
+    remove_old(directory, target)
 
 
 def leftovers(directory: Path) -> list[Path]:
@@ -110,7 +184,10 @@ def leftovers(directory: Path) -> list[Path]:
 def remove_leftovers(directory: Path) -> None:
     """Remove half-made files of a killed process. Only under the store's lock."""
     for path in leftovers(directory):
-        path.unlink(missing_ok=True)
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
 
 
 def copy_in_child(source: Path, target: Path) -> None:
@@ -140,10 +217,40 @@ def copy_in_child(source: Path, target: Path) -> None:
     )
 
 
+def _note_base(directory: Path, path: Path) -> None:
+    """Remember that the writer's file, as it is now, is the same as a copy of it."""
+    states = (*(file_state(directory / WORK) or ()), *_state(path))
+    # Only a hint that spares copying: without it, or where a figure does not fit what is there, a copy is made.
+    with suppress(OSError):
+        (directory / BASE).write_text(" ".join(map(str, states)), "utf-8")
+
+
+def _base(directory: Path, place: Place) -> Path | None:
+    """A copy with the same bytes as the writer's file, if there is one where the store publishes."""
+    try:
+        noted = [int(part) for part in (directory / BASE).read_text("utf-8").split()]
+    except (OSError, ValueError):
+        return None
+    work = file_state(directory / WORK) or ()
+    for path in place.copies() if place.is_led_to() else ():
+        if [*work, *_state(path)] == noted and place.lets_read(path):
+            return path
+    return None
+
+
+def _commit_in(path: Path) -> int:
+    with closing(duckdb.connect(":memory:")) as connection:
+        connection.execute(f"ATTACH {quoted(path)} AS examined (READ_ONLY)")
+        row = connection.execute("SELECT commit_id FROM examined.ledger.publication").fetchone()
+    assert row is not None
+    return int(row[0])
+
+
 def _note_verified(directory: Path, path: Path) -> None:
     note = " ".join([*(str(part) for part in _state(path)), os.path.relpath(path, directory)])
     # Only a hint that spares reading: without it the next copy is read through.
-    (directory / VERIFIED).write_text(note, "utf-8")
+    with suppress(OSError):
+        (directory / VERIFIED).write_text(note, "utf-8")
 
 
 def _state(path: Path) -> tuple[int, int, int]:
@@ -152,8 +259,15 @@ def _state(path: Path) -> tuple[int, int, int]:
 
 
 def remove_old(directory: Path, newest: Path, *, keep: int = KEPT) -> None:
-    """Remove all published copies but the newest few. Who has one open keeps reading it."""
-    kept = copies(directory)[:keep]
+    """Remove all published copies but the newest few. Who has one open keeps reading it.
+
+    Of several, one is kept that has blocks of its own, so that not all of them are lost with one.
+    """
+    found = copies(directory)
+    kept = found[:keep]
+    files = {path.stat().st_ino for path in kept}
+    if keep > 1 and len(files) == 1:
+        kept += [path for path in found[keep:] if path.stat().st_ino not in files][:1]
     for place in all_places(directory):
         for path in place.copies():
             if path != newest and path not in kept:

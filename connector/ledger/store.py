@@ -20,12 +20,14 @@ from pathlib import Path
 import duckdb
 
 from connector.errors import StoreDamaged, StoreError
+from connector.files import refuse_foreign
 from connector.ledger import locks
 from connector.ledger.database import (
     TEMPORARY,
     WORK,
-    FileState,
     WorkSession,
+    WrittenState,
+    log_of,
     make_work_database,
     private_directory,
     store_errors,
@@ -34,7 +36,7 @@ from connector.ledger.database import (
 )
 from connector.ledger.failpoints import failpoint
 from connector.ledger.interface import PublishTo, now_utc
-from connector.ledger.keep.forget import rewrite_without
+from connector.ledger.keep.forget import rewrite_without, room_to_forget, write_without
 from connector.ledger.load.apply import apply_batch
 from connector.ledger.load.batch import Applied, Batch
 from connector.ledger.migrate import migrate
@@ -42,19 +44,25 @@ from connector.ledger.places import Place, published_file
 from connector.ledger.publish import (
     committed,
     copies,
-    copy_in_child,
+    copy_whole,
+    forget_base,
     leftovers,
     newest_copy,
     publish_copy,
+    publish_log,
+    publish_made,
     published_commit,
     remove_leftovers,
     remove_old,
 )
 from connector.ledger.published import DuckReader, PublishedSession, newest_file, open_published
-from connector.ledger.verify import damage, newest_whole
+from connector.ledger.verify import damage, newest_whole, refuse_damaged
 
 # Seconds. A load and publication of another company takes moments, a first load of a large one maybe minutes.
 STORE_LOCK_WAIT = 600.0
+
+
+_BEGIN_EPOCH = "UPDATE ledger.publication SET commit_id = commit_id + 1, epoch = uuid()::VARCHAR"
 
 
 class DuckStore:
@@ -75,7 +83,7 @@ class DuckStore:
         self._runs: dict[str, ExitStack] = {}
         self._session = WorkSession(directory)
         # The writer's file as this process last left it, and how many commits it had then.
-        self._left: tuple[FileState | None, int] | None = None
+        self._left: tuple[WrittenState, int] | None = None
         self._published = PublishedSession()
 
     @property
@@ -86,6 +94,7 @@ class DuckStore:
         return (self._directory / WORK).exists() or newest_copy(self._directory) is not None
 
     def run_lock(self, connection_id: str) -> AbstractContextManager[None]:
+        refuse_foreign(self._directory)
         private_directory(self._directory)
         return locks.held(
             self._directory,
@@ -96,6 +105,7 @@ class DuckStore:
         )
 
     def begin_run(self, run_id: str) -> Path:
+        refuse_foreign(self._directory)
         staging = private_directory(private_directory(self._directory) / "staging")
         held = ExitStack()
         held.enter_context(
@@ -144,14 +154,26 @@ class DuckStore:
 
     def forget(self, company_id: str) -> Mapping[str, int]:
         with self._locked():
-            with self._work():
-                pass  # brings the store up to date first
             for damaged in self._directory.glob(f"{WORK}.damaged-*"):
                 damaged.unlink()
-            removed = rewrite_without(self._directory, company_id, at=self._clock())
-            published = self._publish()
+            with self._work():
+                pass  # brings the store up to date first
+            needed, free = room_to_forget(self._directory)
+            if free < needed and self._gives_its_room_away():
+                return self._forget_in_little_room(company_id)
+            try:
+                removed = rewrite_without(self._directory / WORK, company_id, at=self._clock())
+            finally:
+                published = self._publish()
             remove_old(self._directory, published, keep=1)
         return removed
+
+    def begin_epoch(self) -> None:
+        """Say that snapshots are numbered anew from here on, and publish that; see ``ledger.publication``."""
+        with self._locked():
+            with self._work() as connection, store_errors(self._directory / WORK, "begin an epoch"):
+                connection.execute(_BEGIN_EPOCH)
+            self._publish()
 
     def mend(self) -> list[str]:
         """Read the writer's and the published file through; make anew what is damaged. What was done, in words.
@@ -181,10 +203,13 @@ class DuckStore:
                     f"{published} was damaged ({why}). It is published anew from {WORK} under another name."
                 )
             if said:
+                forget_base(self._directory)
                 with self._work() as connection:
                     connection.execute(
-                        "UPDATE ledger.publication SET commit_id = greatest(commit_id, ?) + 1", [shown]
+                        "UPDATE ledger.publication SET commit_id = greatest(commit_id, ?)", [shown]
                     )
+                    # What was made from an older file may have lost loads, whose numbers are given again.
+                    connection.execute(_BEGIN_EPOCH)
                 self._publish()
             return said
 
@@ -202,12 +227,47 @@ class DuckStore:
             )
         if shown == commit and self._place.is_led_to():
             return newest_file(self._directory)
+        # Closed now: nobody has the file open, and the lock keeps it so.
+        failpoint("publish.begins")
+        if (published := publish_log(self._directory, commit, self._place)) is not None:
+            return published
         if unwritten_log(self._directory / WORK):
             with self._work() as connection, store_errors(self._directory / WORK, "write out"):
                 connection.execute("CHECKPOINT")
-        # Closed now: nobody has the file open, and the lock keeps it so.
-        failpoint("publish.after_checkpoint")
         return publish_copy(self._directory, commit, self._place)
+
+    def _gives_its_room_away(self) -> bool:
+        """On a disk without room for a rewriting: whether the writer's file can go, as the published one is the same.
+
+        Where something waits to be published the published copies go instead, and readers have no file until the
+        company is forgotten. Either is read through before the other is removed.
+        """
+        remove_leftovers(self._directory)
+        if (newest := newest_copy(self._directory)) is None:
+            return False
+        remove_old(self._directory, newest, keep=1)
+        self._published = PublishedSession()  # which would keep the room of a removed file
+        if published_commit(self._directory) == self._committed():
+            return damage(newest_file(self._directory)) is None
+        if self._damage_of_work() is None:
+            self._place.lead_nowhere()
+            self._place.remove(newest)
+        return False
+
+    def _forget_in_little_room(self, company_id: str) -> Mapping[str, int]:
+        """Readers keep the published file until the new one is there; the next run makes the writer's file from it."""
+        published = newest_file(self._directory)
+        commit = self._committed()
+        with store_errors(self._directory, "forget the company"):
+            (self._directory / WORK).unlink()
+            log_of(self._directory / WORK).unlink(missing_ok=True)
+            self._left, self._session = None, WorkSession(self._directory)
+            fresh = self._place.directory / f"publishing-{commit + 1:09d}.tmp"
+            removed = write_without(published, fresh, company_id, at=self._clock(), room=self._directory)
+            refuse_damaged(fresh, like=None)
+            target = publish_made(self._directory, commit + 1, self._place, fresh)
+            remove_old(self._directory, target, keep=1)
+        return removed
 
     def _damage_of_work(self) -> str | None:
         with store_errors(self._directory / WORK, "read"):
@@ -219,8 +279,8 @@ class DuckStore:
         aside = work.with_name(f"{WORK}.damaged-{self._clock():%Y%m%dT%H%M%S}")
         with store_errors(work, "set aside"):
             work.replace(aside)
-            if (log := work.with_name(WORK + ".wal")).exists():
-                log.replace(aside.with_name(aside.name + ".wal"))
+            if (log := log_of(work)).exists():
+                log.replace(log_of(aside))
         self._left, self._session = None, WorkSession(self._directory)
         return aside
 
@@ -243,12 +303,13 @@ class DuckStore:
 
     def _as_left(self) -> int | None:
         """The commits of the writer's file, if nobody has written to it since this process did; else None."""
-        if self._left is None or self._left[0] is None:
+        if self._left is None:
             return None
         return self._left[1] if self._left[0] == written_state(self._directory / WORK) else None
 
     @contextmanager
     def _locked(self, wait: float | None = None) -> Iterator[None]:
+        refuse_foreign(self._directory)
         private_directory(self._directory)
         seconds = self._lock_wait if wait is None else wait
         with locks.held(self._directory, "store", what="The store", since=self._clock(), wait=seconds):
@@ -268,7 +329,8 @@ class DuckStore:
                         connection.execute("UPDATE ledger.publication SET commit_id = commit_id + 1")
             yield connection
             commit = committed(connection)
-        self._left = (written_state(self._directory / WORK), commit)
+        if (state := written_state(self._directory / WORK)) is not None:
+            self._left = (state, commit)
 
     def _make_work(self) -> None:
         """Make a lost writer's file from a published one, which holds the same; never an empty one then."""
@@ -280,14 +342,13 @@ class DuckStore:
                 hint="connector restore BACKUP --to NEW-DIRECTORY, then let `store` name it.",
             )
         # A log without its file is of no use to anybody, and must not be taken for that of the new file.
-        work.with_name(WORK + ".wal").unlink(missing_ok=True)
+        log_of(work).unlink(missing_ok=True)
         if published is None:
             make_work_database(self._directory)
             return
         with store_errors(work, "restore"):
             temporary = self._directory / "making-work.tmp"
-            copy_in_child(published, temporary)
-            temporary.chmod(0o600)
+            copy_whole(published, temporary)
             temporary.replace(work)
 
     def _remove_dead_runs(self, staging: Path) -> None:

@@ -72,6 +72,11 @@ class Stored:
         self._has_records = True
         self._has_records = bool(self._records(f"SELECT 1 {_LATEST} LIMIT 1"))
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether no record of the connection was ever stored."""
+        return not self._has_records
+
     def list_hashes(self, kind: str, ids: list[str]) -> Mapping[str, str]:
         """Record id -> fingerprint of its list row when it was last read."""
         return dict(

@@ -7,8 +7,9 @@ A file holds definitions one after the other. Each begins with comment lines:
     -- grain: company_id, day, currency
     -- column orders: what it means, in which unit, with which sign
 
-and is followed by its ``CREATE``. ``{major_units(amount, currency)}`` stands for the SQL that makes minor units major,
-by the decimals of ``schemas.money``. SQL that several definitions share is a part, written once:
+and is followed by its ``CREATE``. ``-- like: order_line_items`` takes over what is explained there.
+``{major_units(amount, currency)}`` stands for the SQL that makes minor units major, by the decimals of
+``schemas.money``. SQL that several definitions share is a part, written once:
 
     -- part sales_by(period, versions): what it gives
 
@@ -30,7 +31,7 @@ import duckdb
 from schemas.money import PLACES
 
 DIRECTORY = Path(__file__).parent / "views"
-_HEADER = re.compile(r"^-- (view|macro|part|grain|column)\s*([a-z_0-9]*)(?:\(([a-z_, ]*)\))?\s*: *(.*)$")
+_HEADER = re.compile(r"^-- (view|macro|part|grain|like|column)\s*([a-z_0-9]*)(?:\(([a-z_, ]*)\))?\s*: *(.*)$")
 
 
 _MAJOR_UNITS = re.compile(r"\{major_units\((\w+), (\w+)\)\}")
@@ -50,18 +51,21 @@ class Definition:
     columns: dict[str, str] = field(default_factory=dict)
     sql: str = ""
     takes: tuple[str, ...] | None = None
+    like: str = ""
 
 
 @cache
 def definitions() -> tuple[Definition, ...]:
     """Every view and macro, in the order they are created."""
     parts: dict[str, Definition] = {}
-    found = []
+    found: list[Definition] = []
     for file in sorted(DIRECTORY.glob("*.sql")):
         for definition in parse(_MAJOR_UNITS.sub(_major_units, file.read_text("utf-8"))):
             while _CALL.search(definition.sql):
                 definition.sql = _CALL.sub(lambda call: _filled(parts, call), definition.sql)
             if definition.takes is None:
+                alike = (other.columns for other in found if other.name == definition.like)
+                definition.columns = {**next(alike, {}), **definition.columns}
                 found.append(definition)
             else:
                 parts[definition.name] = definition
@@ -105,6 +109,8 @@ def parse(text: str) -> Iterator[Definition]:
             continue
         elif header and header[1] == "grain":
             current.grain, last = tuple(name.strip() for name in header[4].split(",")), ""
+        elif header and header[1] == "like":
+            current.like, last = header[4].strip(), ""
         elif header:
             current.columns[header[2]], last = header[4].strip(), header[2]
         elif line.startswith("--   ") and last:

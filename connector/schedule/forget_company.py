@@ -57,8 +57,9 @@ def forget_company(config: Config, store: Store, company_id: str, *, now: dateti
     with ExitStack() as held:
         for connection_id in ids.connection_ids:
             held.enter_context(store.run_lock(connection_id))
-        removed |= {f"ledger.{table}": rows for table, rows in store.forget(company_id).items()}
+        # Files first: on a full disk they give the room for the rest.
         _remove_files(store, ids, removed)
+        removed |= {f"ledger.{table}": rows for table, rows in store.forget(company_id).items()}
         _empty_control(store, ids, removed, now)
         _remove_dead_runs(store, now)
         for connection_id in ids.connection_ids:
@@ -97,13 +98,17 @@ def ids_of(config: Config, store: Store, company_id: str) -> Ids:
                 records |= {str(record_id) for (record_id,) in rows}
     except StoreError:
         pass  # nothing published yet
+    known = None
     if (store.directory / FILE).exists():
-        with closing(_control(store)) as control:
-            of_it = "SELECT connection_id FROM connections WHERE company_id = ?"
-            connections |= {row["connection_id"] for row in control.rows(of_it, (company_id,))}
-            known = control.row("SELECT 1 FROM companies WHERE company_id = ?", (company_id,))
-    else:
-        known = None
+        try:
+            with closing(_control(store)) as control:
+                of_it = "SELECT connection_id FROM connections WHERE company_id = ?"
+                connections |= {row["connection_id"] for row in control.rows(of_it, (company_id,))}
+                known = control.row("SELECT 1 FROM companies WHERE company_id = ?", (company_id,))
+        except StoreError:
+            # On a full disk the file opens only once something was removed. Its rows go by the company's id.
+            if not connections:
+                raise
     if not connections and known is None:
         raise ConfigError(
             f"There is no company {company_id} in the store or the config.", hint="connector status"

@@ -91,7 +91,7 @@ def count_requests(report: RunReport, clients: list[CloverClient]) -> None:
 
 
 def log_line(report: RunReport) -> None:
-    """The one line that every run leaves in the log."""
+    """The one line that every run leaves in the log: ``connection.synced``, or ``connection.failed``."""
     if report.unknown_words:
         log.warning("clover.unknown_words", words=dict(sorted(report.unknown_words.items())))
     for warning in report.warnings:
@@ -108,7 +108,7 @@ def log_line(report: RunReport) -> None:
     }
     if report.status == "failed":
         log.error(
-            "connection.synced", **fields, error_kind=report.error_kind, error=report.error, hint=report.hint
+            "connection.failed", **fields, error_kind=report.error_kind, error=report.error, hint=report.hint
         )
     else:
         log.info("connection.synced", **fields)

@@ -1,4 +1,4 @@
-"""What the recipes for Prefect, Dagster and Airflow share: one ``connector sync --json``, judged by its exit code.
+"""What the recipes for Prefect, Dagster and Airflow share: one ``sync --patient --json``, judged by its exit code.
 
 Needs nothing but the standard library, so it may run where the connector is only a command. Copy it beside the recipe.
 """
@@ -23,7 +23,7 @@ def sync(
     company: str | None = None, *, command: Sequence[str] = ("connector",), timeout: float = 6 * 3600
 ) -> dict[str, Any]:
     """Sync one company, or all; the report. timeout: seconds, after which the process is killed, which is safe."""
-    call = [*command, "sync", "--json", "--log-format", "json"]
+    call = [*command, "sync", "--patient", "--json", "--log-format", "json"]
     if company is not None:
         call += ["--company", company]
     done = subprocess.run(call, capture_output=True, text=True, timeout=timeout, check=False)  # noqa: S603

@@ -3,10 +3,12 @@
 Run on the hand-worked ledgers and on a shop of 500 orders that was synced from the stand-in Clover.
 """
 
+import re
 from collections import defaultdict
 from datetime import date
 from decimal import Decimal
 
+import duckdb
 import pytest
 
 from connector.ledger.views import definitions, grains
@@ -48,6 +50,11 @@ def test_days_months_and_orders_come_to_the_same(same):
     same(
         f"SELECT company_id, week, currency, {', '.join(FIGURES)} FROM weekly_sales",
         f"SELECT company_id, date_trunc('week', day)::DATE AS week, currency, {added} FROM daily_sales GROUP BY ALL",
+    )
+    same(
+        f"SELECT company_id, week, currency, {', '.join(FIGURES)} FROM weekly_sales_by_order_date",
+        f"SELECT company_id, date_trunc('week', day)::DATE AS week, currency, {added} FROM daily_sales_by_order_date"
+        " GROUP BY ALL",
     )
     same(
         "SELECT company_id, month, currency, orders, total_sales + overpayments, tax, tips, amount_collected,"
@@ -224,18 +231,70 @@ def test_customers_are_counted_once_in_a_month(same):
     )
 
 
-def test_orders_as_of_the_latest_snapshot_are_the_orders(db, same):
+AS_OF = {
+    "orders": "*", "order_line_items": "*", "payments": "*", "daily_refunds": "*", "journal_entries": "*",
+    **{
+        f"{period}_sales{booking}": "* EXCLUDE (new_customers, returning_customers)"
+        for period in ("daily", "weekly", "monthly") for booking in ("", "_by_order_date")
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("view", AS_OF)
+def test_as_of_the_latest_snapshot_is_now(db, same, view):
     (latest,) = db.execute("SELECT max(snapshot_id) FROM snapshots").fetchone()
-    same(f"SELECT * FROM orders_as_of({latest})", "SELECT * FROM orders")
-    same(
-        f"SELECT * FROM monthly_sales_as_of({latest})",
-        "SELECT * EXCLUDE (new_customers, returning_customers) FROM monthly_sales",
-    )
+    for moment in (latest, "now()", "TIMESTAMP '2099-01-01'"):
+        same(f"SELECT * FROM {view}_as_of({moment})", f"SELECT {AS_OF[view]} FROM {view}")
 
 
-def test_before_the_first_snapshot_nothing_was_known(db):
-    assert db.execute("SELECT count(*) FROM orders_as_of(0)").fetchone() == (0,)
-    assert db.execute("SELECT count(*) FROM monthly_sales_as_of(0)").fetchone() == (0,)
+@pytest.mark.parametrize("view", AS_OF)
+@pytest.mark.parametrize(
+    ("moment", "message"),
+    [
+        ("0", "There is no snapshot 0: there are snapshots 1 "),
+        ("99999", "There is no snapshot 99999: there are snapshots 1 "),
+        ("NULL", "NULL names no snapshot: there are snapshots 1 "),
+        ("TIMESTAMP '2020-01-01'", "Nothing had been loaded by 2020-01-01 00:00:00 UTC: there are snapshots 1 "),
+        ("'yesterday'", "yesterday is neither a snapshot nor a time: there are snapshots 1 "),
+    ],
+)  # fmt: skip
+def test_what_is_no_snapshot_is_an_error_that_says_which_there_are(db, view, moment, message):
+    with pytest.raises(duckdb.Error, match=re.escape(message)):
+        db.execute(f"SELECT * FROM {view}_as_of({moment})").fetchall()
+    for arguments in (f"{moment}, 1", f"1, {moment}"):
+        with pytest.raises(duckdb.Error, match=re.escape(message)):
+            db.execute(f"SELECT * FROM restatement({arguments})").fetchall()
+
+
+def test_macros_of_a_file_attached_under_another_name(db, ledger_store):
+    """By the name it is attached as, or after USE."""
+    macros = [definition for definition in definitions() if definition.is_macro]
+    assert len(macros) >= len(AS_OF)
+    with ledger_store.open_reader() as reader, duckdb.connect() as mine:
+        mine.execute(f"ATTACH '{reader.path}' AS \"the books\" (READ_ONLY)")
+        for macro in macros:
+            given = {"restatement": "1, 2", "restatement_orders": "1, 2", "orders_at": "2, now()::TIMESTAMP"}
+            arguments = given.get(macro.name, "2")
+            named = mine.execute(
+                f'FROM "the books".{macro.name}({arguments}, attached_as := \'"the books"\') ORDER BY ALL'
+            ).fetchall()
+            mine.execute('USE "the books"')
+            assert named == mine.execute(f"FROM {macro.name}({arguments}) ORDER BY ALL").fetchall()
+            assert named, macro.name
+            mine.execute("USE memory")
+
+
+def test_history_in_plain_sql_is_what_the_macros_say(db, same):
+    for view in ("orders", "order_line_items", "payments"):
+        for number, loaded_at in db.execute("SELECT snapshot_id, loaded_at FROM snapshots").fetchall():
+            for held in (
+                f"snapshot_id <= {number} AND (replaced_by IS NULL OR replaced_by > {number})",
+                f"valid_from <= '{loaded_at}' AND (valid_to IS NULL OR '{loaded_at}' < valid_to)",
+            ):
+                same(
+                    f"SELECT * EXCLUDE (replaced_by, valid_from, valid_to) FROM {view}_history WHERE {held}",
+                    f"SELECT * FROM {view}_as_of({number})",
+                )
 
 
 def test_changes_lead_from_what_was_known_to_what_is_known(db):
@@ -313,3 +372,59 @@ def test_no_amount_stands_without_its_currency(db):
         columns = {name: kind for name, kind, *_ in db.execute(f"DESCRIBE {view}").fetchall()}
         if any(kind == "DECIMAL(18,4)" or kind.startswith("DECIMAL(38") for kind in columns.values()):
             assert "currency" in columns, view
+
+
+def test_discounts_and_tips_come_to_those_of_the_sales(same):
+    same(
+        "SELECT company_id, month, currency, sum(discounts) FROM monthly_discounts GROUP BY ALL"
+        " HAVING sum(discounts) > 0",
+        "SELECT company_id, month, currency, discounts FROM monthly_sales WHERE discounts > 0",
+    )
+    same(
+        "SELECT company_id, currency, sum(tips), sum(tips_charged) - sum(tips_given_back) FROM daily_tips GROUP BY ALL",
+        "SELECT company_id, currency, sum(tips), sum(tips) FROM daily_sales GROUP BY ALL HAVING sum(tips) <> 0",
+    )
+
+
+def test_cohorts_and_lifetime_values_come_to_what_customers_bought(same):
+    bought = "SELECT company_id, currency, sum(net_sales), sum(orders) FROM customer_orders GROUP BY ALL"
+    for view in ("cohort_retention", "lifetime_value"):
+        same(bought, f"SELECT company_id, currency, sum(net_sales), sum(orders) FROM {view} GROUP BY ALL")
+    same(
+        "SELECT company_id, month, sum(customers) FROM cohort_retention WHERE currency = 'USD' GROUP BY ALL"
+        " HAVING sum(customers) > 0",
+        "SELECT company_id, date_trunc('month', created_local_date)::DATE, count(DISTINCT (connection_id, customer_id))"
+        " FROM orders WHERE customer_id IS NOT NULL AND currency = 'USD' GROUP BY ALL",
+    )
+    same(
+        "SELECT company_id, month, cohort_customers FROM cohort_retention WHERE months_later = 0 GROUP BY ALL",
+        "SELECT company_id, month, new_customers FROM monthly_customers WHERE new_customers > 0",
+    )
+
+
+def test_the_calendar_has_every_day_once_and_every_day_of_sales(same, db):
+    same(
+        "SELECT company_id, min(day), max(day), count(*), count(DISTINCT day) FROM calendar GROUP BY ALL",
+        "SELECT company_id, min(day), max(day), date_diff('day', min(day), max(day)) + 1,"
+        " date_diff('day', min(day), max(day)) + 1 FROM calendar GROUP BY ALL",
+    )
+    outside = "SELECT * FROM daily_sales_by_order_date ANTI JOIN calendar USING (company_id, day)"
+    assert db.execute(outside).fetchall() == []
+    same(
+        "SELECT company_id, count(*) FROM calendar WHERE has_orders GROUP BY ALL",
+        "SELECT company_id, count(DISTINCT created_local_date) FROM orders GROUP BY ALL",
+    )
+
+
+def test_recurring_revenue_of_customers_comes_to_that_of_the_month(same):
+    same(
+        "SELECT company_id, month, currency, sum(recurring_revenue), count(DISTINCT (connection_id, customer_id)),"
+        " sum(products) FROM customer_recurring_revenue GROUP BY ALL",
+        "SELECT company_id, month, currency, recurring_revenue, customers, pairs FROM monthly_recurring_revenue",
+    )
+
+
+def test_the_wall_clock_of_a_sale_is_on_the_merchant_s_day(db):
+    assert db.execute("SELECT count(*) FROM orders WHERE created_local_time IS NULL").fetchone() == (0,)
+    off = "SELECT order_id FROM orders WHERE created_local_time::DATE <> created_local_date"
+    assert db.execute(off).fetchall() == []

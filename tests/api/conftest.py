@@ -1,14 +1,17 @@
 """A published store of two invented companies, written row by row, and a server over it in this process."""
 
+import atexit
 import base64
 import json
 import shutil
+import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -17,16 +20,29 @@ import duckdb
 import pytest
 from starlette.testclient import TestClient
 
-from connector.api.app import create_app
 from connector.api.door import connections
 from connector.api.state import ApiSettings, ApiState
 from connector.control import companies as api_companies
 from connector.control import keys as api_keys
+from connector.ledger.load.bookings import book
+from connector.ledger.load.postings import post
+from connector.ledger.migrate import migrate
+from connector.portal.app import create_app
 
 JUNIPER, RIVAL = "8a210b68-6988-11ed-a1eb-0242ac120002", "11111111-aaaa-4bbb-8ccc-0242ac120009"
 JUNIPER_SHOP, JUNIPER_NEW, RIVAL_SHOP = "2e9d2c44-f675-40ba-8049-353bfcb5e171", "n-new", "n-rival"
 NOW = datetime(2026, 11, 20, 4, 30, tzinfo=UTC)
-MIGRATIONS = sorted((Path(__file__).parents[2] / "connector/ledger/migrations").glob("*.sql"))
+
+
+@cache
+def _empty() -> Path:
+    """An empty published file of this version's schema and views; made once, it takes longest."""
+    path = Path(tempfile.mkdtemp(prefix="api-tests-")) / "empty.duckdb"
+    with duckdb.connect(str(path)) as con:
+        con.execute("CREATE SCHEMA ledger")
+        migrate(con, at=NOW)
+    atexit.register(shutil.rmtree, path.parent, ignore_errors=True)
+    return path
 
 
 def wire(moment: datetime) -> str:
@@ -197,6 +213,8 @@ class Books:
     connections: list[tuple[Any, ...]] = field(default_factory=list)
     issues: list[tuple[Any, ...]] = field(default_factory=list)
     reconciliations: list[tuple[Any, ...]] = field(default_factory=list)
+    settings: list[tuple[Any, ...]] = field(default_factory=list)
+    epoch: str = "epoch-1"
     published: int = 0
 
     def run(
@@ -241,10 +259,9 @@ class Books:
         """A new file beside the old ones, and the link swapped to it."""
         self.published += 1
         path = self.directory / f"serve-{self.published:09d}.duckdb"
+        shutil.copy(_empty(), path)
         with duckdb.connect(str(path)) as con:
-            con.execute("CREATE SCHEMA ledger")
-            for migration in MIGRATIONS:
-                con.execute(migration.read_text())
+            con.execute("UPDATE ledger.publication SET epoch = ?", [self.epoch])
             for table, rows in (
                 ("order_versions", [order.row() for order in self.orders]),
                 ("record_versions", self.records),
@@ -282,6 +299,10 @@ class Books:
                     " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                     list(day),
                 )
+            for setting in self.settings:
+                con.execute("INSERT INTO ledger.setting_changes VALUES (?, ?, ?, ?, ?, ?)", list(setting))
+            book(con, "ledger.order_versions")
+            post(con)
         link = self.directory / "commerce.duckdb.new"
         link.unlink(missing_ok=True)
         link.symlink_to(path.name)
@@ -528,6 +549,13 @@ def builders() -> Any:
         listening=listening,
         published_copy=published_copy,
         juniper_books=juniper_books,
+        Portal=Portal,
+        portal_client=portal_client,
+        two_companies=two_companies,
+        PORTAL_NOW=PORTAL_NOW,
+        MARKUP=MARKUP,
+        ENDLESS=ENDLESS,
+        RIGHT_TO_LEFT=RIGHT_TO_LEFT,
     )
 
 
@@ -550,3 +578,132 @@ def listening(
         server.should_exit = True
         thread.join(20)
         assert not thread.is_alive()
+
+
+PORTAL_NOW = datetime(2026, 11, 22, 6, tzinfo=UTC)
+MARKUP = "<script>alert('goods')</script> \"quoted\" & Co"
+ENDLESS = "Long" * 60
+RIGHT_TO_LEFT = "\u202e\u05e9\u05dc\u05d5\u05dd"  # an override, and Hebrew
+
+
+@dataclass
+class Portal:
+    """Two synced shops behind the portal, one of them read twice with refunds in between, and compared with Clover."""
+
+    directory: Path
+    shop: Any
+    rival: Any
+    odd_order: str
+
+    @property
+    def ids(self) -> tuple[str, str]:
+        return self.shop.id, self.shop.connections[0].id
+
+    def served(self, **more: Any) -> ApiSettings:
+        return ApiSettings(
+            directory=self.directory, **{"clock": lambda: PORTAL_NOW, "sleep": no_sleep, **more}
+        )
+
+    def introduce(self, state: ApiState) -> None:
+        """What ``connector serve`` takes from the configuration."""
+        api_companies.take_from_config(
+            state.control,
+            [(one.id, one.name, [two.id for two in one.connections]) for one in (self.shop, self.rival)],
+            now=PORTAL_NOW,
+        )
+
+
+def two_companies() -> tuple[Any, Any]:
+    """Configured and never read."""
+    return tuple(  # type: ignore[return-value]
+        SimpleNamespace(id=f"c-{name}", name=name, connections=[SimpleNamespace(id=f"n-{name}")])
+        for name in ("Never Read", "Nor This")
+    )
+
+
+@pytest.fixture(scope="session")
+def portal_store(tmp_path_factory: pytest.TempPathFactory) -> Portal:
+    """Made once; copied where a test changes something."""
+    from connector.config import Company, Config, Connection
+    from connector.ledger import open_store
+    from connector.sandbox.records import Merchant
+    from connector.sandbox.sandbox import Sandbox
+    from connector.sandbox.shop import generate_shop
+    from connector.sync.many import sync_all
+    from connector.sync.reconcile.run import reconcile_all
+    from connector.sync.runtime import Runtime
+
+    first = PORTAL_NOW - timedelta(days=20)
+    world = generate_shop(220, 7, first.replace(hour=0), days=120)
+    rival = Merchant("RIVALQ2Z9WX61", "Rival Traders")
+    other = generate_shop(12, 8, PORTAL_NOW.replace(hour=0), days=40, merchant=rival)
+    with Sandbox({"shop-token": world, "rival-token": other}).start() as sandbox:
+        clock = SimpleNamespace(now=first)
+        sandbox.date = lambda: clock.now.timestamp()
+        companies = [
+            Company(
+                name=name,
+                connections=[
+                    Connection(
+                        merchant_id=made.merchant.id, merchant_name=name, base_url=sandbox.base_url, country="USA",
+                        timezone="America/New_York", token=token, start_date=datetime(2026, 6, 1).date(),  # noqa: DTZ001
+                    )
+                ],
+            )
+            for name, made, token in (
+                (f"Juniper {MARKUP}", world, "shop-token"), ("Rival Traders", other, "rival-token"),
+            )
+        ]  # fmt: skip
+        fast = {"requests_per_second": 10_000, "app_requests_per_second": 10_000}
+        directory = tmp_path_factory.mktemp("portal")
+        config = Config(store=str(directory), companies=companies, limits=fast)
+        store = open_store(config.store, clock=lambda: clock.now)
+        runtime = Runtime.of(config, store, now=lambda: clock.now)
+        sync_all(runtime)
+        at = first + timedelta(days=3)
+        customer = world.add_customer(at, MARKUP, RIGHT_TO_LEFT)
+        odd = world.sell(
+            at,
+            [(MARKUP, 1100, 2), (ENDLESS, 650), (RIGHT_TO_LEFT, 999)],
+            tip=200, tax_rate=8875000, customer=customer, name=MARKUP, shipping=500,
+        )  # fmt: skip
+        # Goods of months that were over at the first sync come back.
+        before = (first - timedelta(days=40)).timestamp() * 1000
+        settled = [
+            one
+            for one in world.orders.by_id.values()
+            if one.paid_at and one.created < before and not one.has_return
+        ]
+        for order in settled[:3]:
+            world.refund(at + timedelta(days=1), order.id)
+        world.refund(at + timedelta(days=2), odd, items=[0])
+        world.advance(PORTAL_NOW - timedelta(hours=2))
+        clock.now = PORTAL_NOW - timedelta(hours=1)
+        sync_all(runtime)
+        reconcile_all(runtime)
+    return Portal(directory, companies[0], companies[1], odd)
+
+
+@pytest.fixture
+def portal_copy(portal_store: Portal, tmp_path: Path) -> Portal:
+    """For a server of its own: DuckDB opens a file once a process, with one set of settings."""
+    directory = tmp_path / "store"
+    shutil.copytree(portal_store.directory, directory, symlinks=True)
+    return replace(portal_store, directory=directory)
+
+
+@contextmanager
+def portal_client(portal: Portal, **more: Any) -> Iterator[Server]:
+    """The application over a portal's store, with a browser's cookies."""
+    app = create_app(portal.served(threads=1, **more))
+    state: ApiState = app.state.api
+    portal.introduce(state)
+    with TestClient(app, raise_server_exceptions=False, follow_redirects=False) as client:
+        yield Server(state, client, None)  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="module")
+def portal(portal_store: Portal) -> Iterator[Any]:
+    """One server for tests that only read."""
+    with portal_client(portal_store) as server:
+        yield SimpleNamespace(store=portal_store, state=server.state, client=server.client)

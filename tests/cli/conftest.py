@@ -20,7 +20,7 @@ companies:
   - id: {COMPANY}
     name: Juniper Goods
     connections:
-      - {{id: {CONNECTION}, merchant_id: MHT4QK2Z9WX61, country: USA, timezone: America/New_York,
+      - {{id: {CONNECTION}, merchant_id: MHT4QK2Z9WX63, country: USA, timezone: America/New_York,
          token: "${{CLOVER_TOKEN:-a-token-value}}", start_date: 2024-01-01, schedule: "*/30 * * * *"}}
   - id: {OTHER_COMPANY}
     name: Kite Wholesale

@@ -74,7 +74,7 @@ def test_a_machine_in_the_past_gets_a_shop_without_future_sales():
 
 def test_the_demos_config_loads(tmp_path):
     with stand_in(orders=1, seed=1) as clover:
-        (tmp_path / "config.yaml").write_text(demo_config(clover))
+        (tmp_path / "config.yaml").write_text(demo_config(clover, orders=1, seed=1))
         connection = load_config(tmp_path / "config.yaml", {}).companies[0].connections[0]
         assert connection.ecommerce_url == clover.base_url
         assert connection.country == "USA"

@@ -45,7 +45,7 @@ def test_json_is_one_document_with_every_connection(connector, published):
     document = json.loads(out)
     assert code == 1
     assert document["stale"] is True
-    assert [one["merchantId"] for one in document["connections"]] == ["MHT4QK2Z9WX61", "MHT4QK2Z9WX62"]
+    assert [one["merchantId"] for one in document["connections"]] == ["MHT4QK2Z9WX63", "MHT4QK2Z9WX62"]
     assert document["connections"][0]["lastRun"]["error"] == {
         "kind": "clover",
         "message": "Clover did not answer.",

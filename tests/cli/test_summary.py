@@ -1,9 +1,12 @@
 """The run's summary: exact sums, reasons, and commands that can be typed as they stand."""
 
+import re
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
+
+import pytest
 
 from connector.cli.terminal.summary import print_changes, print_summary
 from connector.sync.report import Change, Report, RunReport, Totals
@@ -66,6 +69,21 @@ def test_a_failure_is_told_with_what_to_do(published, capsys):
     out = capsys.readouterr().out
     assert "Juniper Goods: Clover refuses the token." in out
     assert "Next: Make a new one." in out
+
+
+@pytest.mark.parametrize(
+    "kind", ["config", "authorisation", "clover", "store", "busy", "stopped", "bug", None]
+)
+@pytest.mark.parametrize("hint", [None, "Nothing is lost.", "Later: connector check"])
+def test_the_last_line_of_a_failed_run_holds_a_command(published, capsys, kind, hint):
+    failed = run_report(status="failed", error="It failed.", error_kind=kind, hint=hint, exit_code=1)
+    print_summary(Report([failed]), store=str(published / "data"), config_path=Path("shop/config.yaml"))
+    told = capsys.readouterr().out
+    *_, before, last = told.rstrip().splitlines()
+    assert "It failed." in before
+    assert last.startswith("  Next: ")
+    assert re.search(r"connector (check|--config shop/config.yaml (check|sync|status))", last)
+    assert "monthly_sales" not in told
 
 
 def test_a_first_run_that_published_nothing_still_has_a_summary(shop, capsys):

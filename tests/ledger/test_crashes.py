@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from connector.ledger.publish import forget_base
 from connector.ledger.store import DuckStore
 
 FAILPOINTS = {
     "apply.before_commit": 0,
     "apply.after_commit": 1,
-    "publish.after_checkpoint": 1,
+    "publish.begins": 1,
     "publish.before_copy": 1,
     "publish.after_copy": 1,
     "publish.before_link": 1,
@@ -32,10 +33,15 @@ with store.run_lock("connection-1"):
 """
 
 
+@pytest.mark.parametrize("is_copied", [True, False], ids=["a copy", "the log"])
 @pytest.mark.parametrize(("place", "committed"), FAILPOINTS.items())
-def test_a_kill_at_any_step_is_healed_by_the_next_run(store, books, rows, tmp_path, place, committed):
+def test_a_kill_at_any_step_is_healed_by_the_next_run(
+    store, books, rows, tmp_path, place, committed, is_copied
+):
     store.apply(books.batch(order_versions=[rows.order("O1")]))
     store.publish()
+    if is_copied:
+        forget_base(store.directory)
     batch = books.batch(order_versions=[rows.order("O2")])
     ended = run_child(store, batch, tmp_path, CONNECTOR_FAILPOINT=place)
     assert ended.returncode == -signal.SIGKILL, ended.stderr

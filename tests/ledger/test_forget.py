@@ -38,6 +38,7 @@ def test_a_forgotten_company_is_in_no_file_any_more(two_companies):
         "connections": 1,
         "open_orders": 1,
         "order_versions": 2,
+        "postings": 2,
         "snapshots": 2,
         "sync_runs": 2,
     }

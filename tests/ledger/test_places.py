@@ -21,7 +21,7 @@ from connector.ledger.keep.backup import make_backup
 from connector.ledger.keep.forget_proof import search
 from connector.ledger.keep.restore import restore_backup
 from connector.ledger.places import door, published_file
-from connector.ledger.publish import copies
+from connector.ledger.publish import copies, copy_whole, forget_base
 from connector.ledger.store import DuckStore
 
 COUNT = "SELECT count(*) FROM commerce.main.orders"
@@ -87,10 +87,13 @@ def test_a_saved_query_names_the_same_catalog_after_every_sync(
 def test_the_place_holds_the_copies_and_nothing_else(store, books, rows, to, place):
     here = to(place)
     for number in range(1, 6):
+        if number == 3:
+            forget_base(store.directory)  # a second copy with blocks of its own
         load(here, books, rows, f"O{number}")
     kept = [f"{path.parent.name}/commerce.duckdb" for path in reversed(copies(store.directory))]
-    assert len(kept) == 3
-    assert files(place) == sorted([".published-by", *kept, "commerce.duckdb"])
+    logs = [f"{name}.wal" for name in kept if (place / f"{name}.wal").exists()]
+    assert (len(kept), len(logs)) == (4, 3)
+    assert files(place) == sorted([".published-by", *kept, *logs, "commerce.duckdb", "commerce.duckdb.wal"])
     assert door(store.directory) == place / "commerce.duckdb"
     assert files(store.directory / "published") == []
     assert orders(store) == 5, "who knows the store only finds it"
@@ -199,7 +202,7 @@ def test_moving_empties_the_old_place_and_who_reads_there_goes_on(store, books, 
 def test_a_store_of_the_first_version_moves_over_with_the_next_run(store, books, rows, to):
     """Its copies are still read meanwhile, serve to mend with, and go as newer ones come."""
     load(store, books, rows, "O1")
-    shutil.move(published_file(store.directory), store.directory / "serve-000000007.duckdb")
+    copy_whole(published_file(store.directory), store.directory / "serve-000000007.duckdb")
     shutil.rmtree(store.directory / "published")
     (store.directory / "commerce.duckdb").unlink()
     (store.directory / "commerce.duckdb").symlink_to("serve-000000007.duckdb")
@@ -212,6 +215,7 @@ def test_a_store_of_the_first_version_moves_over_with_the_next_run(store, books,
         assert published_file(store.directory) == store.directory / "published/000000007/commerce.duckdb"
         assert copies(store.directory)[0] == published_file(store.directory)
         for number in (2, 3, 4):
+            forget_base(store.directory)  # each is a copy with blocks of its own
             load(here, books, rows, f"O{number}")
         assert not list(store.directory.glob("serve-*"))
         assert early.connection.execute(COUNT).fetchone() == (1,)

@@ -8,7 +8,7 @@ import duckdb
 import pytest
 
 from connector.errors import StoreError
-from connector.ledger.database import WORK, WorkSession
+from connector.ledger.database import WORK, WorkSession, log_of
 from connector.ledger.published import PublishedSession, open_published, opened
 
 
@@ -63,6 +63,7 @@ def test_a_file_that_was_replaced_under_the_same_name_is_opened_anew(store, book
         newest = reader.path
         assert reader.snapshot_id == 2
     newest.unlink()
+    log_of(newest).unlink(missing_ok=True)
     shutil.copy(kept, newest)
     with open_published(store.directory, session) as reader:
         assert (reader.path, reader.snapshot_id) == (newest, 1)

@@ -4,7 +4,12 @@ import io
 import json
 import re
 import shutil
+import signal
+import subprocess
+import sys
 import tarfile
+from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
@@ -12,7 +17,7 @@ from connector.control.file import ControlFile
 from connector.control.keys import TABLES
 from connector.errors import StoreError, StoreTooNew
 from connector.ledger import open_store
-from connector.ledger.keep.backup import make_backup, verify_backup
+from connector.ledger.keep.backup import default_name, make_backup, remove_older, verify_backup
 from connector.ledger.keep.restore import restore_backup
 
 
@@ -194,6 +199,76 @@ def test_a_store_whose_writers_file_is_lost_is_made_from_the_published_one(shop)
     shop.check_books()
 
 
+def test_what_a_killed_backup_left_is_removed_by_the_next_and_a_running_one_stays(shop, tmp_path):
+    """Whatever the backup's name and however far it came: the archive, the copy of the keys, the published file."""
+    target = tmp_path / "backups"
+    program = (
+        "import os, signal, sys; from datetime import UTC, datetime; from pathlib import Path;"
+        "from connector.ledger.keep import backup\n"
+        "{hook}\n"
+        "backup.make_backup(Path(sys.argv[1]), Path(sys.argv[2]), at=datetime.now(UTC))"
+    )
+    ends = {
+        "early": "backup._write = lambda *_: os.kill(os.getpid(), signal.SIGKILL)",
+        "late": "backup.verify_backup = lambda _path: os.kill(os.getpid(), signal.SIGKILL)",
+        "keys": "backup.refuse_damaged = lambda _db: os.kill(os.getpid(), signal.SIGKILL)",
+    }
+    for name, hook in ends.items():
+        killed = subprocess.run(
+            [sys.executable, "-c", program.format(hook=hook), shop.store.directory, target / f"{name}.tar"],
+            cwd=Path(__file__).resolve().parents[2],
+        )
+        assert killed.returncode == -signal.SIGKILL
+        left = [path for path in target.rglob("*") if name in str(path)]
+        assert left
+        assert all(path.stat().st_mode & 0o077 == 0 for path in left if path.is_file()), (
+            "it holds keys and sales"
+        )
+    with subprocess.Popen(
+        [
+            sys.executable,
+            "-c",
+            program.format(
+                hook="backup.verify_backup = lambda _path: (print('there', flush=True), sys.stdin.read())"
+            ),
+            shop.store.directory,
+            target / "running.tar",
+        ],
+        cwd=Path(__file__).resolve().parents[2],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as running:
+        running.stdout.readline()
+        make_backup(shop.store.directory, target / "next.tar", at=shop.clock.now())
+        assert sorted(path.name for path in target.iterdir() if not path.name.startswith(".")) == ["next.tar"]
+        assert [path.name for path in target.iterdir() if path.name.startswith(".")] == [
+            ".running.tar.making-backup"
+        ]
+        running.stdin.close()
+        assert running.wait() == 0
+    assert sorted(path.name for path in target.iterdir()) == ["next.tar", "running.tar"]
+
+
+def test_older_backups_of_this_store_are_removed_and_nothing_else(shop, town, tmp_path):
+    target = tmp_path / "backups"
+    other = town(2, worlds=shop.worlds, sandbox=shop.sandbox, name="other")
+    other.sync()
+    made = []
+    for hour in range(4):
+        made.append(target / default_name(shop.clock.now() + timedelta(hours=hour)))
+        make_backup(shop.store.directory, made[-1], at=shop.clock.now())
+    kept = [
+        target / "connector-20200101T000000Z.tar",
+        target / "by-hand.tar",
+        target / "connector-20200102T000000Z.tar",
+    ]
+    make_backup(other.store.directory, kept[0], at=shop.clock.now())
+    make_backup(shop.store.directory, kept[1], at=shop.clock.now())
+    kept[2].write_text("no backup at all")
+    assert remove_older(made[-1], shop.store.directory, keep=2) == [made[1], made[0]]
+    assert sorted(target.iterdir()) == sorted([*made[2:], *kept])
+
+
 def test_commands_back_up_and_restore(shop, tmp_path, capsys):
     from connector.cli.entry import run
 
@@ -205,6 +280,9 @@ def test_commands_back_up_and_restore(shop, tmp_path, capsys):
     assert run(["--config", str(config), "backup", str(tmp_path), "--json"]) == 0
     document = json.loads(capsys.readouterr().out)
     assert document["sums"]["USD"] == ["2", "25.0000", "-11.0000"]
+    assert document["removed"] == []
+    assert run(["--config", str(config), "backup", str(tmp_path / "one.tar"), "--keep", "3"]) == 2
+    assert "name the directory" in capsys.readouterr().err
     to = tmp_path / "elsewhere"
     assert run(["--config", str(config), "restore", document["backup"], "--to", str(to)]) == 0
     assert "hashes, counts and sums agree" in capsys.readouterr().out

@@ -6,6 +6,7 @@
 import json
 import os
 import random
+import re
 import shutil
 
 import duckdb
@@ -14,7 +15,8 @@ import pytest
 from connector.cli.entry import run
 from connector.errors import StoreDamaged
 from connector.ledger import verify
-from connector.ledger.publish import copies, verified_copy
+from connector.ledger.database import log_of
+from connector.ledger.publish import copies, forget_base, verified_copy
 from connector.ledger.store import DuckStore
 from tests.operations.town import write_config
 
@@ -37,11 +39,12 @@ def flip(path, at, *, most=1):
     path.chmod(mode)
 
 
-def used_block(path, text):
-    """The place of a text in a file."""
-    at = path.read_bytes().find(text.encode())
-    assert at > 0
-    return at
+def damage_blocks(path, text):
+    """Change every place where a text stands: some are in blocks that are free again."""
+    places = [found.start() for found in re.finditer(re.escape(text.encode()), path.read_bytes())]
+    assert places
+    for at in places:
+        flip(path, at)
 
 
 @pytest.fixture
@@ -53,7 +56,9 @@ def shop(town, tmp_path, capsys):
     for _ in range(2):
         here.clock.advance(hours=1)
         here.orders.append(here.sell(0))
+        forget_base(here.store.directory)  # each has blocks of its own
         here.sync()
+    forget_base(here.store.directory)
     here.config_path = write_config(here, tmp_path / "config.yaml")
 
     def call(*arguments):
@@ -89,7 +94,7 @@ def healed(shop):
 @pytest.mark.parametrize("which", ["work", "published"])
 def test_a_damaged_block_is_said_and_healed_and_nothing_is_lost(shop, which):
     path = shop.work if which == "work" else shop.published()
-    flip(path, used_block(path, shop.orders[0]))
+    damage_blocks(path, shop.orders[0])
     assert findings(shop)[{"work": "working file", "published": "published file"}[which]] == "failed"
     shop.orders.append(shop.sell(0))
     healed(shop)
@@ -100,10 +105,27 @@ def test_a_damaged_block_is_said_and_healed_and_nothing_is_lost(shop, which):
     assert len(asides) == (which == "work")
 
 
+@pytest.mark.parametrize("which", ["work", "published"])
+def test_a_damaged_log_is_said_and_healed_and_nothing_is_lost(shop, which):
+    """Small loads lie in a log beside the file: the writer's and that of what is published."""
+    for _ in range(2):  # the first makes a copy, the second adds a log to it
+        shop.clock.advance(hours=1)
+        shop.orders.append(shop.sell(0))
+        assert shop.sync().exit_code == 0
+    log = log_of(shop.work if which == "work" else shop.published())
+    flip(log, log.stat().st_size // 2, most=8)
+    assert findings(shop)[{"work": "working file", "published": "published file"}[which]] == "failed"
+    shop.orders.append(shop.sell(0))
+    healed(shop)
+    assert shop.sold() == sorted(shop.orders)
+    shop.check_books()
+    assert findings(shop)["working file"] == findings(shop)["published file"] == "ok"
+
+
 def test_a_damaged_copy_is_never_published_and_the_good_ones_stay(shop):
     """The load itself does not meet the damaged block: the copy is read before the link moves."""
     good = copies(shop.store.directory)
-    flip(shop.work, used_block(shop.work, shop.orders[0]))
+    damage_blocks(shop.work, shop.orders[0])
     store = DuckStore(shop.store.directory)
     with duckdb.connect(str(shop.work)) as work:
         work.execute("UPDATE ledger.publication SET commit_id = commit_id + 1")
@@ -172,7 +194,7 @@ def test_bytes_flipped_anywhere(shop, tmp_path, which, part):
 
 
 def test_a_run_that_fails_ends_with_its_failure_and_the_next_command(shop):
-    flip(shop.work, used_block(shop.work, shop.orders[0]))
+    damage_blocks(shop.work, shop.orders[0])
     shop.sandbox.access.revoke(shop.worlds[0])
     code, out, _err = shop.call("sync")
     assert code == 1

@@ -84,7 +84,9 @@ CASES = [
     Case(errors.Throttled, always(faults.error(429, retry_after=900)), 1, "clover", "too many requests"),
     Case(errors.CloverUnavailable, always(faults.error(503)), 1, "clover", "Gave up after"),
     Case(errors.Deauthorized, revoked, 1, "authorisation", "refuses the merchant's token"),
-    Case(errors.PermissionMissing, without_refunds, 1, "authorisation", "the app lacks"),
+    Case(
+        errors.PermissionMissing, without_refunds, 1, "authorisation", "(403): the app lacks the permission"
+    ),
     Case(errors.PagingStuck, always(faults.stuck()), 1, "clover", ""),
     Case(
         errors.StoreError,
@@ -144,7 +146,9 @@ def test_a_failure_is_seen_everywhere(call, monkeypatch, case):
         assert told["error"]["hint"] or case.kind == "clover", "what to do next"
 
     lines = [json.loads(line) for line in err.splitlines() if line.startswith("{")]
-    [line] = [line for line in lines if line["event"] == "connection.synced"]
+    ends = {"connection.synced", "connection.failed"}
+    [line] = [line for line in lines if line["event"] in ends]
+    assert line["event"] == ("connection.failed" if line["status"] == "failed" else "connection.synced")
     assert (line["status"], line.get("error_kind")) == (case.status or "failed", case.kind)
     assert line["level"] == ("error" if case.kind else "info")
     assert line["connection_id"] == call.town.connection().id
@@ -186,6 +190,7 @@ def test_a_wrong_configuration_is_exit_code_2_before_anything_is_begun(call, tmp
     assert "storre is not a setting" in told["message"]
     assert "did you mean store" in told["message"].lower()
     assert "connection.synced" not in err
+    assert "connection.failed" not in err
     assert not call.town.store.directory.exists()
 
 
@@ -203,8 +208,9 @@ def test_some_companies_that_fail_are_exit_code_3_and_the_others_are_done(town, 
     assert told["exitCode"] == 3
     assert [one["status"] for one in told["runs"]] == ["succeeded", "failed", "succeeded"]
     lines = [json.loads(line) for line in err.splitlines() if line.startswith("{")]
-    ends = sorted(line["status"] for line in lines if line["event"] == "connection.synced")
-    assert ends == ["failed", "succeeded", "succeeded"]
+    named = {"connection.synced", "connection.failed"}
+    ends = sorted((line["event"], line["status"]) for line in lines if line["event"] in named)
+    assert ends == [("connection.failed", "failed"), *[("connection.synced", "succeeded")] * 2]
     assert figures(textfile)["connector_runs_total", "failed", "authorisation"] == 1
     assert here.rows("SELECT count(*) FROM orders") == [(2,)]
 

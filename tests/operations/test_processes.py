@@ -257,7 +257,7 @@ def test_a_hangup_reads_the_configuration_again_and_keeps_the_old_one_if_it_is_w
 PLACES = (
     "apply.before_commit",
     "apply.after_commit",
-    "publish.after_checkpoint",
+    "publish.begins",
     "publish.before_copy",
     "publish.after_copy",
     "publish.before_link",

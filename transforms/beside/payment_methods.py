@@ -3,6 +3,8 @@
 Clover's Ecommerce API names a method (``card``, ``giftCard``) and no record of it, so the type is the id.
 """
 
+from collections.abc import Callable
+
 from schemas.commerce import Order, PaymentMethod
 from schemas.commerce_enums import PaymentMethodStatus, PaymentType
 
@@ -17,9 +19,9 @@ _NAMES = {
 }
 
 
-def payment_methods_of(order: Order) -> list[PaymentMethod]:
-    """The methods of an order's payments, each once, in the order of their ids."""
-    used = sorted({payment.type for payment in order.payments if payment.type is not None})
+def payment_methods_of(order: Order, wanted: Callable[[str], bool] = lambda _id: True) -> list[PaymentMethod]:
+    """The methods of an order's payments, each once, in the order of their ids. wanted: of which ids."""
+    used = sorted({p.type for p in order.payments if p.type is not None and wanted(p.type.value)})
     return [
         PaymentMethod(id=kind.value, name=_NAMES.get(kind, kind.value), status=PaymentMethodStatus.ACTIVE)
         for kind in used

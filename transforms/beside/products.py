@@ -4,6 +4,7 @@ The price is the one of the line, without tax; the newest sale wins where record
 lines without a product say nothing about products.
 """
 
+from collections.abc import Callable
 from decimal import Decimal
 
 from schemas.commerce import Inventory, Order, Product, ProductVariant, VariantPrice
@@ -12,11 +13,13 @@ from schemas.commerce_enums import ProductStatus
 _ZERO = Decimal(0)
 
 
-def products_of(order: Order) -> list[Product]:
-    """The products of an order's sale lines, in the order of the lines, each once."""
+def products_of(order: Order, wanted: Callable[[str], bool] = lambda _id: True) -> list[Product]:
+    """The products of an order's sale lines, in the order of the lines, each once. wanted: of which ids."""
     found: dict[str, Product] = {}
     for line in order.order_line_items:
         if line.product_ref is None or line.quantity <= 0 or line.product_ref.id in found:
+            continue
+        if not wanted(line.product_ref.id):
             continue
         name = line.product_ref.name
         variant = ProductVariant(

@@ -1,6 +1,7 @@
 """Tax components: the taxes that lines of orders name. A component without a known rate is told by its lines alone."""
 
 from decimal import Decimal
+from functools import lru_cache
 
 from schemas.clover import Order
 from schemas.commerce import TaxComponent
@@ -16,8 +17,10 @@ def tax_components_of(group: OrderGroup | Order) -> list[TaxComponent]:
     for item in order.items if order is not None else ():
         for tax in taxes_of(item.tax_rates):
             if tax.rate is not None:
-                rate = shortest(Decimal(tax.rate).scaleb(-7))
-                found[tax.component.id] = TaxComponent(
-                    id=tax.component.id, name=tax.component.name, rate=rate, is_compound=False
-                )
+                found[tax.component.id] = _component(tax.component.id, tax.component.name, tax.rate)
     return [found[name] for name in sorted(found)]
+
+
+@lru_cache(maxsize=1_024)
+def _component(identity: str, name: str, rate: int) -> TaxComponent:
+    return TaxComponent(id=identity, name=name, rate=shortest(Decimal(rate).scaleb(-7)), is_compound=False)

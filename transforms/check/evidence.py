@@ -8,9 +8,10 @@ until Clover mends it. It never dates the order's change, so no order is pinned 
 """
 
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import datetime
 from typing import TypeVar
+
+from msgspec.structs import replace
 
 from schemas.clover import Charge, Order, Refund
 from schemas.times import is_usable, to_ms
@@ -21,6 +22,8 @@ _Moved = TypeVar("_Moved", Charge, Refund)
 
 def with_usable_times(group: OrderGroup, now: datetime) -> OrderGroup:
     """The group without moments that cannot be; its records without a time are ``undated``. now: aware."""
+    if _is_dated(group, now):
+        return group
     order = group.order
     undated = set(group.undated)
     if order is not None:
@@ -43,6 +46,17 @@ def with_usable_times(group: OrderGroup, now: datetime) -> OrderGroup:
         platform_modified=platform,
         undated=frozenset(undated),
     )
+
+
+def _is_dated(group: OrderGroup, now: datetime) -> bool:
+    """Whether every moment can be, as in nearly every group."""
+    if group.platform_modified is not None:
+        return False
+    moments = [charge.created for charge in group.charges]
+    moments += [refund.created for refund in group.refunds]
+    if group.order is not None:
+        moments += [group.order.created, *group.order.status_transitions.values()]
+    return all(is_usable(moment, now) for moment in moments)
 
 
 def _of_order(order: Order, now: datetime, undated: set[tuple[str, str]]) -> Order:

@@ -19,6 +19,8 @@ _EVIDENCE = frozenset(
 
 def label_issues(group: OrderGroup, order_id: str) -> list[Issue]:
     """One issue for every kind of label left out of a record, in a fixed order."""
+    if _is_plain(group):
+        return []
     found = {
         (kind, record_id, text): severity
         for kind, record_id, text, severity in (*_left_out(group), *_rounded(group.order))
@@ -27,6 +29,29 @@ def label_issues(group: OrderGroup, order_id: str) -> list[Issue]:
         Issue("label", severity, text, order_id, None, kind, record_id)
         for (kind, record_id, text), severity in sorted(found.items())
     ]
+
+
+def _is_plain(group: OrderGroup) -> bool:
+    """Whether there is nothing to tell, as with nearly every order."""
+    order = group.order
+    for charge in group.charges:
+        if charge.left_out or any(extra.left_out for extra in charge.additional_charges):
+            return False
+    for refund in group.refunds:
+        if refund.left_out or any(extra.left_out for extra in refund.additional_charges):
+            return False
+    if order is None:
+        return True
+    if order.left_out or any(extra.left_out for extra in order.additional_charges):
+        return False
+    for item in order.items:
+        quantity = item.quantity
+        if item.left_out or (quantity is not None and shown_quantity(quantity) is not quantity):
+            return False
+        for rate in item.tax_rates:
+            if rate.left_out:
+                return False
+    return True
 
 
 def _left_out(group: OrderGroup) -> Iterator[tuple[str, str, str, Severity]]:

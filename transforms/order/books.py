@@ -1,8 +1,10 @@
 """The books of one order: what was sold, each time it was sold, and what every refund gave back, in time order."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
 from decimal import Decimal
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from schemas.commerce_enums import PaymentStatus
 from schemas.money import exponent, to_decimal
@@ -17,8 +19,7 @@ from transforms.order.service_charges import Fee, overpayment, surcharge
 from transforms.order.totals import Reading, read_totals
 
 
-@dataclass(slots=True)
-class Books:
+class Books(Struct):
     """An order before it is written down: minor units throughout."""
 
     exponent: int
@@ -71,7 +72,11 @@ def books_of(group: OrderGroup, order_id: str, currency: str, taken: list[Taken]
         charges={one.charge.id: ChargeLeft(one.goods, one.tip, one.surcharge) for one in paid},
     )
     fees = list(shipping)
-    returns.sell(_with_returns(lines, origin, reading, once=times == 1), shipping, reading.goods, reading.tax)
+    if counted or again:
+        sold_first = _with_returns(lines, origin, reading, once=times == 1)
+        returns.sell(sold_first, shipping, reading.goods, reading.tax)
+    else:
+        returns.lines = lines
     sold = 1
     for refund in counted:
         while again and refund.created_ms > again[0].created_ms:

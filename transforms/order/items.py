@@ -7,8 +7,11 @@ as discounts: a quantity below zero is kept for refunds. An unknown type is good
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from decimal import ROUND_HALF_UP, Decimal
+from functools import lru_cache
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from schemas.clover import Order, TaxRate
 from schemas.commerce import Ref, TaxComponentRef
@@ -21,8 +24,7 @@ _SHOWN = Decimal(1).scaleb(-SHOWN_DECIMALS)
 _NO_TAX = "NO_TAX_APPLIED"
 
 
-@dataclass(frozen=True, slots=True)
-class Tax:
+class Tax(Struct, frozen=True):
     """A tax on a line. rate: percent times 100,000; None when only its name is known. flat: minor units."""
 
     component: TaxComponentRef
@@ -30,8 +32,7 @@ class Tax:
     flat: int
 
 
-@dataclass(frozen=True, slots=True)
-class Goods:
+class Goods(Struct, frozen=True):
     """One item sold. amount: as Clover gives it; unit_value and line_value: both ways to read it, minor units.
 
     discounts: its own, positive. returned: what Clover says was refunded of it. fully_returned: all of it was.
@@ -54,8 +55,7 @@ class Goods:
         return None if self.product_id is None else Ref(id=self.product_id, name=self.name)
 
 
-@dataclass(frozen=True, slots=True)
-class Items:
+class Items(Struct, frozen=True):
     """What is in an order.
 
     discounts, shipping, service_charges: (description, positive minor units). tax_lines: their sum, None when there
@@ -276,6 +276,7 @@ def taxes_of(rates: Iterable[TaxRate]) -> tuple[Tax, ...]:
     return tuple(found)
 
 
+@lru_cache(maxsize=1_024)
 def _tax(identity: str | None, name: str | None, rate: int | None, flat: int) -> Tax:
     label = name or "Tax"
     if identity is None:

@@ -5,9 +5,11 @@ hold before anything is rounded for display. Only unit price and tax percentage 
 which tax was taken out may need four places.
 """
 
-from dataclasses import dataclass, field, replace
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Literal
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from schemas.commerce import Ref, TaxComponentRef
 from schemas.money import divide_half_up, shortest, to_decimal
@@ -20,8 +22,7 @@ _ONE = Decimal(1)
 LineKind = Literal["goods", "amount", "service_charge", "overpayment"]
 
 
-@dataclass(slots=True)
-class Line:
+class Line(Struct):
     """A sale line, or a refund line with everything negative but the unit price.
 
     net: quantity times unit price, minor units, without tax and discount. discounts, taxes: (name or component,
@@ -44,7 +45,7 @@ class Line:
 
     @property
     def discount(self) -> int:
-        return sum(amount for _, amount in self.discounts)
+        return sum([amount for _, amount in self.discounts]) if self.discounts else 0
 
     @property
     def total(self) -> int:

@@ -20,15 +20,17 @@ charge's own rate fits only when it is inside.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Any
 
+from msgspec import Struct
+from msgspec.structs import replace
 from pydantic import ValidationError
 
 from schemas.clover import Charge, Order, Refund
 from schemas.commerce_enums import PaymentStatus
 from schemas.money import divide_half_up
+from schemas.regular import read_regular
 from transforms.model import OrderGroup
 from transforms.order.captured import is_void, statuses
 from transforms.order.refunds import GivenBack
@@ -46,8 +48,7 @@ _REFUND_STATUS = {
 _MOST_TIPPED = 8  # charges with tips whose combinations are tried: 255
 
 
-@dataclass(slots=True)
-class Taken:
+class Taken(Struct):
     """A charge as it stands. Minor units of ``currency``.
 
     amount: captured, or asked for where it was not. tip and surcharges lie on top of it unless they are inside.
@@ -65,7 +66,7 @@ class Taken:
 
     @property
     def surcharge(self) -> int:
-        return sum(amount for _, amount in self.surcharges)
+        return sum([amount for _, amount in self.surcharges]) if self.surcharges else 0
 
     @property
     def money(self) -> int:
@@ -86,8 +87,7 @@ class Taken:
         return self.money - self.tip - self.surcharge
 
 
-@dataclass(frozen=True, slots=True)
-class Returned:
+class Returned(Struct, frozen=True):
     """A refund as it stands. money: positive minor units, surcharges in. refund: None when only a total tells of it."""
 
     id: str
@@ -117,7 +117,7 @@ def charges_taken(group: OrderGroup, currency: str) -> list[Taken]:
             created_ms=charge.created if charge.created is not None else opened,
             amount=charge.amount_captured or charge.amount,
             tip=charge.tip_amount or 0,
-            surcharges=tuple((kind_of(extra), extra.amount) for extra in charge.additional_charges),
+            surcharges=tuple([(kind_of(extra), extra.amount) for extra in charge.additional_charges]),
         )
         for charge in group.charges
     ]
@@ -184,7 +184,7 @@ def counted_refund(row: Mapping[str, Any]) -> int:
     0 where it does not count, or cannot be read (the mapping reports that).
     """
     try:
-        refund = Refund.model_validate(dict(row))
+        refund = read_regular(Refund, row) or Refund.model_validate(dict(row))
     except (ValidationError, TypeError, ValueError, RecursionError):
         return 0
     return abs(refund.amount) if refund_status(refund) is PaymentStatus.PAID else 0

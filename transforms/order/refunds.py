@@ -29,6 +29,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
 
+from msgspec import Struct
+
 from schemas.commerce import TaxComponentRef
 from schemas.money import divide_half_up, to_decimal
 from transforms.order.line import Line, LineKind, effective_rate, unit_price
@@ -36,8 +38,7 @@ from transforms.order.service_charges import Charged, Fee
 from transforms.order.sold import SoldLine, choices, paid_for, parts_of, price_of, proportional, whole_units
 
 
-@dataclass(frozen=True, slots=True)
-class GivenBack:
+class GivenBack(Struct, frozen=True):
     """A refund that counts. amount: minor units, positive, without its surcharges (what for, minor units).
 
     charge_id: whose money it is; None where nobody says.
@@ -49,8 +50,7 @@ class GivenBack:
     charge_id: str | None = None
 
 
-@dataclass(slots=True)
-class ChargeLeft:
+class ChargeLeft(Struct):
     """What of a charge was not given back yet, minor units: what paid for goods, its tip, its surcharges."""
 
     goods: int
@@ -58,8 +58,7 @@ class ChargeLeft:
     surcharge: int
 
 
-@dataclass(slots=True)
-class FeeLeft:
+class FeeLeft(Struct):
     """A service charge and what of it was not given back yet."""
 
     fee: Fee

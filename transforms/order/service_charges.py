@@ -5,10 +5,11 @@ collected show it was inside. Service charges stand as charged: what was given b
 negative service charge. Service charges of the same name are kept apart, one for each time they were charged.
 """
 
-from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 from typing import NamedTuple
+
+from msgspec import Struct
 
 from schemas.clover import AdditionalCharge
 from schemas.commerce import ServiceCharge
@@ -34,8 +35,7 @@ class Charged(NamedTuple):
     name: str
 
 
-@dataclass(slots=True)
-class Fee:
+class Fee(Struct):
     """A service charge. total: minor units, tax in. charged: what it is called when it is given back.
 
     charge_id: of one that was charged when the goods were sold again, the charge that did; None for the first sale.

@@ -4,9 +4,10 @@ Which refund returned what is decided in ``transforms.order.refunds``.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 from itertools import combinations
+
+from msgspec import Struct
 
 from schemas.commerce import TaxComponentRef
 from schemas.money import divide_half_up
@@ -16,8 +17,7 @@ from transforms.order.line import Line, extended
 _MOST_RETURNED_ITEMS = 10  # combinations of returned items tried against one refund: 1,023
 
 
-@dataclass(slots=True)
-class SoldLine:
+class SoldLine(Struct):
     """A sale line and what of it is still with the buyer. returned: list value Clover says was returned of it."""
 
     line: Line

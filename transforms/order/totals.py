@@ -27,14 +27,14 @@ is booked as a discount to make room for it.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from schemas.clover import Charge, Order
 from transforms.order.items import Items
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(Struct, frozen=True):
     """How an order adds up. Minor units of the order's currency.
 
     goods: what one sale of everything comes to: tax and shipping in, discounts off, no tip, no surcharge.

@@ -10,9 +10,9 @@ line without an id is a line all the same; it is known by what it is.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
 from typing import Any
 
+from msgspec.structs import replace
 from pydantic import ValidationError
 
 from schemas.clover import Order

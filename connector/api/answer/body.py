@@ -45,13 +45,19 @@ def json_answer(request: Request, body: bytes, *, tag: str | None = None, status
     tag = tag or entity_tag(hashlib.blake2b(body, digest_size=12).hexdigest())
     if status == 200 and request.method == "GET" and (same := unchanged(request, tag)) is not None:
         return same
-    headers = {"Vary": "Accept, Accept-Encoding"}
+    body, headers = compressed(request, body)
     if request.method == "GET":
         headers["ETag"] = tag
+    return Response(body, status_code=status, media_type=JSON, headers=headers)
+
+
+def compressed(request: Request, body: bytes) -> tuple[bytes, dict[str, str]]:
+    """The body as it travels, smaller where the client reads that and it is worth it, and the headers that say so."""
+    headers = {"Vary": "Accept, Accept-Encoding"}
     if len(body) >= _WORTH_COMPRESSING and _reads_gzip(request):
         body = gzip.compress(body, _LEVEL, mtime=0)
         headers["Content-Encoding"] = "gzip"
-    return Response(body, status_code=status, media_type=JSON, headers=headers)
+    return body, headers
 
 
 def chosen_type(request: Request, *offered: str) -> str:

@@ -18,6 +18,7 @@ WORDS = {
     406: "`Accept` names nothing that is offered here; the text says what is.",
     405: "The path does not take this method.",
     409: "Never synced: no data yet.",
+    410: "The epoch is over: the store was restored, and snapshots are numbered anew.",
     413: "The body is too large.",
     429: "Too many requests; wait `Retry-After` seconds.",
     500: "Our fault. Quote the correlation id.",

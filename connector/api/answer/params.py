@@ -76,6 +76,17 @@ AsOf = Annotated[
         examples=["2026-11-20T04:00:00Z"],
     ),
 ]
+Epoch = Annotated[
+    str | None,
+    Query(
+        alias="epoch",
+        description=(
+            "The epoch (`x-snapshot-epoch`) that the client's snapshot numbers are of. A 410 where the store was"
+            " restored since, because later loads are numbered again then."
+        ),
+        examples=["0b8f6f7e-0c7b-4b1e-9d59-6a1f6a4f7c11"],
+    ),
+]
 
 
 @dataclass(frozen=True, slots=True)

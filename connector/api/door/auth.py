@@ -8,6 +8,10 @@ trailing colon is forgiven, because that is what ``curl -u KEY:`` sends. What a 
 import base64
 import binascii
 
+from connector.api.answer.errors import busy, unauthorized
+from connector.api.state import Call
+from connector.control.keys import ApiKey, find_key
+
 
 def secret_of(header: str | None) -> str | None:
     """The key in an Authorization header, None when there is none to be read."""
@@ -24,3 +28,15 @@ def secret_of(header: str | None) -> str | None:
     except (binascii.Error, ValueError):
         return None
     return decoded.removesuffix(":") or None
+
+
+async def recognised(call: Call, secret: str | None, address: str) -> ApiKey:
+    """The key a client showed. Raises ApiError 401, after a wait that grows with each wrong key, and 429 in the end."""
+    key = find_key(call.state.control, secret, now=call.now()) if secret else None
+    if key is None:
+        wait = call.state.failures.add(address) if secret else 0.0
+        if wait is None:
+            raise busy(60, "Too many wrong keys from this address")
+        await call.state.settings.sleep(wait)
+        raise unauthorized()
+    return key

@@ -17,15 +17,16 @@ from urllib.parse import parse_qsl, unquote, urlencode
 
 import structlog
 from prometheus_client import Counter, Histogram
+from starlette.responses import Response
 
 from connector.api.answer.errors import ApiError, body, busy, never_synced, unauthorized, unreadable
-from connector.api.door.auth import secret_of
+from connector.api.door.auth import recognised, secret_of
 from connector.api.door.connections import MOST_CONNECTIONS
 from connector.api.door.limits import AtOnce
+from connector.api.door.pages import Pages
 from connector.api.state import ApiState, Call
 from connector.control.access_log import Access
 from connector.control.file import stamp
-from connector.control.keys import find_key
 from connector.errors import StoreError
 from connector.ledger.published import NothingPublishedError
 from connector.logs import get_logger
@@ -69,9 +70,10 @@ log = get_logger(__name__)
 class Front:
     """Wraps the application; see the module."""
 
-    def __init__(self, app: App, *, state: ApiState) -> None:
+    def __init__(self, app: App, *, state: ApiState, pages: Pages | None = None) -> None:
         self._app = app
         self._state = state
+        self._pages = pages
         most = state.settings.most_at_once
         self._admitted = AtOnce(most, state.settings.most_at_once_a_key, state.settings.turns_a_key)
         # As many as there are connections: one that is sent away would be back at once.
@@ -95,18 +97,29 @@ class Front:
         except ApiError as error:
             if not admitted:
                 await self._state.settings.sleep(self._state.refusals.take())
-            await answer.error(error)
+            await self._refuse(scope, call, answer, error)
         except NothingPublishedError:
-            await answer.error(never_synced())
+            await self._refuse(scope, call, answer, never_synced())
         except (StoreError, OSError) as exc:
-            _say("api.store_failed", scope, exc, error=str(exc), hint=getattr(exc, "hint", None))
-            await answer.error(unreadable())
+            self._say("api.store_failed", scope, exc, error=str(exc), hint=getattr(exc, "hint", None))
+            await self._refuse(scope, call, answer, unreadable())
         except Exception as exc:  # the last line of defence: a body without internals, the cause in the log
-            _say("api.failed", scope, exc, error=type(exc).__name__, exception=trace(exc))
-            await answer.error(ApiError(500, "Something went wrong here; quote the correlation id."))
+            self._say("api.failed", scope, exc, error=type(exc).__name__, exception=trace(exc))
+            broken = ApiError(500, "Something went wrong here; quote the correlation id.")
+            await self._refuse(scope, call, answer, broken)
         finally:
             self._note(scope, call, answer, time.perf_counter() - started)
             structlog.contextvars.unbind_contextvars("correlation_id")
+
+    async def _refuse(self, scope: Scope, call: Call, answer: "_Answer", error: ApiError) -> None:
+        if self._pages is None or not self._pages.owns(scope["path"]):
+            await answer.error(error)
+        elif answer.status is None:
+            page = self._pages.refusal(call, scope["path"], scope["query_string"].decode("latin-1"), error)
+            await answer.page(page)
+
+    def _is_open(self, path: str) -> bool:
+        return path in OPEN_PATHS or (self._pages is not None and self._pages.is_open(path))
 
     async def _admit(self, scope: Scope, call: Call, answer: "_Answer") -> AbstractAsyncContextManager[None]:
         """What the request holds while it is answered. Raises ApiError where it is not."""
@@ -116,16 +129,15 @@ class Front:
         length = headers.get(b"content-length", b"0")
         if not length.isdigit() or int(length) > self._state.settings.most_body:
             raise ApiError(413, f"A body is at most {self._state.settings.most_body} bytes.")
-        if scope["path"] in OPEN_PATHS:
-            return self._open.request(_address(scope))
-        secret = secret_of(headers.get(b"authorization", b"").decode("latin-1"))
-        key = find_key(self._state.control, secret, now=call.now()) if secret else None
-        if key is None:
-            wait = self._state.failures.add(_address(scope)) if secret else 0.0
-            if wait is None:
-                raise busy(60, "Too many wrong keys from this address")
-            await self._state.settings.sleep(wait)
-            raise unauthorized()
+        if self._is_open(scope["path"]):
+            return self._open.request(address_of(scope))
+        if self._pages is not None and self._pages.owns(scope["path"]):
+            key = self._pages.key(call, scope["headers"])
+            if key is None:
+                raise unauthorized()
+        else:
+            secret = secret_of(headers.get(b"authorization", b"").decode("latin-1"))
+            key = await recognised(call, secret, address_of(scope))
         call.key = key
         if (connection := scope.get("state", {}).get("connection")) is not None:
             connection.prove()
@@ -138,12 +150,22 @@ class Front:
             call.require("write")
         return self._admitted.request(key.key_id)
 
+    def _route(self, scope: Scope) -> str:
+        """The path's pattern, without ids."""
+        pattern = getattr(scope.get("route"), "path", None)
+        return pattern or (scope["path"] if self._is_open(scope["path"]) else "unknown")
+
+    def _say(self, event: str, scope: Scope, failure: Exception, **fields: str | None) -> None:
+        """A fault for the operator; ``where`` tells one from another, so that each is said some times a minute."""
+        log.error(event, route=self._route(scope), where=place(failure), **fields)
+
     def _note(self, scope: Scope, call: Call, answer: "_Answer", seconds: float) -> None:
-        route = _route(scope)
+        is_open = self._is_open(scope["path"])
+        route = self._route(scope)
         status = answer.status or 499  # the client went away before an answer
         REQUESTS.labels(route, str(status)).inc()
         SECONDS.labels(route).observe(seconds)
-        if scope["path"] in OPEN_PATHS:
+        if is_open and (scope["method"] in READING_METHODS or (call.key is None and status < 400)):
             return
         if call.key is None or status == 429:
             self._state.access_log.refused(call.now(), None if call.key is None else call.key.key_id, status)
@@ -163,7 +185,7 @@ class Front:
                 snapshot_id=call.snapshot_id,
                 status=status,
                 milliseconds=round(seconds * 1000, 3),
-                address=_address(scope),
+                address=address_of(scope),
             )
         )
         log.debug("api.answered", route=route, status=status, rows=call.rows, milliseconds=seconds * 1000)
@@ -189,6 +211,12 @@ class _Answer:
             message = {**message, "headers": [*given, correlation, *self.extra, *own, *safe]}
         await self._send(message)
 
+    async def page(self, page: Response) -> None:
+        """A page, whole."""
+        headers = list(page.raw_headers)
+        await self.send({"type": "http.response.start", "status": page.status_code, "headers": headers})
+        await self.send({"type": "http.response.body", "body": page.body})
+
     async def error(self, error: ApiError) -> None:
         if self.status is not None:
             return  # the answer has begun: all that is left is to cut it short
@@ -197,17 +225,6 @@ class _Answer:
         headers += [(name.lower().encode(), value.encode()) for name, value in error.headers.items()]
         await self.send({"type": "http.response.start", "status": error.status, "headers": headers})
         await self.send({"type": "http.response.body", "body": content})
-
-
-def _say(event: str, scope: Scope, failure: Exception, **fields: str | None) -> None:
-    """A fault for the operator; ``where`` tells one from another, so that each is said some times a minute."""
-    log.error(event, route=_route(scope), where=place(failure), **fields)
-
-
-def _route(scope: Scope) -> str:
-    """The path's pattern, without ids."""
-    pattern = getattr(scope.get("route"), "path", None)
-    return pattern or (scope["path"] if scope["path"] in OPEN_PATHS else "unknown")
 
 
 def _tidy(scope: Scope) -> None:
@@ -237,6 +254,7 @@ def _limited(receive: Receive, most: int) -> Receive:
     return receive_some
 
 
-def _address(scope: Scope) -> str:
+def address_of(scope: Scope) -> str:
+    """Where a request came from, behind trusted proxies too."""
     client = scope.get("client")
     return str(client[0]) if client else "unknown"

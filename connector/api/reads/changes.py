@@ -135,6 +135,27 @@ def month_changes(publication: Publication, span: Span) -> list[MonthChange]:
     ]
 
 
+@dataclass(frozen=True, slots=True)
+class SettingChange:
+    """A setting of the connection that was corrected. ``setting``: timezone, country, currency or a name."""
+
+    setting: str
+    was: str | None
+    became: str | None
+    snapshot_id: int
+
+
+def setting_changes(publication: Publication, span: Span) -> list[SettingChange]:
+    """Settings that were corrected, by snapshot. A time zone moves the days of all orders of the connection."""
+    rows = publication.cursor.execute(
+        "SELECT setting, from_value, to_value, snapshot_id FROM ledger.setting_changes"
+        " WHERE company_id = $company AND connection_id = $connection AND snapshot_id > $since"
+        " AND snapshot_id <= $until ORDER BY snapshot_id, setting",
+        span.values(),
+    ).fetchall()
+    return [SettingChange(*row) for row in rows]
+
+
 def _side(values: tuple[object, ...]) -> Side | None:
     currency, month, created, *totals = values
     if currency is None:

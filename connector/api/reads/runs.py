@@ -73,6 +73,24 @@ def snapshot_up_to(publication: Publication, connection_id: str, snapshot_id: in
     return None if row is None else row[0]
 
 
+def epoch_of(publication: Publication) -> str:
+    """Which numbering the snapshots are of: another one after a store was restored."""
+    known = publication.cache.get("epoch")
+    if known is None:
+        with publication.cursor.cursor() as cursor:
+            row = cursor.execute("SELECT epoch FROM ledger.publication").fetchone()
+        known = publication.cache["epoch"] = "" if row is None else str(row[0])
+    return str(known)
+
+
+def loaded_at(publication: Publication, snapshot_id: int) -> datetime | None:
+    """When a snapshot was loaded (UTC without zone): nothing in it was modified later."""
+    row = publication.cursor.execute(
+        "SELECT loaded_at FROM ledger.snapshots WHERE snapshot_id = ?", [snapshot_id]
+    ).fetchone()
+    return None if row is None else row[0]
+
+
 def orders_deleted(publication: Publication, company_id: str) -> dict[str, int]:
     """Run id -> orders it found deleted; runs that found none are left out."""
     rows = publication.cursor.execute(
@@ -91,3 +109,39 @@ def read_up_to(publication: Publication, connection_id: str, snapshot_id: int) -
         [connection_id, snapshot_id],
     ).fetchone()
     return None if row is None else row[0]
+
+
+@dataclass(frozen=True, slots=True)
+class RunReport:
+    """A run with what it cost; the columns of the view ``sync_runs``. Times are UTC without zone."""
+
+    run_id: str
+    connection_id: str
+    kind: str
+    started_at: datetime
+    finished_at: datetime | None
+    status: str
+    requests: int | None
+    retries: int | None
+    throttled: int | None
+    waited_seconds: float | None
+    orders_inserted: int | None
+    orders_updated: int | None
+    orders_held_back: int | None
+    error: str | None
+    snapshot_id: int | None
+
+    @property
+    def seconds(self) -> float | None:
+        return None if self.finished_at is None else (self.finished_at - self.started_at).total_seconds()
+
+
+def run_reports(publication: Publication, company_id: str, *, most: int = 100) -> list[RunReport]:
+    """The newest runs of one company, reconciliations in, newest first."""
+    rows = publication.cursor.execute(
+        "SELECT run_id, connection_id, kind, started_at, finished_at, status, requests, retries, throttled,"
+        " waited_seconds, orders_inserted, orders_updated, orders_held_back, error, snapshot_id"
+        " FROM ledger.sync_runs WHERE company_id = ? ORDER BY started_at DESC, run_id LIMIT ?",
+        [company_id, most],
+    ).fetchall()
+    return [RunReport(*row) for row in rows]

@@ -35,14 +35,14 @@ OF_ORDERS = (api_reads.ORDERS, api_reads.PAYMENTS, api_reads.TRANSACTIONS)
 router = APIRouter(prefix=PREFIX, tags=["Commerce data"])
 
 
-def selection(resource: Resource, asked: Asked) -> Selection:
+def selection(resource: Resource, query: str | None, order_by: str | None) -> Selection:
     """What a client asked for, as bound SQL. Raises ApiError 400 that shows the place."""
     try:
-        condition = compile_query(asked.query, resource.fields, resource.model)
+        condition = compile_query(query, resource.fields, resource.model)
     except QueryError as exc:
         raise bad_query(exc.text, exc.position, "query") from exc
     try:
-        order = read_order(asked.order_by, resource.fields, resource.model, resource.default_order)
+        order = read_order(order_by, resource.fields, resource.model, resource.default_order)
     except QueryError as exc:
         raise bad_query(exc.text, exc.position, "orderBy") from exc
     return Selection(condition.sql, condition.parameters, order.sql)
@@ -137,7 +137,7 @@ def _list_route(resource: Resource) -> Callable[..., Response]:
                 return same
             return lines_answer(request, chunks, **head)
         with reading(call, company_id, connection_id, as_of) as here:
-            chosen = selection(resource, asked)
+            chosen = selection(resource, asked.query, asked.order_by)
             return _answer_list(request, call, resource, here, chosen, asked.page, pinned_to)
 
     return list_records
@@ -151,7 +151,7 @@ def _checked(
     asked: Asked,
 ) -> Selection:
     call.connection(company_id, connection_id)  # 404 before 400, as for a page
-    return selection(resource, asked)
+    return selection(resource, asked.query, asked.order_by)
 
 
 def _get_route(resource: Resource) -> Callable[..., Response]:

@@ -1,9 +1,8 @@
-"""Whether the server lives and can answer, its Prometheus figures, and the page at ``/``.
+"""Whether the server lives and can answer, and its Prometheus figures.
 
 None of it needs a key, and none of it names a company.
 """
 
-import html
 import os
 from typing import Any
 
@@ -12,7 +11,7 @@ from fastapi import APIRouter, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 
-from connector.api.answer.body import JSON, VERSION
+from connector.api.answer.body import JSON
 from connector.api.state import call_of
 from connector.errors import ConnectorError
 from connector.ledger.published import NothingPublishedError
@@ -80,49 +79,3 @@ def metrics() -> Response:
         registry = CollectorRegistry()
         MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
     return Response(generate_latest(registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
-
-
-@router.get(
-    "/",
-    summary="The portal page",
-    description="How to call this server.",
-    responses={200: {"description": "A page for people.", "content": {"text/html": {}}}},
-)
-def portal(request: Request) -> Response:
-    """One page, no scripts, nothing loaded from elsewhere."""
-    url = html.escape(call_of(request).state.settings.public_url)
-    return Response(_PAGE.format(url=url, version=html.escape(VERSION)), media_type="text/html")
-
-
-_PAGE = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<title>Commerce data of Clover merchants</title>
-<style>
-body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 46rem; margin: 3rem auto; padding: 0 1rem; color: #1b1f24 }}
-pre {{ background: #f4f5f7; padding: .8rem 1rem; overflow-x: auto; border-radius: 6px }}
-code {{ font-size: .92em }} h1 {{ font-size: 1.6rem }} h2 {{ font-size: 1.15rem; margin-top: 2rem }}
-footer {{ margin-top: 3rem; color: #667; font-size: .85em }}
-</style></head><body>
-<h1>Commerce data of Clover merchants</h1>
-<p>This server answers as Codat's API does: paths, bodies, query language and errors are the same, so Codat's own
-clients work with only the server URL changed. It needs an API key, which the operator makes with
-<code>connector keys create</code>.</p>
-<h2>With curl</h2>
-<pre>curl -u "$KEY:" "{url}/companies"
-curl -u "$KEY:" "{url}/companies/$COMPANY/connections/$CONNECTION/data/commerce-orders?orderBy=-modifiedDate"</pre>
-<h2>With Codat's Python client</h2>
-<pre>from codat_lending import CodatLending
-from codat_lending.models import shared
-import base64
-
-key = "Basic " + base64.b64encode(KEY.encode()).decode()
-client = CodatLending(security=shared.Security(auth_header=key), server_url="{url}")
-orders = client.sales.orders.list(request={{"company_id": COMPANY, "connection_id": CONNECTION}})</pre>
-<h2>Beyond Codat</h2>
-<p><code>asOf=</code> with a snapshot id or a time on every data route; <code>/versions</code> and
-<code>/lineage</code> below an order; <code>/snapshots</code> and <code>/reconciliation</code> below a connection;
-<code>Accept: application/x-ndjson</code> for a whole list as lines; <code>ETag</code> and gzip.</p>
-<p><a href="/openapi.json">openapi.json</a> · <a href="/health">health</a> · <a href="/metrics">metrics</a></p>
-<footer>Version {version}. A merchant is linked by the operator: <code>connector authorize</code>.</footer>
-</body></html>
-"""

@@ -13,7 +13,7 @@ from connector.api.answer.differences import changes, rules
 from connector.api.answer.errors import no_record
 from connector.api.answer.openapi import documented
 from connector.api.answer.paging import envelope
-from connector.api.answer.params import AsOf, CompanyId, ConnectionId, Paging
+from connector.api.answer.params import AsOf, CompanyId, ConnectionId, Epoch, Paging
 from connector.api.answer.quality import amounts, is_complete, unexplained
 from connector.api.reading import reading
 from connector.api.reads import history as api_history
@@ -179,10 +179,19 @@ def get_lineage(
     summary="Snapshots of a connection",
     description=(
         "Every committed load, newest first: what `asOf` can name. `ordersUpdated` counts deletions too;"
-        " `ordersDeleted` says how many they are. Which orders they are: `changes`."
+        " `ordersDeleted` says how many they are. Which orders they are: `changes`. `epoch` is the numbering they are"
+        " of: another one after the store was restored, when the numbers of later loads are given again."
     ),
     operation_id="list-snapshots",
-    **documented(examples.page_of(_SNAPSHOT_EXAMPLE, f"{CONNECTION}/snapshots"), 400, 409),
+    **documented(
+        {
+            **examples.page_of(_SNAPSHOT_EXAMPLE, f"{CONNECTION}/snapshots"),
+            "epoch": "0b8f6f7e-0c7b-4b1e-9d59-6a1f6a4f7c11",
+        },
+        400,
+        409,
+        410,
+    ),
 )
 def list_snapshots(
     call: Reads,
@@ -190,15 +199,18 @@ def list_snapshots(
     company_id: CompanyId,
     connection_id: ConnectionId,
     asked: Paging,
+    epoch: Epoch = None,
 ) -> Response:
     """Snapshot ids are the store's: those of one connection have gaps."""
     with reading(call, company_id, connection_id) as here:
+        here.refuse_other_epoch(epoch)
+        numbering = {"epoch": here.epoch}
         found, total = api_history.snapshots(
             here.publication, connection_id, limit=asked.size, offset=asked.offset
         )
     call.rows = len(found)
     text = ",".join(encode_present(_snapshot(snapshot)).decode() for snapshot in found)
-    body = envelope(text, request.scope["raw_path"].decode(), parameters(request), asked, total)
+    body = envelope(text, request.scope["raw_path"].decode(), parameters(request), asked, total, numbering)
     return json_answer(request, body)
 
 

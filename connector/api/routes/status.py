@@ -47,7 +47,7 @@ TAKEN_UP_WITHIN = timedelta(minutes=1)
 _OTHERWISE = (DatasetStatus.INTERNAL_ERROR, "The sync failed on our side; the next one tries again.")
 
 
-class _Books(NamedTuple):
+class Books(NamedTuple):
     """What is known of one company's reads.
 
     runs: newest first. waiting: requests no run has answered yet. good: the connection whose sync succeeded last.
@@ -92,20 +92,24 @@ def _operation(run: Run, data_type: DataType) -> PullOperation:
     )
 
 
+def waiting_words(refresh: Refresh, now: datetime) -> str:
+    """What a request that no run has answered waits for."""
+    if now - moment_of(refresh.requested) < TAKEN_UP_WITHIN:
+        return "Waits for the next sync."
+    return (
+        f"No run has begun since it was asked for at {refresh.requested}: no scheduler takes it up, or all its"
+        " places are taken. The operator runs connector schedule, or connector sync."
+    )
+
+
 def _queued(refresh: Refresh, data_type: DataType, now: datetime) -> PullOperation:
-    words = "Waits for the next sync."
-    if now - moment_of(refresh.requested) >= TAKEN_UP_WITHIN:
-        words = (
-            f"No run has begun since it was asked for at {refresh.requested}: no scheduler takes it up, or all its"
-            " places are taken. The operator runs connector schedule, or connector sync."
-        )
     return PullOperation(
         id=refresh.request_id if refresh.data_type else operation_id(refresh.request_id, data_type),
         company_id=refresh.company_id,
         connection_id=refresh.connection_id,
         data_type=data_type,
         status=DatasetStatus.QUEUED,
-        status_description=words,
+        status_description=waiting_words(refresh, now),
         requested=refresh.requested,
         progress=0,
         is_completed=False,
@@ -113,7 +117,8 @@ def _queued(refresh: Refresh, data_type: DataType, now: datetime) -> PullOperati
     )
 
 
-def _books(call: Call, company_id: str) -> _Books:
+def books_of(call: Call, company_id: str) -> Books:
+    """Of the connections that are shown."""
     shown = {c.connection_id for c in api_companies.list_connections(call.state.control, company_id)}
     try:
         with call.publication() as publication:
@@ -134,14 +139,14 @@ def _books(call: Call, company_id: str) -> _Books:
         for refresh in refreshes_of(call.state.control, company_id)
         if refresh.connection_id in shown and begun.get(refresh.connection_id, "") < refresh.requested
     ]
-    return _Books(runs, good, waiting)
+    return Books(runs, good, waiting)
 
 
 def _types(refresh: Refresh) -> tuple[DataType, ...]:
     return READ_TYPES if refresh.data_type is None else (DataType(refresh.data_type),)
 
 
-def _history(books: _Books, now: datetime) -> list[PullOperation]:
+def _history(books: Books, now: datetime) -> list[PullOperation]:
     asked = [_queued(refresh, data_type, now) for refresh in books.waiting for data_type in _types(refresh)]
     return asked + [_operation(run, data_type) for run in books.runs for data_type in READ_TYPES]
 
@@ -156,7 +161,7 @@ def _history(books: _Books, now: datetime) -> list[PullOperation]:
 def get_data_status(call: Reads, request: Request, company_id: CompanyId) -> Response:
     """A failed read keeps the time of the last good one."""
     call.company(company_id)
-    books = _books(call, company_id)
+    books = books_of(call, company_id)
     statuses: dict[str, object] = {}
     latest = books.runs[0] if books.runs else None
     good = books.good
@@ -196,7 +201,7 @@ def list_history(
 ) -> Response:
     """Every member that is served can be asked for; at Codat ``isCompleted`` cannot."""
     call.company(company_id)
-    rows = [members(operation) for operation in _history(_books(call, company_id), call.now())]
+    rows = [members(operation) for operation in _history(books_of(call, company_id), call.now())]
     return small_page(call, request, rows, fields.HISTORY, "Dataset", asked, "-requested")
 
 
@@ -211,7 +216,7 @@ def get_history(call: Reads, request: Request, company_id: CompanyId) -> Respons
     """A request keeps its id until a run has answered it; then it shows that run."""
     call.company(company_id)
     dataset_id = str(request.path_params["datasetId"])
-    books = _books(call, company_id)
+    books = books_of(call, company_id)
     for operation in _history(books, call.now()):
         if operation.id == dataset_id:
             return json_answer(request, encode(operation))
@@ -229,6 +234,19 @@ def get_history(call: Reads, request: Request, company_id: CompanyId) -> Respons
     raise no_record("data history", dataset_id)
 
 
+def ask_for_all(call: Call, company_id: str) -> None:
+    """Ask for a read of every connection that is linked and not asked for already."""
+    call.require("write")
+    call.company(company_id)
+    waiting = {r.connection_id for r in books_of(call, company_id).waiting if r.data_type is None}
+    wanted = [
+        Refresh(str(uuid.uuid4()), company_id, c.connection_id, None, stamp(call.now()))
+        for c in api_companies.list_connections(call.state.control, company_id)
+        if c.status != "Unlinked" and c.connection_id not in waiting
+    ]
+    ask_for_refresh(call.state.control, wanted, requested_by=call.reader.key_id)
+
+
 @router.post(
     "/data/all",
     summary="Refresh all data",
@@ -238,14 +256,7 @@ def get_history(call: Reads, request: Request, company_id: CompanyId) -> Respons
 )
 def refresh_all(call: Writes, company_id: CompanyId) -> Response:
     """Asking again while one waits changes nothing."""
-    call.company(company_id)
-    waiting = {r.connection_id for r in _books(call, company_id).waiting if r.data_type is None}
-    wanted = [
-        Refresh(str(uuid.uuid4()), company_id, c.connection_id, None, stamp(call.now()))
-        for c in api_companies.list_connections(call.state.control, company_id)
-        if c.status != "Unlinked" and c.connection_id not in waiting
-    ]
-    ask_for_refresh(call.state.control, wanted, requested_by=call.reader.key_id)
+    ask_for_all(call, company_id)
     return Response(status_code=204)
 
 
@@ -277,7 +288,7 @@ def queue(
         raise ApiError(404, f"No data connection was found for company {company_id}", code=230)
     call.connection_id = chosen
     data_type = DataType(name)
-    if any(r.connection_id == chosen and data_type in _types(r) for r in _books(call, company_id).waiting):
+    if any(r.connection_id == chosen and data_type in _types(r) for r in books_of(call, company_id).waiting):
         raise ApiError(
             400,
             f"DatasetAlreadyInProgressException: Cannot queue {name} for connection {chosen};"

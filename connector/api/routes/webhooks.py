@@ -155,7 +155,7 @@ def create_webhook(call: Writes, request: Request, body: WebhookBody) -> Respons
 )
 def delete_webhook(call: Writes, webhook_id: str = WebhookId) -> Response:
     """404 for one of another key's companies."""
-    api_webhooks.delete_webhook(call.state.control, _one(call, webhook_id).webhook_id)
+    api_webhooks.delete_webhook(call.state.control, one_webhook(call, webhook_id).webhook_id)
     return Response(status_code=204)
 
 
@@ -168,7 +168,7 @@ def delete_webhook(call: Writes, webhook_id: str = WebhookId) -> Response:
 )
 def list_deliveries(call: Reads, request: Request, webhook_id: str = WebhookId) -> Response:
     """Ours; Codat shows them in its portal."""
-    hook = _one(call, webhook_id)
+    hook = one_webhook(call, webhook_id)
     found = outbox.deliveries_to(call.state.control, hook.webhook_id)
     call.rows = len(found)
     return json_answer(request, encode({"results": [_delivery(delivery) for delivery in found]}))
@@ -184,7 +184,8 @@ def visible(call: Call) -> list[Webhook]:
     ]
 
 
-def _one(call: Call, webhook_id: str) -> Webhook:
+def one_webhook(call: Call, webhook_id: str) -> Webhook:
+    """Raises ApiError 404, for another key's as well."""
     for hook in visible(call):
         if hook.webhook_id == webhook_id:
             return hook

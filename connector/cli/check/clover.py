@@ -149,18 +149,3 @@ def examine_connection(
                 return
             else:
                 yield Finding(f"{subject} {stream.path}", "ok", "token accepted, readable")
-    if (
-        connection.base_url
-        and connection.base_url.startswith("http://")
-        and not _is_loopback(connection.base_url)
-    ):
-        yield Finding(
-            subject,
-            "warning",
-            "base_url sends the token without encryption",
-            "Use https:// unless the network between here and there is yours.",
-        )
-
-
-def _is_loopback(address: str) -> bool:
-    return bool(re.match(r"http://(localhost|127\.|\[::1\])", address))

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 
 from connector.cli.check.clover import Finding
 from connector.cli.published import open_published
+from connector.cli.terminal.output import bytes_text
 from connector.cli.terminal.times import ago
 from connector.config import Config
-from connector.errors import StoreBusy, StoreError
+from connector.errors import StoreBusy, StoreError, StoreNotOurs
 
 if TYPE_CHECKING:
     import duckdb
@@ -130,11 +131,18 @@ def examine_files(directory: Path, *, now: datetime) -> Iterator[Finding]:
             yield Finding(
                 "working file", "ok", f"{WORK} is being written, so it was not read: {error.message}"
             )
+        except StoreNotOurs as error:
+            yield Finding(
+                "working file",
+                "warning",
+                f"{error.message} It was not read, nor can you sync so.",
+                error.hint,
+            )
         except StoreError as error:
             yield Finding("working file", "failed", error.message, error.hint)
     for aside in sorted(directory.glob(f"{WORK}.damaged-*")):
         yield Finding(
-            "set aside", "warning", f"{aside}, {_size(aside.stat().st_size)}, was damaged",
+            "set aside", "warning", f"{aside}, {bytes_text(aside.stat().st_size)}, was damaged",
             f"Remove it when nobody needs to look at it: rm {aside}",
         )  # fmt: skip
 
@@ -192,13 +200,13 @@ def examine_room(directory: Path, publish_to: Path | None = None) -> Finding:
     needed = work.stat().st_size if work.exists() else 0
     is_there = publish_to is not None and publish_to.is_dir()
     free = shutil.disk_usage(publish_to if publish_to and is_there else directory).free
-    text = f"{_size(free)} free, a publish needs {_size(needed)}"
+    text = f"{bytes_text(free)} free, a publish needs {bytes_text(needed)}"
     if free < needed:
         return Finding(
             "room",
             "failed",
             text,
-            f"Free {_size(needed - free)} or more, or move the store to a larger disk.",
+            f"Free {bytes_text(needed - free)} or more, or move the store to a larger disk.",
         )
     return Finding("room", "ok", text)
 
@@ -209,7 +217,7 @@ def examine_growth(directory: Path, *, now: datetime) -> Finding:
     total = sum(size for size, _ in sizes)
     lately = sum(size for size, changed in sizes if now - changed < _WEEK)
     a_day = lately / 7
-    text = f"raw payloads {_size(total)}, {_size(a_day)} a day lately"
+    text = f"raw payloads {bytes_text(total)}, {bytes_text(a_day)} a day lately"
     free = shutil.disk_usage(directory).free
     if a_day and timedelta(days=min(free / a_day, 10**6)) < LITTLE_TIME:
         return Finding(
@@ -258,7 +266,7 @@ def examine_access_log(directory: Path, *, keep_days: int, now: datetime) -> Ite
     since = f" since {log.oldest}" if log.oldest else ""
     text = (
         f"{log.rows:,} requests{since} (kept {keep_days} days), {log.refused:,} refused at the door in a week;"
-        f" control.sqlite {_size(log.size)}"
+        f" control.sqlite {bytes_text(log.size)}"
     )
     if log.size > LARGE_LOG:
         yield Finding(
@@ -325,11 +333,3 @@ def _is_alive(pid: int) -> bool:
     except PermissionError:
         return True
     return True
-
-
-def _size(size: float) -> str:
-    for unit in ("B", "KiB", "MiB", "GiB"):
-        if abs(size) < 1024 or unit == "GiB":
-            return f"{size:,.0f} {unit}" if unit == "B" else f"{size:,.1f} {unit}"
-        size /= 1024
-    raise AssertionError("unreachable")

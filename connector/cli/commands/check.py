@@ -12,6 +12,7 @@ from connector.cli.check.clover import (
     examine_ids,
     examine_store,
 )
+from connector.cli.check.plausible import examine_plausible
 from connector.cli.check.store import examine_operations
 from connector.cli.invocation import Invocation, json_option, pass_invocation
 from connector.cli.terminal.output import json_text
@@ -55,6 +56,7 @@ def _examine(invocation: Invocation, config: Config) -> Iterator[Finding]:
 
     yield Finding("config", "ok", f"{invocation.config_path}, {sum(1 for _ in config.pairs())} connection(s)")
     yield from examine_ids(config)
+    yield from examine_plausible(config, invocation.config_path, now=datetime.now(UTC))
     yield from examine_store(config.store)
     yield from examine_operations(config, now=datetime.now(UTC))
     first = config.companies[0].connections[0]

@@ -1,6 +1,7 @@
 """``connector demo``: the whole way, from a stand-in Clover to a published file, in one command."""
 
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import click
 
@@ -57,15 +58,16 @@ def demo(
     _refuse_foreign_config(invocation.config_path)
     with stand_in(orders=orders, seed=seed) as clover:
         directory.mkdir(parents=True, exist_ok=True)
-        replace_private(invocation.config_path, demo_config(clover).encode())
+        replace_private(invocation.config_path, demo_config(clover, orders=orders, seed=seed).encode())
         code = _sync_and_reconcile(invocation, as_json=as_json)
         if serving and code in (0, 3):
             _serve(invocation, clover)
     return code
 
 
-def demo_config(clover: StandIn) -> str:
+def demo_config(clover: StandIn, *, orders: int, seed: int) -> str:
     """The text of the demo's config.yaml: made to be read, and to be edited into a real one."""
+    port = urlsplit(clover.base_url).port
     return f"""{MARK}
 store: ./data
 companies:
@@ -73,7 +75,9 @@ companies:
     connections:
       - source: clover-ecommerce
         environment: sandbox
-        # The stand-in; without this line Clover's own sandbox would be asked.
+        # The stand-in; without this line Clover's own sandbox would be asked. It has stopped with the demo, so that
+        # a sync is refused here. To start the same shop again, in another terminal:
+        #   connector sandbox --port {port} --orders {orders} --seed {seed}
         base_url: {clover.base_url}
         merchant_id: {clover.merchant_id}
         country: {clover.country}
@@ -100,11 +104,11 @@ def _sync_and_reconcile(invocation: Invocation, *, as_json: bool) -> int:
     if as_json:
         click.echo(json_text({"sync": report.as_json(), "reconcile": checked.as_json()}))
     else:
-        print_runs(report)
-        print_failures(report)
+        print_runs(report, invocation.config_path)
         print_store(report, config.store)
         print_reconciliation(checked)
-        print_next(NEXT, invocation.config_path)
+        if not print_failures(report, invocation.config_path):
+            print_next(NEXT, invocation.config_path)
     return report.exit_code or checked.exit_code
 
 

@@ -3,7 +3,7 @@
 import click
 
 from connector.cli.invocation import Invocation, json_option, pass_invocation
-from connector.cli.terminal.output import json_text
+from connector.cli.terminal.output import bytes_text, json_text
 
 
 @click.command()
@@ -16,7 +16,8 @@ def forget(invocation: Invocation, company: str, yes: bool, as_json: bool) -> in
     requests, alerts and the log of who read it, of which only a number without names is kept.
 
     Afterwards every file of the store is searched for the company's ids and those of its records; exit 1 when
-    anything is left. Backups, and what others have copied, must be deleted where they are.
+    anything is left. It says first what room on the disk it needs, and makes that room on a full one. Backups, and
+    what others have copied, must be deleted where they are.
 
     \b
     Example:
@@ -25,6 +26,7 @@ def forget(invocation: Invocation, company: str, yes: bool, as_json: bool) -> in
     \b
     Exit codes: 0 nothing is left, 1 something is, 2 no such company, 4 it is being read at this moment
     """
+    from connector.ledger.keep.forget import room_to_forget
     from connector.schedule.after_runs import write_metrics
     from connector.schedule.forget_company import forget_company, ids_of
     from connector.schedule.history import read_past
@@ -35,6 +37,16 @@ def forget(invocation: Invocation, company: str, yes: bool, as_json: bool) -> in
     by_name = {one.name.casefold(): one.id for one in config.companies}
     company_id = by_name.get(company.casefold(), company)
     ids = ids_of(config, store, company_id)
+    needed, free = room_to_forget(store.directory)
+    click.echo(
+        f"Needs up to {bytes_text(needed)} of disk while it runs; {bytes_text(free)} are free.", err=True
+    )
+    if free < needed:
+        click.echo(
+            "The company's payloads, older copies, and then one of the two files of the ledger that hold the same go"
+            " first to make that room.",
+            err=True,
+        )
     if not yes:
         click.confirm(
             f"Remove company {company_id} with {len(ids.connection_ids)} connection(s) for good?",
@@ -52,6 +64,7 @@ def forget(invocation: Invocation, company: str, yes: bool, as_json: bool) -> in
                     "connectionIds": list(ids.connection_ids),
                     "removed": dict(forgotten.removed),
                     "searchedFor": len(forgotten.ids.words),
+                    "room": {"neededBytes": needed, "freeBytes": free},
                     "left": [trace.where for trace in forgotten.traces],
                     "stillInConfig": is_configured,
                 }

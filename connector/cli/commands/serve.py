@@ -1,4 +1,4 @@
-"""``connector serve``: the read API and the portal page, in one or more processes, stopped by Ctrl-C or SIGTERM."""
+"""``connector serve``: the read API and the portal, in one or more processes, stopped by Ctrl-C or SIGTERM."""
 
 import math
 import os
@@ -53,7 +53,7 @@ def serve(
     requests_per_minute: int,
     workers: int,
 ) -> int:
-    """Serve the published data as Codat's API does, to holders of an API key.
+    """Serve the published data to holders of an API key: as Codat's API does, and as pages for people.
 
     Reads the published file and never disturbs a sync; a new publication is served from the next request on.
     Webhooks are sent from here. Put a proxy with TLS before it when it listens on more than this machine.
@@ -98,10 +98,10 @@ def _answer(
     config: "Config", server: socket.socket, url: str, requests_per_minute: int, shared: str | None
 ) -> None:
     """Answer what comes in on ``server`` until told to stop. shared: a directory of all workers."""
-    from connector.api.app import create_app
     from connector.api.door.connections import Server, ServerConfig, room_for_connections
     from connector.api.state import ApiSettings
     from connector.logs import bound_repeats
+    from connector.portal.app import create_app
 
     app = create_app(
         ApiSettings(

@@ -16,6 +16,11 @@ from connector.cli.terminal.times import Moment
 @click.option("--since", type=Moment(), metavar="TIME", help="Read what was created from here on.")
 @click.option("--until", type=Moment(), metavar="TIME", help="Read what was created before this.")
 @click.option("--dry-run", is_flag=True, help="Say which orders would change, and change nothing.")
+@click.option(
+    "--patient",
+    is_flag=True,
+    help="Wait for Clover as the scheduler does; for timers. By default 15 seconds without a first answer end it.",
+)
 @json_option
 @pass_invocation
 def sync(
@@ -26,6 +31,7 @@ def sync(
     since: datetime | None,
     until: datetime | None,
     dry_run: bool,
+    patient: bool,
     as_json: bool,
 ) -> int:
     """Read what is new or changed at Clover, map it, and publish a new snapshot.
@@ -40,6 +46,7 @@ def sync(
       connector sync --company "Juniper Goods" --dry-run
       connector sync --since 2024-01-01 --until 2024-02-01
       connector sync --full --json
+      connector sync --patient --log-format json      (from cron, a timer, an orchestrator)
 
     \b
     Exit codes: 0 done, 1 failed, 2 config or call wrong, 3 partly done, 4 another run holds the lock
@@ -50,4 +57,6 @@ def sync(
     if full and (since or until):
         raise click.UsageError("--full reads everything; leave --since and --until out.")
     mode = SyncMode(kind="sync", full=full, since=since, until=until, dry_run=dry_run)
-    return run_sync(invocation, mode, company=company, connection=connection, as_json=as_json)
+    return run_sync(
+        invocation, mode, company=company, connection=connection, as_json=as_json, patient=patient
+    )

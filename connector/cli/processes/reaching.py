@@ -4,17 +4,18 @@ import httpx
 
 from connector.clover.hosts import hosts_for
 from connector.clover.http.client import CloverClient
+from connector.clover.http.reach import Patience
 from connector.clover.http.retry import RetryPolicy
 from connector.config import Config, Connection
-from connector.sync.connect.connecting import token_source
+from connector.sync.connect.connecting import FIRST_ANSWER, token_source
 
 
 def host_date(connection: Connection) -> str | None:
     """The Date header of the host's answer to a request without a token; None when there is none."""
     try:
-        date: str | None = httpx.get(
-            connection.ecommerce_url, timeout=10, follow_redirects=False
-        ).headers.get("date")
+        date: str | None = httpx.get(connection.ecommerce_url, timeout=5, follow_redirects=False).headers.get(
+            "date"
+        )
     except httpx.HTTPError:
         return None
     return date
@@ -33,4 +34,11 @@ def platform_client(config: Config, connection: Connection) -> CloverClient:
 
 def _client(config: Config, connection: Connection, base_url: str) -> CloverClient:
     policy = RetryPolicy(attempts=2, total_seconds=20)
-    return CloverClient(base_url, token_source(config, connection), policy=policy)
+    patience = Patience(FIRST_ANSWER)
+    return CloverClient(
+        base_url,
+        token_source(config, connection, patience),
+        policy=policy,
+        patience=patience,
+        named_in=connection.place,
+    )

@@ -21,9 +21,18 @@ if TYPE_CHECKING:
 
 
 def run_sync(
-    invocation: Invocation, mode: "SyncMode", *, company: str | None, connection: str | None, as_json: bool
+    invocation: Invocation,
+    mode: "SyncMode",
+    *,
+    company: str | None,
+    connection: str | None,
+    as_json: bool,
+    patient: bool = False,
 ) -> int:
-    """Run what was asked for and say what it did. Returns the exit code; 130 or 143 when a signal cut it short."""
+    """Run what was asked for and say what it did. Returns the exit code; 130 or 143 when a signal cut it short.
+
+    patient: nobody waits, so a Clover that does not answer at all is waited for as the scheduler does.
+    """
     from connector.schedule.after_runs import after_runs
     from connector.sync.many import sync_all
     from connector.sync.runtime import Runtime, utc_now
@@ -31,7 +40,7 @@ def run_sync(
     config = invocation.config(secrets_may_be_missing=mode.kind == "rebuild")
     company_id, connection_id = selected(config, company, connection)
     store = invocation.store(config)
-    with reading(invocation, config) as (progress, pace):
+    with reading(invocation, config, patient=patient) as (progress, pace):
         runtime = Runtime(config, store, pace)
         report = sync_all(runtime, company=company_id, connection=connection_id, mode=mode, progress=progress)
     if as_json:
@@ -46,11 +55,13 @@ def run_sync(
 
 
 @contextmanager
-def reading(invocation: Invocation, config: "Config") -> Iterator[tuple["Progress", "Pace"]]:
+def reading(
+    invocation: Invocation, config: "Config", *, patient: bool = False
+) -> Iterator[tuple["Progress", "Pace"]]:
     """Progress to show and limits to keep, for a command that reads; a signal ends it at its next request."""
     from connector.sync.connect.connecting import Pace
 
-    pace = Pace(config)
+    pace = Pace(config, is_watched=not patient)
     hint = "What was loaded is kept. The same signal again ends the process at once."
     with (
         watching(log_format=invocation.log_format, verbose=invocation.verbose) as progress,

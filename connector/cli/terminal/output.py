@@ -56,6 +56,15 @@ def plain(value: Any) -> str:
     return str(value)
 
 
+def bytes_text(size: float) -> str:
+    """A size in bytes as people read it: ``12.5 MiB``."""
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if abs(size) < 1024 or unit == "GiB":
+            return f"{size:,.0f} {unit}" if unit == "B" else f"{size:,.1f} {unit}"
+        size /= 1024
+    raise AssertionError("unreachable")
+
+
 def console(stream: IO[str] | None = None) -> Console:
     """Where people read. Wide enough for every column when nobody is watching the width."""
     out = stream or sys.stdout

@@ -40,13 +40,13 @@ def read_counts(store: str, sql: str) -> list[tuple[str, int]]:
 
 def print_summary(report: "Report", *, store: str, config_path: Path) -> None:
     """The run's work, the sales in the store, what is held back; last the failure, or what to try next."""
-    print_runs(report)
+    print_runs(report, config_path)
     print_store(report, store)
-    if not print_failures(report):
+    if not print_failures(report, config_path):
         print_next(NEXT, config_path)
 
 
-def print_runs(report: "Report") -> None:
+def print_runs(report: "Report", config_path: Path) -> None:
     """One line a connection: what was read and what became of it; then what was noticed."""
     rows = [
         (
@@ -66,7 +66,7 @@ def print_runs(report: "Report") -> None:
     console().print(table("This run (orders)", columns, rows, numbers=frozenset(columns[2:])))
     for run in report.runs:
         if run.error and run.status != "failed":  # a failure stands at the end, where it is seen
-            _print_failure(run)
+            _print_failure(run, config_path)
         for warning in run.warnings:
             click.echo(f"{run.company_name}: warning: {warning}")
         for record in run.unreadable:
@@ -85,19 +85,28 @@ def print_runs(report: "Report") -> None:
         click.echo('  Next: connector query "SELECT * FROM held_back WHERE resolved_run IS NULL"')
 
 
-def print_failures(report: "Report") -> bool:
+def print_failures(report: "Report", config_path: Path) -> bool:
     """What stopped the runs that failed, with what to type; whether there was any."""
     failed = [run for run in report.runs if run.status == "failed"]
     for run in failed:
-        _print_failure(run)
+        _print_failure(run, config_path)
     return bool(failed)
 
 
-def _print_failure(run: "RunReport") -> None:
+def _print_failure(run: "RunReport", config_path: Path) -> None:
+    """The last line holds a command: that of the hint, else the one that fits the kind of the error."""
+    from connector.schedule.advice import next_command
+
     if run.error:
         click.echo(f"{run.company_name}: {run.error}")
-    if run.hint:
+    command = next_command(run.error_kind, company_id=run.company_id)
+    then = command.replace("connector", _called(config_path), 1)
+    if run.hint and "connector " in run.hint:
         click.echo(f"  Next: {run.hint}")
+    elif run.hint:
+        click.echo(f"  Next: {run.hint} Then: {then}")
+    else:
+        click.echo(f"  Next: {then}")
 
 
 def print_store(report: "Report", store: str) -> None:
@@ -173,10 +182,15 @@ def print_changes(report: "Report") -> None:
 
 def print_next(commands: Sequence[str], config_path: Path) -> None:
     """The next commands to try, as they can be typed here."""
-    where = "" if config_path == Path("config.yaml") else f" --config {config_path}"
     click.echo("Next:")
     for command in commands:
-        click.echo(f"  {program()}{where} {command}")
+        click.echo(f"  {_called(config_path)} {command}")
+
+
+def _called(config_path: Path) -> str:
+    """The program with the configuration it was given, where that is not the default."""
+    where = "" if config_path == Path("config.yaml") else f" --config {config_path}"
+    return f"{program()}{where}"
 
 
 def _amount(amount: Decimal | None, currency: str) -> Any:

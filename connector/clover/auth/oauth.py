@@ -16,9 +16,10 @@ import orjson
 
 from connector.clover.auth.credentials import EncryptedCredentials
 from connector.clover.http.inflate import gathered
+from connector.clover.http.reach import Patience, shown, why
 from connector.clover.http.responses import retry_after
 from connector.clover.http.retry import RetryPolicy, with_retries
-from connector.clover.http.transport import SOCKET_ERRORS, DeadlineTransport, deadline
+from connector.clover.http.transport import SOCKET_ERRORS, DeadlineTransport, deadline, proxy_for
 from connector.errors import CloverError, CloverUnavailable, Deauthorized, Throttled
 from connector.logs import get_logger
 from connector.redaction import remember_secrets
@@ -55,6 +56,8 @@ def exchange_code(
     sleep: Callable[[float], None] = time.sleep,
     now: Callable[[], float] = time.time,
     timeout: float = 30.0,
+    patience: Patience | None = None,
+    named_in: str = "",
 ) -> TokenPair:
     """Posts JSON to Clover's token or refresh address and reads the pair from the answer.
 
@@ -62,11 +65,13 @@ def exchange_code(
     nonsense. Neither ever quotes what was sent or received.
     """
 
+    waiting = patience or Patience()
+
     def attempt() -> TokenPair:
         sockets = transport or DeadlineTransport(url)
         with (
             httpx.Client(transport=sockets, timeout=timeout, follow_redirects=False) as http,
-            deadline(timeout),
+            deadline(min(timeout, waiting.left())),
         ):
             try:
                 headers = {"Accept": "application/json", "Accept-Encoding": "gzip, deflate"}
@@ -74,13 +79,15 @@ def exchange_code(
                     answer = gathered(response.iter_bytes(), _LARGEST_ANSWER) or b""
             except (httpx.HTTPError, *SOCKET_ERRORS) as error:
                 raise CloverUnavailable(
-                    f"Clover's OAuth address could not be reached ({type(error).__name__}).",
+                    f"Clover's OAuth address could not be reached: {shown(url, proxy_for(url))}: {why(error)}.",
                     method="POST",
                     path=url,
+                    hint=f"{named_in} leads there." if named_in else None,
                 ) from None
+        waiting.note_answer()
         return _pair_in(response, answer, url, now())
 
-    return with_retries(attempt, policy=_POLICY, sleep=sleep)
+    return with_retries(attempt, policy=_POLICY, sleep=sleep, patience=waiting.left)
 
 
 def _pair_in(response: httpx.Response, body: bytes, url: str, now: float) -> TokenPair:
@@ -146,6 +153,8 @@ class OAuthToken:
         transport: httpx.BaseTransport | None = None,
         sleep: Callable[[float], None] = time.sleep,
         now: Callable[[], float] = time.time,
+        patience: Patience | None = None,
+        named_in: str = "",
     ) -> None:
         self._connection_id = connection_id
         self._store = store
@@ -155,6 +164,8 @@ class OAuthToken:
         self._transport = transport
         self._sleep = sleep
         self._now = now
+        self._patience = patience
+        self._named_in = named_in
         self._lock = threading.Lock()
         self._pair: TokenPair | None = None
 
@@ -198,6 +209,8 @@ class OAuthToken:
                     transport=self._transport,
                     sleep=self._sleep,
                     now=self._now,
+                    patience=self._patience,
+                    named_in=self._named_in,
                 )
             except Deauthorized as refused:
                 raise self._deauthorized(f"Clover refused the refresh token ({refused.status})") from None

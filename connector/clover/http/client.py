@@ -13,13 +13,14 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from importlib.metadata import PackageNotFoundError, version
 from typing import Protocol
+from urllib.parse import urlsplit
 
-import httpcore
 import httpx
 
 from connector.clover.auth.tokens import TokenSource
 from connector.clover.http.inflate import gathered
 from connector.clover.http.pacing import AppPacer, Pacer
+from connector.clover.http.reach import NOT_CONNECTED, TIMED_OUT, Patience, shown, why
 from connector.clover.http.responses import (
     BodyTooLarge,
     Unauthorized,
@@ -28,7 +29,7 @@ from connector.clover.http.responses import (
     read_answer,
 )
 from connector.clover.http.retry import RetryPolicy, wait_seconds, with_retries
-from connector.clover.http.transport import SOCKET_ERRORS, DeadlineTransport, deadline
+from connector.clover.http.transport import SOCKET_ERRORS, DeadlineTransport, deadline, proxy_for
 from connector.errors import CloverError, CloverUnavailable, Deauthorized, Throttled
 from connector.logs import get_logger
 
@@ -89,10 +90,16 @@ def default_user_agent() -> str:
         return "clover-codat-connector/0"
 
 
+def _loopback_port(base_url: str) -> int | None:
+    parts = urlsplit(base_url)
+    return parts.port if parts.hostname in ("127.0.0.1", "localhost", "::1") else None
+
+
 class CloverClient:
     """Reads one merchant's data from one host. Safe to share between threads; close it when done.
 
-    transport: replaces the sockets, for tests. sleep, clock: seconds; the pacer has its own clock.
+    transport: replaces the sockets, for tests. sleep, clock: seconds; the pacer has its own clock. named_in: where the
+    configuration names the address. patience: how long the first answer may take.
     """
 
     def __init__(
@@ -108,6 +115,8 @@ class CloverClient:
         user_agent: str | None = None,
         limits: Limits | None = None,
         policy: RetryPolicy | None = None,
+        patience: Patience | None = None,
+        named_in: str = "",
     ) -> None:
         self._base_url = base_url.rstrip("/")
         self._token = token
@@ -117,6 +126,8 @@ class CloverClient:
         self._clock = clock
         self._limits = limits or Limits()
         self._policy = policy or RetryPolicy()
+        self._patience = patience or Patience()
+        self._named_in = named_in
         self.meter = RequestMeter()
         # What Clover's clock said in its first and its newest answer, aware UTC.
         self.first_date: datetime | None = None
@@ -165,6 +176,7 @@ class CloverClient:
             sleep=self._sleep,
             clock=self._clock,
             queued=lambda: waited[0],
+            patience=self._patience.left,
             before_wait=before_wait,
         )
 
@@ -198,7 +210,7 @@ class CloverClient:
         except (Unauthorized, Deauthorized) as refused:
             # A missing permission may also come as 401: then the token still opens another stream.
             if self._opens_another_stream(path, token, waited):
-                raise permission_missing(path, permission) from None
+                raise permission_missing(path, permission, status=401) from None
             raise Deauthorized(
                 f"Clover refuses the merchant's token at GET {path}, and no other token can be had.",
                 path=path,
@@ -228,6 +240,7 @@ class CloverClient:
             waited[0] += queued
             self.meter.count(requests=1, waited=queued)
             status, headers, body = self._exchange(path, params, token)
+        self._patience.note_answer()
         self.meter.count(status=status)
         self._note_date(headers.get("date"))
         try:
@@ -255,7 +268,7 @@ class CloverClient:
         started = self._clock()
         try:
             with (
-                deadline(self._limits.total_seconds),
+                deadline(min(self._limits.total_seconds, self._patience.left())),
                 self._http.stream(
                     "GET",
                     self._base_url + path,
@@ -271,13 +284,26 @@ class CloverClient:
                         status=200,
                     )
                 return response.status_code, response.headers, body or b""
-        except (httpx.TimeoutException, httpcore.TimeoutException):
-            raise CloverUnavailable(f"Clover did not answer GET {path} in time.", path=path) from None
+        except NOT_CONNECTED as error:
+            raise self._silent(f"Clover cannot be reached for GET {path}", path, error) from None
+        except TIMED_OUT as error:
+            raise self._silent(f"Clover did not answer GET {path} in time", path, error) from None
         except (httpx.HTTPError, *SOCKET_ERRORS) as error:
-            # The class says enough; the text of a protocol error may quote the answer.
-            raise CloverUnavailable(
-                f"The connection to Clover broke at GET {path} ({type(error).__name__}).", path=path
-            ) from None
+            raise self._silent(f"The connection to Clover broke at GET {path}", path, error) from None
+
+    def _silent(self, what: str, path: str, error: Exception) -> CloverUnavailable:
+        """Says where and why. The text of a protocol error may quote the answer, so it is left out."""
+        address = shown(self._base_url, proxy_for(self._base_url))
+        if not self._patience.is_used_up or not self._patience.reason:
+            self._patience.reason = why(error)
+        hint = "Nothing is lost; the next sync starts from the same place."
+        if self._patience.is_used_up and not isinstance(error, NOT_CONNECTED):
+            hint = f"To wait longer: connector sync --patient. {hint}"
+        if isinstance(error, NOT_CONNECTED) and self._named_in:
+            hint = f"{self._named_in} says that Clover is at {shown(self._base_url)}. {hint}"
+        if isinstance(error, NOT_CONNECTED) and (port := _loopback_port(self._base_url)):
+            hint = f"A stand-in listens there only while it runs: connector sandbox --port {port}. {hint}"
+        return CloverUnavailable(f"{what}: {address}: {self._patience.reason}.", path=path, hint=hint)
 
     def _in_time(self, started: float, pieces: Iterable[bytes]) -> Iterator[bytes]:
         for piece in pieces:

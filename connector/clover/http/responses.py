@@ -109,7 +109,7 @@ def _error(
     if status == 401:
         return Unauthorized(f"{said}.", path=path, status=401)
     if status == 403:
-        return permission_missing(path, _named_permission(document) or permission)
+        return permission_missing(path, _named_permission(document) or permission, status=403)
     if status == 404:
         return NotFound(f"{said}: there is no such record.", path=path, status=404)
     if status == 400:
@@ -124,14 +124,14 @@ def _error(
     return CloverError(f"{said}.", path=path, status=status)
 
 
-def permission_missing(path: str, permission: str) -> PermissionMissing:
+def permission_missing(path: str, permission: str, *, status: int) -> PermissionMissing:
     """The error for a stream that the app may not read. A new permission only works after a reinstall."""
-    named = permission or "the permission to read it"
+    named = f"the permission {permission!r}" if permission else "the permission to read it"
     return PermissionMissing(
-        f"Clover refuses GET {path}: the app lacks {named!r}.",
+        f"Clover refuses GET {path} ({status}): the app lacks {named}.",
         permission=permission,
         path=path,
-        hint=f"Grant {named!r} to the app in Clover's dashboard; the merchant then reinstalls the app.",
+        hint=f"Grant {named} to the app in Clover's dashboard; the merchant then reinstalls the app.",
     )
 
 

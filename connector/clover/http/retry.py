@@ -53,12 +53,14 @@ def with_retries(
     sleep: Callable[[float], None] = time.sleep,
     clock: Callable[[], float] = time.monotonic,
     queued: Callable[[], float] = lambda: 0.0,
+    patience: Callable[[], float] = lambda: float("inf"),
     before_wait: Callable[[int, CloverError, float], None] = lambda _attempt, _error, _seconds: None,
     spread: Callable[[], float] = random.random,
 ) -> T:
     """Runs ``attempt`` until it succeeds or the policy is used up; then raises its last error, saying so.
 
     queued: seconds spent waiting for the pacer so far, which are not counted against the policy.
+    patience: seconds that are left for the first answer ever.
     before_wait: told the attempt's number, its error and the seconds to wait.
     """
     started = clock()
@@ -68,7 +70,9 @@ def with_retries(
 
     def is_used_up(state: RetryCallState) -> bool:
         return (
-            state.attempt_number >= policy.attempts or spent() + state.upcoming_sleep > policy.total_seconds
+            state.attempt_number >= policy.attempts
+            or spent() + state.upcoming_sleep > policy.total_seconds
+            or state.upcoming_sleep >= patience()
         )
 
     def give_up(state: RetryCallState) -> T:

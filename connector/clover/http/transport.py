@@ -19,6 +19,7 @@ import httpcore
 import httpx
 
 from connector.clover.http.inflate import CODINGS, codings_of, inflated
+from connector.clover.http.reach import addresses
 from connector.errors import CloverError
 
 # What a DeadlineTransport raises. These are httpcore's own: httpx translates only inside its own transport.
@@ -86,8 +87,18 @@ class _Backend(httpcore.NetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.NetworkStream:
-        left = _left(timeout, httpcore.ConnectTimeout)
-        return _Stream(self._backend.connect_tcp(host, port, left, local_address, socket_options))
+        until = time.monotonic() + _left(timeout, httpcore.ConnectTimeout)
+        found = addresses(host, port, until - time.monotonic())
+        while True:
+            # One that is silent leaves time for the others.
+            share = max(0.01, (until - time.monotonic()) / len(found))
+            try:
+                stream = self._backend.connect_tcp(found.pop(0), port, share, local_address, socket_options)
+            except (httpcore.ConnectError, httpcore.ConnectTimeout):
+                if not found or time.monotonic() >= until:
+                    raise
+            else:
+                return _Stream(stream)
 
 
 class _Body(httpx.SyncByteStream):
@@ -113,7 +124,7 @@ class DeadlineTransport(httpx.BaseTransport):
 
     def __init__(self, base_url: str, *, connections: int = 10) -> None:
         ssl_context = httpx.create_ssl_context()
-        proxy = _proxy_for(base_url)
+        proxy = proxy_for(base_url)
         shared: dict[str, Any] = {
             "ssl_context": ssl_context,
             "max_connections": connections,
@@ -159,7 +170,8 @@ def _without(headers: Sequence[tuple[bytes, bytes]], names: Collection[bytes]) -
     return [header for header in headers if header[0].lower() not in names]
 
 
-def _proxy_for(base_url: str) -> str | None:
+def proxy_for(base_url: str) -> str | None:
+    """The environment's proxy for an address; it may hold a password."""
     parts = urlsplit(base_url)
     if urllib.request.proxy_bypass(parts.hostname or ""):
         return None

@@ -2,18 +2,21 @@
 
 A backup is a tar archive: the newest published file, ``control.sqlite``, the raw payloads, the encrypted OAuth pairs,
 and last ``manifest.json`` with the hash of every member and the counts and sums of the orders. The published file is
-immutable, so a backup disturbs no sync. The key that opens the OAuth pairs is not in it.
+immutable, so a backup disturbs no sync. The key that opens the OAuth pairs is not in it. While it is made everything of
+it stands in one locked directory beside the target; what a killed backup left of its own is removed by the next.
 """
 
+import fcntl
 import hashlib
 import io
 import json
 import os
+import re
+import shutil
 import sqlite3
 import tarfile
-import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
@@ -24,11 +27,15 @@ import duckdb
 from connector.control.file import FILE as CONTROL
 from connector.control.file import control_errors, refuse_damaged, refuse_if_lost
 from connector.errors import StoreError
-from connector.ledger.database import private_directory, quoted, store_errors
+from connector.files import flush
+from connector.ledger.database import private_directory, quoted, store_errors, unwritten_log
 from connector.ledger.places import commit_of, name_in_store, published_file
+from connector.ledger.publish import copy_whole
 
 MANIFEST = "manifest.json"
 FORMAT = 1
+_MAKING = ".making-backup"
+_NAMED = re.compile(r"connector-\d{8}T\d{6}Z\.tar")
 # Also kept: what runs have read, and the encrypted OAuth pairs. Locks and half-made files are not.
 _DIRECTORIES = ("raw", "credentials")
 _CHUNK = 1 << 20
@@ -48,7 +55,8 @@ class Figures:
 class Manifest:
     """What is in a backup. made_at: UTC, ISO 8601. published: which member is the published file.
 
-    files: member -> [bytes, SHA-256 in hexadecimal].
+    files: member -> [bytes, SHA-256 in hexadecimal]. store: the directory it was made of; empty where an older version
+    did not say.
     """
 
     format: int
@@ -56,6 +64,7 @@ class Manifest:
     published: str
     figures: Figures
     files: Mapping[str, list[Any]]
+    store: str = ""
 
     @property
     def size(self) -> int:
@@ -77,21 +86,99 @@ def make_backup(directory: Path, target: Path, *, at: datetime) -> Manifest:
         )
     if target.exists():
         raise StoreError(f"{target} is there already. Nothing was written.", hint="Choose another name.")
-    draft = target.with_name(f".{target.name}.part")
     with store_errors(target, "write the backup"):
         target.parent.mkdir(parents=True, exist_ok=True)
-        try:
+        remove_unfinished(target.parent)
+        with _making(target) as workshop:
+            draft = workshop / "backup.tar"
             # Opened first: should three publications remove the file meanwhile, its contents stay with us.
-            with published.open("rb") as file, draft.open("xb") as out:
+            with _whole(published, workshop) as file, draft.open("xb") as out:
                 draft.chmod(0o600)
-                manifest = _write(directory, file, name_in_store(commit), out, at)
+                manifest = _write(directory, file, name_in_store(commit), out, at, workshop)
                 out.flush()
                 os.fsync(out.fileno())
             verify_backup(draft)
             draft.rename(target)
-        finally:
-            draft.unlink(missing_ok=True)
+            flush(target.parent)
     return manifest
+
+
+@contextmanager
+def _whole(published: Path, workshop: Path) -> Iterator[IO[bytes]]:
+    """The published file; where small loads lie in a log beside it, a copy that holds them too."""
+    if unwritten_log(published) is None:
+        with published.open("rb") as file:
+            yield file
+        return
+    copy = workshop / "whole.duckdb"
+    copy_whole(published, copy)
+    with copy.open("rb") as file:
+        yield file
+
+
+def default_name(at: datetime) -> str:
+    """The file name of a backup that was given a directory; those that ``remove_older`` counts."""
+    return f"connector-{at:%Y%m%dT%H%M%SZ}.tar"
+
+
+def remove_older(target: Path, store: Path, *, keep: int) -> list[Path]:
+    """Remove all but the newest ``keep`` backups of a store beside ``target``, which counts. What was removed.
+
+    Only files that were named by their time and say in their manifest that they are of this store.
+    """
+    named = sorted((path for path in target.parent.iterdir() if _NAMED.fullmatch(path.name)), reverse=True)
+    ours = [path for path in named if path == target or _store_of(path) == str(store.resolve())]
+    removed = ours[keep:]
+    with store_errors(target.parent, "remove older backups"):
+        for path in removed:
+            path.unlink()
+    return removed
+
+
+def remove_unfinished(directory: Path) -> None:
+    """Remove what killed backups left in a directory; that of one that is still being made is locked, and stays."""
+    for path in directory.glob(f".*{_MAKING}"):
+        try:
+            descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+        except OSError:
+            continue  # gone meanwhile, or another user's
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(path, ignore_errors=True)
+        except BlockingIOError:
+            continue
+        finally:
+            os.close(descriptor)
+
+
+@contextmanager
+def _making(target: Path) -> Iterator[Path]:
+    """A directory for everything that is made on the way, locked as long as this process lives."""
+    workshop = target.with_name(f".{target.name}{_MAKING}")
+    try:
+        workshop.mkdir(mode=0o700)
+    except FileExistsError:
+        raise StoreError(
+            f"Another backup is writing {target}. Nothing was written.",
+            hint="Wait for it, or choose another name.",
+        ) from None
+    descriptor = os.open(workshop, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield workshop
+    finally:
+        shutil.rmtree(workshop, ignore_errors=True)
+        os.close(descriptor)
+
+
+def _store_of(path: Path) -> str | None:
+    """The store that a backup says it is of; None when it does not say, or cannot be read."""
+    try:
+        with tarfile.open(path) as archive:
+            file = archive.extractfile(MANIFEST)
+            return None if file is None else _parse(file.read(), path).store
+    except (OSError, tarfile.TarError, EOFError, KeyError, StoreError):
+        return None
 
 
 def verify_backup(path: Path) -> Manifest:
@@ -168,13 +255,15 @@ def unpack(path: Path, directory: Path) -> None:
                 os.fsync(out.fileno())
 
 
-def _write(directory: Path, published: IO[bytes], name: str, out: IO[bytes], at: datetime) -> Manifest:
+def _write(
+    directory: Path, published: IO[bytes], name: str, out: IO[bytes], at: datetime, workshop: Path
+) -> Manifest:
     files: dict[str, list[Any]] = {}
     with tarfile.open(fileobj=out, mode="w", format=tarfile.PAX_FORMAT) as archive:
         files[name] = _add(archive, name, published, at)
         refuse_if_lost(directory)
         if (directory / CONTROL).exists():
-            with _copy_of_control(directory) as file:
+            with _copy_of_control(directory, workshop) as file:
                 files[CONTROL] = _add(archive, CONTROL, file, at)
         for other, found in _others(directory):
             try:
@@ -182,24 +271,33 @@ def _write(directory: Path, published: IO[bytes], name: str, out: IO[bytes], at:
                     files[other] = _add(archive, other, file, at)
             except FileNotFoundError:
                 continue  # deleted meanwhile by retention
-        manifest = Manifest(FORMAT, at.isoformat(), name, figures_of_open(published), files)
+        manifest = Manifest(
+            FORMAT,
+            at.isoformat(),
+            name,
+            figures_of_open(published, workshop),
+            files,
+            str(directory.resolve()),
+        )
         text = json.dumps(asdict(manifest), indent=1, sort_keys=True).encode()
         _add(archive, MANIFEST, io.BytesIO(text), at)
     return manifest
 
 
-def figures_of_open(published: IO[bytes]) -> Figures:
-    """The figures of a published file that may have lost its name meanwhile."""
+def figures_of_open(published: IO[bytes], workshop: Path) -> Figures:
+    """The figures of a published file that may have lost its name meanwhile; ``workshop`` has room for a copy."""
     path = Path(published.name)
     if path.exists():
         return figures(path)
-    with tempfile.TemporaryDirectory(prefix="connector-") as temporary:
-        copy = Path(temporary) / "published.duckdb"
-        published.seek(0)
-        with copy.open("wb") as out:
-            while chunk := published.read(_CHUNK):
-                out.write(chunk)
+    copy = workshop / "published.duckdb"
+    published.seek(0)
+    with copy.open("xb") as out:
+        copy.chmod(0o600)
+        shutil.copyfileobj(published, out, _CHUNK)
+    try:
         return figures(copy)
+    finally:
+        copy.unlink()
 
 
 def _others(directory: Path) -> Iterator[tuple[str, Path]]:
@@ -209,18 +307,20 @@ def _others(directory: Path) -> Iterator[tuple[str, Path]]:
                 yield str(path.relative_to(directory)), path
 
 
-def _copy_of_control(directory: Path) -> IO[bytes]:
+def _copy_of_control(directory: Path, workshop: Path) -> IO[bytes]:
     """A consistent copy of the control file while others write to it; an unnamed file."""
-    with tempfile.TemporaryDirectory(prefix="connector-") as temporary:
-        copy = Path(temporary) / CONTROL
-        with (
-            control_errors(directory / CONTROL),
-            closing(sqlite3.connect(directory / CONTROL, timeout=30)) as source,
-            closing(sqlite3.connect(copy)) as target,
-        ):
-            source.backup(target)
-            refuse_damaged(target)
-        return copy.open("rb")
+    copy = workshop / CONTROL
+    copy.touch(mode=0o600)
+    with (
+        control_errors(directory / CONTROL),
+        closing(sqlite3.connect(directory / CONTROL, timeout=30)) as source,
+        closing(sqlite3.connect(copy)) as target,
+    ):
+        source.backup(target)
+        refuse_damaged(target)
+    file = copy.open("rb")
+    copy.unlink()
+    return file
 
 
 def _add(archive: tarfile.TarFile, name: str, file: IO[bytes], at: datetime) -> list[Any]:

@@ -4,6 +4,7 @@ Deleting rows leaves their bytes in a DuckDB file, so the file is written anew w
 older published copy keep it until they close it; on disk nothing of it is left.
 """
 
+import shutil
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
@@ -24,6 +25,8 @@ from connector.ledger.failpoints import failpoint
 from connector.ledger.migrate import migrate
 
 _FRESH = "fresh"
+# Bytes. For what DuckDB and SQLite write beside their files.
+_MARGIN = 4 << 20
 # These are made by the migrations of the new file itself.
 _MADE = ("migrations", "view_definitions", "view_grains", "publication")
 _BY_CONNECTION = ("open_orders", "deep_scans")
@@ -33,29 +36,26 @@ _OF_THEIR_CONNECTIONS = (
 )
 
 
-def rewrite_without(directory: Path, company_id: str, *, at: datetime) -> Mapping[str, int]:
-    """Write the ledger anew without a company; table -> rows removed. Only under the store's lock.
+def room_to_forget(directory: Path) -> tuple[int, int]:
+    """Bytes of disk that forgetting takes while it runs, at most, and bytes that are free.
+
+    The ledger is written anew beside the old one; what is published afterwards has the room of the old one.
+    """
+    work = directory / WORK
+    size = work.stat().st_size if work.exists() else 0
+    return size + _MARGIN, shutil.disk_usage(directory).free
+
+
+def rewrite_without(work: Path, company_id: str, *, at: datetime) -> Mapping[str, int]:
+    """Write the writer's file anew without a company; table -> rows removed. Only under the store's lock.
 
     The new file takes the old one's place at the very end: until then nothing has changed.
     """
-    work, temporary = directory / WORK, directory / "making-forget.tmp"
+    temporary = work.with_name("making-forget.tmp")
+    removed = write_without(work, temporary, company_id, at=at, room=work.parent)
     with store_errors(work, "forget the company"):
-        temporary.unlink(missing_ok=True)
-        connection = memory_database(directory)
-        try:
-            connection.execute(f"ATTACH {quoted(work)} AS {CATALOG}")
-            attach_new(connection, temporary, _FRESH)
-            connection.execute(f"USE {_FRESH}")
-            migrate(connection, at=at)
-            removed = _copy_others(connection, company_id)
-            connection.execute(f"CHECKPOINT {_FRESH}")
-            connection.execute(f"CHECKPOINT {CATALOG}")
-        except BaseException:
-            connection.close()
+        if log := unwritten_log(work):
             temporary.unlink(missing_ok=True)
-            raise
-        connection.close()
-        if log := unwritten_log(work) or unwritten_log(temporary):
             raise StoreError(
                 f"{log.name} was not written out. Nothing was removed.",
                 hint="Run it again when no sync runs.",
@@ -63,6 +63,46 @@ def rewrite_without(directory: Path, company_id: str, *, at: datetime) -> Mappin
         failpoint("forget.before_replace")
         temporary.replace(work)
     return removed
+
+
+def write_without(
+    source: Path, target: Path, company_id: str, *, at: datetime, room: Path
+) -> Mapping[str, int]:
+    """Write what a ledger holds of other companies into a new file, one commit further; table -> rows left out.
+
+    room: the store, whose directory for temporary files is used.
+    """
+    with store_errors(source, "forget the company"):
+        _remove(target)
+        connection = memory_database(room)
+        try:
+            connection.execute(
+                f"ATTACH {quoted(source)} AS {CATALOG}{'' if source.name == WORK else ' (READ_ONLY)'}"
+            )
+            attach_new(connection, target, _FRESH)
+            connection.execute(f"USE {_FRESH}")
+            migrate(connection, at=at)
+            removed = _copy_others(connection, company_id)
+            connection.execute(f"CHECKPOINT {_FRESH}")
+            if source.name == WORK:
+                connection.execute(f"CHECKPOINT {CATALOG}")
+        except BaseException:
+            connection.close()
+            _remove(target)
+            raise
+        connection.close()
+        if log := unwritten_log(target):
+            _remove(target)
+            raise StoreError(
+                f"{log.name} was not written out. Nothing was removed.",
+                hint="Run it again when no sync runs.",
+            )
+    return removed
+
+
+def _remove(path: Path) -> None:
+    for one in (path, path.with_name(path.name + ".wal")):
+        one.unlink(missing_ok=True)
 
 
 def _copy_others(connection: duckdb.DuckDBPyConnection, company_id: str) -> Mapping[str, int]:

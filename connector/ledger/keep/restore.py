@@ -39,7 +39,10 @@ def restore_backup(backup: Path, directory: Path, *, clock: Callable[[], datetim
             unpack(backup, draft)
             _check(draft, manifest)
             _publish(draft, manifest)
-            DuckStore(draft, clock=clock).repair()
+            store = DuckStore(draft, clock=clock)
+            store.repair()
+            # Loads after the backup are lost, and their numbers are given again: whoever kept one has to know.
+            store.begin_epoch()
             if directory.exists():
                 directory.rmdir()
             draft.replace(directory)

@@ -15,7 +15,7 @@ reconciliations  the columns of ``ledger.reconciliations``
 In documents ``"modifiedDate":"@loaded"`` becomes the time of the load.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -26,6 +26,7 @@ import duckdb
 from connector.ledger.failpoints import failpoint
 from connector.ledger.load import findings
 from connector.ledger.load.batch import Applied, Batch, ConnectionRow, RunRow
+from connector.ledger.load.postings import post
 from connector.ledger.load.stage import fill_orders, fill_records, has_rows, move_to_timezone, stage, unstage
 from connector.ledger.load.versions import (
     VersionCounts,
@@ -41,6 +42,17 @@ class _Load:
 
     snapshot_id: int
     loaded_at: datetime
+
+
+# Settings of which a reader has to know when they are corrected.
+_SETTINGS = ("timezone", "country", "currency", "company_name", "merchant_name")
+
+
+@dataclass(frozen=True, slots=True)
+class _Setting:
+    name: str
+    was: str | None
+    became: str | None
 
 
 def apply_batch(connection: duckdb.DuckDBPyConnection, batch: Batch, *, now: datetime) -> Applied:
@@ -72,7 +84,7 @@ def _rollback(connection: duckdb.DuckDBPyConnection) -> None:
 
 def _apply(connection: duckdb.DuckDBPyConnection, batch: Batch, load: _Load) -> Applied:
     connection_id = batch.run.connection_id
-    _put_connection(connection, batch.connection)
+    settings = _put_connection(connection, batch.connection)
     fill_orders(connection, timezone=_timezone(connection, connection_id), loaded_at=load.loaded_at)
     fill_records(connection, loaded_at=load.loaded_at)
     where: dict[str, Any] = {"connection_id": connection_id, "snapshot_id": load.snapshot_id}
@@ -88,7 +100,7 @@ def _apply(connection: duckdb.DuckDBPyConnection, batch: Batch, load: _Load) -> 
     )
     findings.apply_open_orders(connection, connection_id=connection_id, at=batch.run.started_at)
     findings.apply_reconciliations(connection)
-    has_snapshot = bool(orders.rows or deleted or records.rows or sources or issues)
+    has_snapshot = bool(orders.rows or deleted or records.rows or sources or issues or settings)
     applied = Applied(
         snapshot_id=load.snapshot_id if has_snapshot else None,
         loaded_at=load.loaded_at,
@@ -100,14 +112,24 @@ def _apply(connection: duckdb.DuckDBPyConnection, batch: Batch, load: _Load) -> 
     )
     if has_snapshot:
         _add_snapshot(connection, batch.run, applied, orders, records.rows, sources)
+        _add_setting_changes(connection, batch.run, load, settings)
     _tell_of_run(connection, batch, load, applied)
+    if orders.rows or deleted:
+        post(connection, snapshot_id=load.snapshot_id)
     return applied
 
 
 def _apply_quiet(connection: duckdb.DuckDBPyConnection, batch: Batch, load: _Load) -> Applied:
-    """A batch without a single row."""
-    _put_connection(connection, batch.connection)
-    applied = Applied(snapshot_id=None, loaded_at=load.loaded_at, orders_unchanged=batch.orders_unchanged)
+    """A batch without a single row: a snapshot only where a setting was corrected."""
+    settings = _put_connection(connection, batch.connection)
+    applied = Applied(
+        snapshot_id=load.snapshot_id if settings else None,
+        loaded_at=load.loaded_at,
+        orders_unchanged=batch.orders_unchanged,
+    )
+    if settings:
+        _add_snapshot(connection, batch.run, applied, VersionCounts(), 0, 0)
+        _add_setting_changes(connection, batch.run, load, settings)
     _tell_of_run(connection, batch, load, applied)
     return applied
 
@@ -131,20 +153,49 @@ def _next_load(connection: duckdb.DuckDBPyConnection, now: datetime) -> _Load:
     return _Load(newest + 1, max(now.astimezone(UTC).replace(microsecond=0), after_the_last))
 
 
-def _put_connection(connection: duckdb.DuckDBPyConnection, row: ConnectionRow | None) -> None:
-    """Write what is known of the connection. A corrected time zone moves every version's days."""
+def _put_connection(connection: duckdb.DuckDBPyConnection, row: ConnectionRow | None) -> list[_Setting]:
+    """Write what is known of the connection; what was corrected. A corrected time zone moves every version's days."""
     if row is None:
-        return
+        return []
     before = connection.execute(
-        "SELECT timezone FROM ledger.connections WHERE connection_id = ?", [row.connection_id]
+        f"SELECT {', '.join(_SETTINGS)} FROM ledger.connections WHERE connection_id = ?",  # noqa: S608
+        [row.connection_id],
     ).fetchone()
     columns = (
         "company_id", "company_name", "connection_id", "merchant_id", "merchant_name", "platform",
         "environment", "country", "currency", "timezone", "status", "first_date",
+        "fiscal_year_start",
     )  # fmt: skip
     _put(connection, "connections", ("connection_id",), {column: getattr(row, column) for column in columns})
-    if before is not None and before[0] != row.timezone:
+    if before is None:
+        return []
+    corrected = [
+        _Setting(name, was, getattr(row, name))
+        for name, was in zip(_SETTINGS, before, strict=True)
+        # What was not known before is learned, not corrected.
+        if was is not None and was != getattr(row, name)
+    ]
+    if before[_SETTINGS.index("timezone")] != row.timezone:
         move_to_timezone(connection, row.connection_id, row.timezone)
+    return corrected
+
+
+def _add_setting_changes(
+    connection: duckdb.DuckDBPyConnection, run: RunRow, load: _Load, settings: Sequence[_Setting]
+) -> None:
+    for setting in settings:
+        _insert(
+            connection,
+            "setting_changes",
+            {
+                "company_id": run.company_id,
+                "connection_id": run.connection_id,
+                "snapshot_id": load.snapshot_id,
+                "setting": setting.name,
+                "from_value": setting.was,
+                "to_value": setting.became,
+            },
+        )
 
 
 def _timezone(connection: duckdb.DuckDBPyConnection, connection_id: str) -> str:

@@ -16,8 +16,12 @@ whose share was estimated) are positive; tax, service charges, tips, overpayment
 ``previous_refund`` is the day of the order's refund before this one, so that an order is counted once in a period.
 """
 
+from collections.abc import Mapping
+
 import duckdb
 
+# Lists are made in memory, of which the writer has 256 MiB.
+_AT_ONCE = 20_000
 _FIGURES = (
     "gross_sales", "discounts", "returns", "service_charges", "tax", "estimated_tax", "tips", "overpayments",
     "collected",
@@ -29,7 +33,25 @@ def book(connection: duckdb.DuckDBPyConnection, table: str, *, connection_id: st
 
     table: ``ledger.order_versions`` or one of its shape, its lines, service charges and payments with their days.
     """
-    of_connection = "WHERE connection_id = $connection_id" if connection_id is not None else ""
+    of_connection = "" if connection_id is None else "AND connection_id = $connection_id"
+    values = {} if connection_id is None else {"connection_id": connection_id}
+    # What is written lands behind the last of these, so that no row comes up twice.
+    spans = connection.execute(
+        f"""
+        SELECT min(r), max(r) FROM (
+          SELECT rowid AS r, row_number() OVER (ORDER BY rowid) AS n FROM {table} WHERE true {of_connection}
+        )
+        GROUP BY n // {_AT_ONCE} ORDER BY 1
+        """,  # noqa: S608 - only our own table names are put in
+        values,
+    ).fetchall()
+    for first, last in spans:
+        _book_some(connection, table, of_connection, values | {"first": first, "last": last})
+
+
+def _book_some(
+    connection: duckdb.DuckDBPyConnection, table: str, of_connection: str, values: Mapping[str, object]
+) -> None:
     sums = ", ".join(f'coalesce(sum("{name}"), 0)::DECIMAL(18,4) AS "{name}"' for name in _FIGURES)
     packed = ", ".join(f'"{name}" := s."{name}"' for name in _FIGURES)
     connection.execute(
@@ -38,7 +60,7 @@ def book(connection: duckdb.DuckDBPyConnection, table: str, *, connection_id: st
           SELECT rowid AS r, is_deleted, created_local_date, currency, total_gratuity, order_line_items,
             service_charges, payments,
             len(list_filter(order_line_items, lambda l: l.quantity < 0 AND l.refund_id IS NULL)) = 0 AS is_told
-          FROM {table} {of_connection}
+          FROM {table} WHERE rowid BETWEEN $first AND $last {of_connection}
         ),
         lines AS (
           SELECT r, currency, created_local_date, line.quantity < 0 AS is_refund, line.refund_id AS refund_id,
@@ -135,5 +157,5 @@ def book(connection: duckdb.DuckDBPyConnection, table: str, *, connection_id: st
         UPDATE {table} t SET bookings = coalesce(f.bookings, [])
         FROM filled f WHERE f.r = t.rowid
         """,  # noqa: S608 - only our own table names are put in
-        {} if connection_id is None else {"connection_id": connection_id},
+        dict(values),
     )

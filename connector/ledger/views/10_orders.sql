@@ -1,6 +1,6 @@
 -- part order_columns(): The columns of an order as analysts see it.
 company_id, connection_id, order_id, order_number, country, currency, created_date, closed_date,
-  created_local_date, total_amount, total_refund, total_tax_amount, total_discount, total_gratuity,
+  created_local_date, created_local_time, total_amount, total_refund, total_tax_amount, total_discount, total_gratuity,
   (total_amount - total_refund)::DECIMAL(18,4) AS sold_amount, sold_tax_amount, sold_discount,
   service_charges_amount, paid_amount, location_id, location_name, customer_id, customer_name,
   modified_date, source_modified_date, observed, snapshot_id
@@ -19,6 +19,16 @@ SELECT {order_columns()},
   content_hash, replaced_by, is_deleted
 FROM ledger.order_versions;
 
+-- part line_columns(): The columns of a line as analysts see it.
+company_id, connection_id, order_id, line.id AS line_id, currency, created_date, created_local_date,
+  line.quantity AS quantity, line.unit_price AS unit_price, line.tax_percentage AS tax_percentage,
+  line.total_tax_amount AS total_tax_amount, line.total_amount AS total_amount,
+  coalesce(list_sum([share.total_amount FOR share IN line.discount_allocations]), 0)::DECIMAL(18,4) AS discount_amount,
+  line.product_id AS product_id, line.product_name AS product_name, line.variant_id AS variant_id,
+  line.variant_name AS variant_name, line.quantity < 0 AS is_refund, line.refund_id AS refund_id,
+  line.refund_local_date AS refund_local_date, line.kind AS kind, line.charge_id AS charge_id,
+  line.local_date AS local_date, snapshot_id
+
 -- view order_line_items: One line of a current order. A line with quantity < 0 is a refund line.
 -- grain: connection_id, order_id, line_id
 -- column quantity: Units sold; negative on a refund line.
@@ -34,14 +44,7 @@ FROM ledger.order_versions;
 -- column charge_id: Clover's id of the charge that sold these goods again after they came back; NULL for the first sale.
 -- column local_date: The merchant's day of the line: of the sale, or of the refund.
 CREATE VIEW main.order_line_items AS
-SELECT company_id, connection_id, order_id, line.id AS line_id, currency, created_date, created_local_date,
-  line.quantity AS quantity, line.unit_price AS unit_price, line.tax_percentage AS tax_percentage,
-  line.total_tax_amount AS total_tax_amount, line.total_amount AS total_amount,
-  coalesce(list_sum([share.total_amount FOR share IN line.discount_allocations]), 0)::DECIMAL(18,4) AS discount_amount,
-  line.product_id AS product_id, line.product_name AS product_name, line.variant_id AS variant_id,
-  line.variant_name AS variant_name, line.quantity < 0 AS is_refund, line.refund_id AS refund_id,
-  line.refund_local_date AS refund_local_date, line.kind AS kind, line.charge_id AS charge_id,
-  line.local_date AS local_date, snapshot_id
+SELECT {line_columns()}
 FROM (
   SELECT company_id, connection_id, order_id, currency, created_date, created_local_date, snapshot_id,
     unnest(order_line_items) AS line
@@ -70,6 +73,13 @@ FROM (
   )
 );
 
+-- part payment_columns(): The columns of a payment as analysts see it.
+company_id, connection_id, payment.id AS payment_id, order_id, payment.amount AS amount,
+  coalesce(payment.currency, currency) AS currency, payment."type" AS "type", payment.status AS status,
+  payment.provider AS provider, payment.is_refund AS is_refund, payment.created_date AS created_date,
+  payment.local_date AS local_date, coalesce(payment.modified_date, modified_date) AS modified_date,
+  payment.source_modified_date AS source_modified_date, snapshot_id
+
 -- view payments: One charge, or one refund as a negative payment, of a current order. Only status Paid is money.
 -- grain: connection_id, order_id, payment_id
 -- column payment_id: Clover's id of the charge or refund.
@@ -82,11 +92,7 @@ FROM (
 -- column modified_date: When this state of the payment was loaded here, UTC.
 -- column source_modified_date: When the payment last changed at Clover, UTC.
 CREATE VIEW main.payments AS
-SELECT company_id, connection_id, payment.id AS payment_id, order_id, payment.amount AS amount,
-  coalesce(payment.currency, currency) AS currency, payment."type" AS "type", payment.status AS status,
-  payment.provider AS provider, payment.is_refund AS is_refund, payment.created_date AS created_date,
-  payment.local_date AS local_date, coalesce(payment.modified_date, modified_date) AS modified_date,
-  payment.source_modified_date AS source_modified_date, snapshot_id
+SELECT {payment_columns()}
 FROM (
   SELECT company_id, connection_id, order_id, currency, modified_date, snapshot_id, unnest(payments) AS payment
   FROM ledger.order_versions

@@ -1,29 +1,23 @@
--- part sales_by(period, day, refunded, versions): Figures of one company in one period and currency, from the bookings
---   of orders. refunded: whether a refund is the first of its order in the period.
+-- part sales_by(period, day, refunded, postings): Figures of one company in one period and currency, from postings: those
+--   of one state. refunded: whether a refund is the first of its order in the period.
 SELECT company_id, date_trunc('<period>', <day>)::DATE AS "<period>", currency,
-  count(*) FILTER (booking.event = 'sale' AND booking.record_id IS NULL)::BIGINT AS orders,
-  sum(booking.gross_sales) AS gross_sales, sum(booking.discounts) AS discounts, sum(booking."returns") AS "returns",
-  sum(booking.gross_sales) - sum(booking.discounts) - sum(booking."returns") AS net_sales,
-  sum(booking.service_charges) AS service_charges, sum(booking.tax) AS tax,
-  sum(booking.gross_sales) - sum(booking.discounts) - sum(booking."returns") + sum(booking.service_charges)
-    + sum(booking.tax) AS total_sales,
-  sum(booking.tips) AS tips, sum(booking.overpayments) AS overpayments, sum(booking.collected) AS amount_collected,
-  sum(booking.gross_sales) - sum(booking.discounts) - sum(booking."returns") + sum(booking.service_charges)
-    + sum(booking.tax) + sum(booking.tips) + sum(booking.overpayments) - sum(booking.collected) AS receivable,
-  count(*) FILTER (booking.event = 'refund' AND (<refunded>))::BIGINT AS refunded_orders
-FROM (
-  SELECT company_id, currency, created_local_date, unnest(bookings) AS booking
-  FROM ledger.order_versions
-  WHERE <versions>
-)
-WHERE booking.currency = currency
+  count(*) FILTER (event = 'sale' AND record_id IS NULL)::BIGINT AS orders,
+  sum(gross_sales) AS gross_sales, sum(discounts) AS discounts, sum("returns") AS "returns",
+  sum(gross_sales) - sum(discounts) - sum("returns") AS net_sales,
+  sum(service_charges) AS service_charges, sum(tax) AS tax,
+  sum(gross_sales) - sum(discounts) - sum("returns") + sum(service_charges) + sum(tax) AS total_sales,
+  sum(tips) AS tips, sum(overpayments) AS overpayments, sum(collected) AS amount_collected,
+  sum(gross_sales) - sum(discounts) - sum("returns") + sum(service_charges) + sum(tax) + sum(tips) + sum(overpayments)
+    - sum(collected) AS receivable,
+  count(*) FILTER (event = 'refund' AND (<refunded>))::BIGINT AS refunded_orders
+FROM <postings> AND is_order_currency
 GROUP BY company_id, "<period>", currency
 
 -- part sales_view(period, day, refunded): sales_by of current orders, with the customers of the period.
 -- Each part scans the orders by itself: what is named twice is written out whole first, and who asks for no customers
 -- would wait for them to be counted.
 WITH sales AS (
-{sales_by(<period>; <day>; <refunded>; replaced_by IS NULL AND NOT is_deleted)}
+{sales_by(<period>; <day>; <refunded>; ledger.postings WHERE replaced_by IS NULL)}
 ),
 visits AS (
   SELECT company_id, date_trunc('<period>', created_local_date)::DATE AS "<period>", currency, connection_id, customer_id
@@ -49,11 +43,10 @@ FROM sales s
 LEFT JOIN customers c ON c.company_id = s.company_id AND c."<period>" = s."<period>" AND c.currency = s.currency
 
 -- part first_in(period): Whether a refund is the first of its order in a period.
-booking.previous_refund IS NULL
-    OR date_trunc('<period>', booking.previous_refund) <> date_trunc('<period>', booking.local_date)
+previous_refund IS NULL OR date_trunc('<period>', previous_refund) <> date_trunc('<period>', local_date)
 
 -- part happened(period): sales_view by the day each thing happened.
-{sales_view(<period>; booking.local_date; {first_in(<period>)})}
+{sales_view(<period>; local_date; {first_in(<period>)})}
 
 -- view daily_sales: Sales of one company on one day of the merchant, in one currency, by the day each thing happened: a sale
 --   on its day, a return with its tax, tip and service charge on the day of the refund, money on the day it moved. A
@@ -81,14 +74,21 @@ CREATE VIEW main.monthly_sales AS
 --   and unit economics; over all days it comes to the same as daily_sales.
 -- grain: company_id, day, currency
 CREATE VIEW main.daily_sales_by_order_date AS
-{sales_view(day; created_local_date; booking.previous_refund IS NULL)};
+{sales_view(day; created_local_date; previous_refund IS NULL)};
+
+-- view weekly_sales_by_order_date: Sales of one company in one week of the merchant, in one currency, by the day of the
+--   order: whatever happened to an order later, returns and payments too, is booked on the day it was placed. For cohorts
+--   and unit economics; over all days it comes to the same as weekly_sales.
+-- grain: company_id, week, currency
+CREATE VIEW main.weekly_sales_by_order_date AS
+{sales_view(week; created_local_date; previous_refund IS NULL)};
 
 -- view monthly_sales_by_order_date: Sales of one company in one month of the merchant, in one currency, by the day of the
 --   order: whatever happened to an order later, returns and payments too, is booked on the day it was placed. For cohorts
 --   and unit economics; over all days it comes to the same as monthly_sales.
 -- grain: company_id, month, currency
 CREATE VIEW main.monthly_sales_by_order_date AS
-{sales_view(month; created_local_date; booking.previous_refund IS NULL)};
+{sales_view(month; created_local_date; previous_refund IS NULL)};
 
 -- view monthly_tax: Tax of one company in one month of the merchant, in one currency: charged in the month of the sale,
 --   given back in the month of the refund.
@@ -99,17 +99,20 @@ CREATE VIEW main.monthly_sales_by_order_date AS
 -- column estimated_tax: The part of tax_given_back that is an estimate, major units, positive: of refunds of which nobody
 --   knows the goods, refund times the order's tax over its total.
 CREATE VIEW main.monthly_tax AS
-SELECT company_id, date_trunc('month', booking.local_date)::DATE AS "month", currency,
-  coalesce(sum(booking.tax) FILTER (booking.event = 'sale'), 0) AS tax_charged,
-  coalesce(-sum(booking.tax) FILTER (booking.event = 'refund'), 0) AS tax_given_back, sum(booking.tax) AS tax_due,
-  sum(booking.estimated_tax) AS estimated_tax
-FROM (
-  SELECT company_id, currency, unnest(bookings) AS booking
-  FROM ledger.order_versions
-  WHERE replaced_by IS NULL AND NOT is_deleted
-)
-WHERE booking.currency = currency
+SELECT company_id, date_trunc('month', local_date)::DATE AS "month", currency,
+  coalesce(sum(tax) FILTER (event = 'sale'), 0) AS tax_charged,
+  coalesce(-sum(tax) FILTER (event = 'refund'), 0) AS tax_given_back, sum(tax) AS tax_due,
+  sum(estimated_tax) AS estimated_tax
+FROM ledger.postings
+WHERE replaced_by IS NULL AND is_order_currency
 GROUP BY company_id, "month", currency;
+
+-- part refunds_by_day(payments): Money given back by the day of the refund.
+SELECT company_id, local_date AS "day", currency, count(*)::BIGINT AS refunds, sum(amount) AS refunded_amount,
+  count(DISTINCT (connection_id, order_id))::BIGINT AS refunded_orders
+FROM <payments>
+WHERE is_refund AND status = 'Paid'
+GROUP BY company_id, local_date, currency
 
 -- view daily_refunds: Money one company gave back on one day of the merchant, in one currency, by the day of the refund.
 -- grain: company_id, day, currency
@@ -118,11 +121,7 @@ GROUP BY company_id, "month", currency;
 -- column refunded_amount: Money given back, major units, never positive; tips given back included.
 -- column refunded_orders: Number of orders that got money back.
 CREATE VIEW main.daily_refunds AS
-SELECT company_id, local_date AS "day", currency, count(*)::BIGINT AS refunds, sum(amount) AS refunded_amount,
-  count(DISTINCT (connection_id, order_id))::BIGINT AS refunded_orders
-FROM main.payments
-WHERE is_refund AND status = 'Paid'
-GROUP BY company_id, local_date, currency;
+{refunds_by_day(main.payments)};
 
 -- view payments_by_day: Money that moved on one day of the merchant, by way of paying and currency. Only status Paid.
 -- grain: company_id, day, currency, payment_type
@@ -199,8 +198,8 @@ WITH lines AS (
   SELECT company_id, connection_id, coalesce(line.product_id, '(none)') AS product_id,
     date_trunc('month', line.local_date)::DATE AS "month", currency, line.product_name AS product_name,
     line.quantity AS quantity, line.total_amount - line.total_tax_amount AS amount, line.total_tax_amount AS tax,
-    CASE WHEN line.quantity >= 0
-      THEN coalesce(list_sum([share.total_amount FOR share IN line.discount_allocations]), 0) ELSE 0 END AS discount
+    CASE WHEN line.quantity >= 0 AND len(line.discount_allocations) > 0
+      THEN list_sum([share.total_amount FOR share IN line.discount_allocations]) ELSE 0 END AS discount
   FROM (
     SELECT company_id, connection_id, currency, unnest(order_line_items) AS line
     FROM ledger.order_versions

@@ -13,7 +13,8 @@
 -- column source_records_changed: Versions of Clover's own records.
 CREATE VIEW main.snapshots AS
 SELECT snapshot_id, run_id, company_id, connection_id, loaded_at, from_source_modified_date, to_source_modified_date,
-  orders_inserted, orders_updated, orders_unchanged, orders_deleted, late, records_changed, source_records_changed
+  orders_inserted, orders_updated, orders_unchanged, orders_deleted, late, records_changed, source_records_changed,
+  (SELECT epoch FROM ledger.publication) AS epoch
 FROM ledger.snapshots;
 
 -- view sync_runs: One run of one connection.

@@ -13,6 +13,7 @@ from connector.clover.auth.tokens import StaticToken, TokenSource
 from connector.clover.hosts import hosts_for
 from connector.clover.http.client import CloverClient
 from connector.clover.http.pacing import AppPacer, Pacer
+from connector.clover.http.reach import Patience
 from connector.clover.platform import MerchantProfile
 from connector.config import Company, Config, Connection
 from connector.errors import ConfigError
@@ -22,13 +23,22 @@ from connector.sync.read.platform import Witness, call_witness
 from schemas.iso import ALPHA_3, UNKNOWN_COUNTRY
 from transforms.model import Merchant
 
+# Seconds until the first answer, for somebody who waits: together with a start less than fifteen. What a run can do
+# without, the platform, gets less.
+FIRST_ANSWER, FIRST_ANSWER_BESIDE = 7.0, 2.0
+
 
 @dataclass(slots=True)
 class Pace:
-    """The pacers of one process: one for the app, one for each token, shared by all its runs."""
+    """The pacers of one process: one for the app, one for each token, shared by all its runs.
+
+    is_watched: somebody waits for the runs, and hears soon of a Clover that does not answer at all.
+    """
 
     config: Config
+    is_watched: bool = False
     app: AppPacer = field(init=False)
+    _patience: dict[tuple[str, float], Patience] = field(default_factory=dict)
     _tokens: dict[str, Pacer] = field(default_factory=dict)
     _lock: Lock = field(default_factory=Lock)
 
@@ -46,6 +56,14 @@ class Pace:
                 )
             return self._tokens[connection.id]
 
+    def patience(self, url: str, seconds: float = FIRST_ANSWER) -> Patience:
+        """How long the first answer from an address may take; one for all connections that are read there."""
+        with self._lock:
+            key = (url, seconds)
+            if key not in self._patience:
+                self._patience[key] = Patience(seconds if self.is_watched else None)
+            return self._patience[key]
+
     def change(self, config: Config) -> None:
         """Other limits, also for runs under way."""
         limits = config.limits
@@ -56,8 +74,11 @@ class Pace:
                 self.app.change(pacer.budget, limits.requests_per_second, limits.concurrent_requests)
 
 
-def token_source(config: Config, connection: Connection) -> TokenSource:
-    """Where the bearer token of a connection comes from. Raises ConfigError when it has none."""
+def token_source(config: Config, connection: Connection, patience: Patience | None = None) -> TokenSource:
+    """Where the bearer token of a connection comes from. Raises ConfigError when it has none.
+
+    patience: for the first answer of Clover's OAuth address.
+    """
     if connection.token is not None:
         return StaticToken(connection.token.get_secret_value(), connection_id=connection.id)
     if connection.oauth is None:
@@ -66,7 +87,7 @@ def token_source(config: Config, connection: Connection) -> TokenSource:
         )
     from connector.sync.connect.oauth import oauth_source
 
-    return oauth_source(config, connection)
+    return oauth_source(config, connection, patience)
 
 
 @contextmanager
@@ -81,12 +102,15 @@ def witnessed(
     if connection.platform == "off":
         yield None
         return
+    url = hosts_for(connection.environment, connection.base_url, region=connection.region).platform
     client = CloverClient(
-        hosts_for(connection.environment, connection.base_url, region=connection.region).platform,
-        token_source(config, connection),
+        url,
+        token_source(config, connection, pace.patience("oauth", FIRST_ANSWER_BESIDE)),
         pacer=pace.of(connection),
         transport=transport,
         sleep=pace.app.sleep,
+        patience=pace.patience(url, FIRST_ANSWER_BESIDE),
+        named_in=connection.place,
     )
     with client:
         yield call_witness(client, connection.merchant_id)
@@ -109,11 +133,13 @@ def connected(
             archive = stack.enter_context(RawArchive(raw_directory, connection.id, run_id))
         client = CloverClient(
             connection.ecommerce_url,
-            token_source(config, connection),
+            token_source(config, connection, pace.patience("oauth", FIRST_ANSWER_BESIDE)),
             pacer=pace.of(connection),
             archive=archive,
             transport=transport,
             sleep=pace.app.sleep,
+            patience=pace.patience(connection.ecommerce_url),
+            named_in=connection.place,
         )
         stack.callback(client.close)
         yield CloverAccess(client, config.limits.concurrent_requests, config.sync.window_days)

@@ -5,6 +5,7 @@ from pathlib import Path
 from connector.clover.auth.credentials import EncryptedCredentials, ensure_key_file, load_keys
 from connector.clover.auth.oauth import OAuthToken
 from connector.clover.hosts import hosts_for
+from connector.clover.http.reach import Patience
 from connector.config import Config, Connection
 
 
@@ -28,8 +29,8 @@ def key_file_of(config: Config) -> Path:
     return config.key_file or store.with_name(f"{store.name}.key")
 
 
-def oauth_source(config: Config, connection: Connection) -> OAuthToken:
-    """A token that renews itself before it expires and after a 401."""
+def oauth_source(config: Config, connection: Connection, patience: Patience | None = None) -> OAuthToken:
+    """A token that renews itself before it expires and after a 401. patience: for Clover's first answer."""
     oauth = connection.oauth
     assert oauth is not None, "only connections with an oauth section get here"
     hosts = hosts_for(connection.environment, connection.base_url, region=connection.region)
@@ -39,4 +40,6 @@ def oauth_source(config: Config, connection: Connection) -> OAuthToken:
         client_id=oauth.client_id,
         refresh_url=oauth.refresh_url or hosts.refresh_url,
         seed=oauth.refresh_token.get_secret_value() if oauth.refresh_token else None,
+        patience=patience,
+        named_in=connection.place,
     )

@@ -84,34 +84,44 @@ class Links:
 
     def __init__(self, notebook: sqlite3.Connection) -> None:
         self._db = notebook
+        self._is_resolved = False
 
-    def note(self, said: Iterable[tuple[str, str, Said]]) -> None:
+    def note(self, said: Sequence[tuple[str, str, Said]]) -> None:
         """Take in what (kind, id) say; a record's newest words replace its earlier ones."""
-        for kind, record_id, words in said:
-            if kind == ORDER:
-                self._db.execute("DELETE FROM named WHERE order_id=?", (record_id,))
-                self._db.executemany(
-                    "INSERT INTO named VALUES(?,?,?)", ((record_id, *name) for name in words.names)
-                )
-            elif kind == CHARGE:
-                self.note_shown(record_id, words.shows, replace=True)
+        self.is_changed()
+        orders = {record_id: words.names for kind, record_id, words in said if kind == ORDER}
+        self._db.executemany("DELETE FROM named WHERE order_id=?", ((i,) for i in orders))
+        self._db.executemany(
+            "INSERT INTO named VALUES(?,?,?)", ((i, *name) for i, names in orders.items() for name in names)
+        )
+        charges = {record_id: words.shows for kind, record_id, words in said if kind == CHARGE}
+        self._db.executemany("DELETE FROM shown WHERE charge_id=?", ((i,) for i in charges))
+        self._db.executemany(
+            "INSERT OR IGNORE INTO shown VALUES(?,?)",
+            ((refund_id, i) for i, refunds in charges.items() for refund_id in refunds),
+        )
 
-    def note_shown(self, charge_id: str, refund_ids: Iterable[str], *, replace: bool = False) -> None:
-        """A charge shows these refunds. replace: and no others, as far as this answer goes."""
-        if replace:
-            self._db.execute("DELETE FROM shown WHERE charge_id=?", (charge_id,))
+    def is_changed(self) -> None:
+        """Something was written that may give a record another home."""
+        self._is_resolved = False
+
+    def note_shown(self, charge_id: str, refund_ids: Iterable[str]) -> None:
+        """A charge shows these refunds."""
+        self.is_changed()
         self._db.executemany(
             "INSERT OR IGNORE INTO shown VALUES(?,?)", ((refund_id, charge_id) for refund_id in refund_ids)
         )
 
     def note_platform(self, kind: str, owners: Iterable[tuple[str, str | None]]) -> None:
         """The platform says whose these are: (charge id, order id) or (refund id, charge id)."""
+        self.is_changed()
         self._db.executemany(
             "INSERT OR REPLACE INTO platform_says VALUES(?,?,?)", ((kind, *o) for o in owners)
         )
 
     def forget(self, kind: str, record_id: str) -> None:
         """What a record said that Clover has no more."""
+        self.is_changed()
         if kind == ORDER:
             self._db.execute("DELETE FROM named WHERE order_id=?", (record_id,))
         elif kind == CHARGE:
@@ -119,6 +129,8 @@ class Links:
 
     def resolve(self, stored: Stored) -> None:
         """Give every staged record its home, and make every order dirty that gained or lost one. Repeatable."""
+        if self._is_resolved:
+            return
         self._look_up(stored)
         self._move("charge", "order_id", _HOME_OF_CHARGE)
         self._move("refund", "charge_id", _CHARGE_OF_REFUND)
@@ -138,13 +150,15 @@ class Links:
             " WHERE s.order_id IS NOT NULL AND ((r.id IS NOT NULL AND s.order_id IS NOT r.order_id)"
             " OR g.id IS NOT NULL)"
         )
+        self._is_resolved = True
 
     def _move(self, kind: str, column: str, rule: str) -> None:
         """Set a column of the records of one kind by a rule; what changed is fresh. Rows that stay are not written."""
         self._db.execute("DROP TABLE IF EXISTS temp.moved")
+        self._db.execute("CREATE TEMP TABLE moved(id TEXT PRIMARY KEY, new TEXT) WITHOUT ROWID")
         self._db.execute(
-            f"CREATE TEMP TABLE moved AS SELECT id, {rule} AS new FROM records"
-            f" WHERE kind = ? AND {column} IS NOT {rule}",
+            f"INSERT INTO moved SELECT id, new FROM (SELECT id, {column} AS old, {rule} AS new FROM records"
+            " WHERE kind = ?) WHERE old IS NOT new",
             (kind,),
         )
         self._db.execute(
@@ -243,6 +257,8 @@ class Links:
 
     def _look_up(self, stored: Stored) -> None:
         """Ask the store where the staged and the vanished records, and the charges of refunds, were at home."""
+        if stored.is_empty:
+            return
         for kind in (CHARGE, ORDER, REFUND):
             wanted = "SELECT id FROM records WHERE kind = :kind UNION SELECT id FROM gone WHERE kind = :kind"
             if kind == CHARGE:

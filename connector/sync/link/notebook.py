@@ -121,11 +121,12 @@ class Staging:
         self.path = path
         self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         self._db.executescript(
-            "PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF; PRAGMA cache_size=-32768;"
+            "PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF; PRAGMA cache_size=-32768; PRAGMA mmap_size=1073741824;"
             + _SCHEMA
             + links.SCHEMA
         )
         self.links = links.Links(self._db)
+        self._has_gone = False
         self._db.execute("BEGIN")
 
     @classmethod
@@ -148,6 +149,8 @@ class Staging:
     def add(self, records: Iterable[StagedRecord]) -> None:
         """Keep records; a record read again replaces what was kept before."""
         records = list(records)
+        if not records:
+            return
         self._db.executemany(
             "INSERT INTO records VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT(kind, id) DO UPDATE SET "
             "order_id=excluded.order_id, charge_id=excluded.charge_id, owner_id=excluded.owner_id, "
@@ -162,8 +165,9 @@ class Staging:
             ),
         )  # fmt: skip
         self._db.executemany("INSERT OR IGNORE INTO fresh VALUES(?,?)", ((r.kind, r.id) for r in records))
-        self._db.executemany("DELETE FROM gone WHERE kind=? AND id=?", ((r.kind, r.id) for r in records))
-        self.links.note((r.kind, r.id, r.said) for r in records)
+        if self._has_gone:
+            self._db.executemany("DELETE FROM gone WHERE kind=? AND id=?", ((r.kind, r.id) for r in records))
+        self.links.note([(r.kind, r.id, r.said) for r in records])
         orders = [r for r in records if r.kind == ORDER]
         self._db.executemany("DELETE FROM reference WHERE order_id=?", ((r.id,) for r in orders))
         self._db.executemany(
@@ -179,6 +183,7 @@ class Staging:
 
         hashes: (id, list hash) as stored.
         """
+        self.links.is_changed()
         known = [(kind, *row) for row in hashes]
         self._db.executemany(
             "INSERT OR IGNORE INTO seen SELECT kind, id, list_hash FROM records"
@@ -269,6 +274,7 @@ class Staging:
 
     def mark_gone(self, kind: str, record_id: str) -> None:
         """Clover answered 404 for a record that is known."""
+        self._has_gone = True
         self._db.execute("INSERT OR IGNORE INTO gone VALUES(?,?)", (kind, record_id))
         self._db.execute(
             "INSERT OR IGNORE INTO seen SELECT kind, id, list_hash FROM records WHERE kind=? AND id=? AND is_listed",

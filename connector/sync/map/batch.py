@@ -5,12 +5,13 @@ A batch is a plain value and so is its result, so that batches may be mapped in 
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Literal
 
 import orjson
+from msgspec.structs import replace
 
 from connector.sync.link.links import CHARGE, ORDER, REFUND
 from connector.sync.link.notebook import PLATFORM, KeptRecord
@@ -41,31 +42,32 @@ VoidClaims = Mapping[str, tuple[str, str | None]]  # record id -> (kind, the ord
 
 @dataclass(frozen=True, slots=True)
 class RawGroup:
-    """The raw records of one order, not decoded."""
+    """The raw records of one order. rows: their payloads, decoded, one each."""
 
     order_id: str
     records: list[KeptRecord]
+    rows: list[dict[str, Any]]
 
     def of(self, kind: str) -> list[dict[str, Any]]:
-        """The decoded records of one kind."""
-        return [orjson.loads(record.payload) for record in self.records if record.kind == kind]
+        """The rows of one kind."""
+        return [row for record, row in zip(self.records, self.rows, strict=True) if record.kind == kind]
 
     def linked(self, kind: str) -> list[dict[str, Any]]:
-        """The decoded records of one kind with the links and the time that were found for them.
+        """The rows of one kind with the links and the time that were found for them.
 
         A charge or refund that says nothing of its owner gets it, one without a usable time that of its booking; an
         order without a usable time loses it, for its charges date it better.
         """
         found = []
-        for record in self.records:
+        for record, said in zip(self.records, self.rows, strict=True):
             if record.kind == kind:
-                row: dict[str, Any] = orjson.loads(record.payload)
+                row = said
                 if not record.is_dated:
-                    row["created"] = None if kind == ORDER else record.created_ms
-                if kind == CHARGE and record.order_id != record.id:
-                    row["order"] = record.order_id
-                elif kind == REFUND and record.charge_id is not None:
-                    row["charge"] = record.charge_id
+                    row = {**row, "created": None if kind == ORDER else record.created_ms}
+                if kind == CHARGE and record.order_id not in (record.id, row.get("order")):
+                    row = {**row, "order": record.order_id}
+                elif kind == REFUND and record.charge_id not in (None, row.get("charge")):
+                    row = {**row, "charge": record.charge_id}
                 found.append(row)
         return found
 
@@ -148,9 +150,12 @@ def map_batch(task: MappingTask, records: Mapping[str, list[KeptRecord]]) -> Map
     batch = MappedBatch()
     ids = {"company_id": task.company_id, "connection_id": task.connection_id}
     for order_id in task.order_ids:
-        raw = RawGroup(order_id, records[order_id])
+        kept = records[order_id]
+        raw = RawGroup(order_id, kept, [orjson.loads(record.payload) for record in kept])
         batch.seen.append(order_id)
-        batch.source_lines += [line(source_row(ids, record)) for record in raw.records]
+        batch.source_lines += [
+            line(source_row(ids, record, row)) for record, row in zip(kept, raw.rows, strict=True)
+        ]
         _map_one(raw, task, batch)
     batch.side_records += [
         SideRecord(data_type, members(record), as_of)
@@ -237,16 +242,21 @@ def _side_records(group: OrderGroup, mapped: MappedOrder, batch: MappedBatch) ->
     as_of = mapped.source_modified_date
     for customer in customers_of(group):
         batch.side_records.append(SideRecord("customers", members(customer), as_of))
+    newest, order = batch.newest, mapped.order
+
+    def is_newer(data_type: str, record_id: str) -> bool:
+        known = newest.get((data_type, record_id))
+        return known is None or known[0] < as_of
+
     shown: list[tuple[str, Sequence[Identified]]] = [
-        ("products", products_of(mapped.order)),
-        ("paymentMethods", payment_methods_of(mapped.order)),
+        ("products", products_of(order, lambda product_id: is_newer("products", product_id))),
+        ("paymentMethods", payment_methods_of(order, lambda kind: is_newer("paymentMethods", kind))),
         ("taxComponents", tax_components_of(group)),
     ]
     for data_type, records in shown:
         for record in records:
-            newest = batch.newest.get((data_type, record.id))
-            if newest is None or newest[0] < as_of:
-                batch.newest[data_type, record.id] = (as_of, record)
+            if is_newer(data_type, record.id):
+                newest[data_type, record.id] = (as_of, record)
 
 
 def _keep_payment_dates(row: dict[str, Any], doc: str) -> None:

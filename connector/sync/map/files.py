@@ -117,7 +117,10 @@ class BatchFiles:
 
         gone: stored records that Clover no longer has, as rows to be marked deleted.
         """
-        rest = (source_row(self._ids, record) for record in staging.records_without_order())
+        rest = (
+            source_row(self._ids, record, orjson.loads(record.payload))
+            for record in staging.records_without_order()
+        )
         self.write_rows("source_records", rest)
         self.write_rows("source_records", ({**self._ids, **row, "is_deleted": True} for row in gone))
 

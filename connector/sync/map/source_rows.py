@@ -55,10 +55,9 @@ def without_personal_data(row: Row) -> dict[str, Any]:
     }
 
 
-def source_row(ids: Mapping[str, str], record: KeptRecord) -> dict[str, Any]:
-    """A staged record as the row that explains an order. ids: company_id and connection_id."""
-    kept = without_personal_data(orjson.loads(record.payload))
-    text = orjson.dumps(kept, option=orjson.OPT_SORT_KEYS)
+def source_row(ids: Mapping[str, str], record: KeptRecord, row: Row) -> dict[str, Any]:
+    """A staged record as the row that explains an order. ids: company_id, connection_id; row: its payload, decoded."""
+    text = orjson.dumps(without_personal_data(row), option=orjson.OPT_SORT_KEYS)
     return {
         **ids,
         "kind": record.kind,
@@ -67,7 +66,9 @@ def source_row(ids: Mapping[str, str], record: KeptRecord) -> dict[str, Any]:
         "charge_id": record.charge_id,
         "created_at": None if record.created_ms is None else ledger_text(from_ms(record.created_ms)),
         "list_hash": record.list_hash,
-        "names": orjson.loads(record.names) if record.kind == ORDER else None,
+        "names": (orjson.loads(record.names) if record.names != "[]" else [])
+        if record.kind == ORDER
+        else None,
         "content_hash": hashlib.blake2b(text, digest_size=16).hexdigest(),
         "is_deleted": False,
         "payload": text.decode(),

@@ -1,0 +1,360 @@
+"""One company: from list prices to money received, by month and by day, now and as it was known before."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path, Query, Request, Response
+from markupsafe import Markup
+
+from connector.api.answer.companies import one_company
+from connector.api.answer.errors import ApiError
+from connector.api.reads.runs import read_up_to, states_of
+from connector.api.state import Call, call_of
+from connector.ledger.published import NothingPublishedError, Publication
+from connector.portal.periods import Span, chosen_span
+from connector.portal.rendering import HOME, company_path, page
+from connector.portal.standing import (
+    Standing,
+    lately_of,
+    local_day,
+    read_until_day,
+    remembered,
+    standing_of,
+    timezones,
+    unread,
+)
+from connector.report import figures
+from connector.report.charts import bridge_bars
+from connector.report.drawing import Bar, bars
+from connector.report.figures import ratio
+from connector.report.sales import (
+    AMOUNTS,
+    Sold,
+    months_as_of,
+    payments_between,
+    returns_by,
+    sales_by,
+    totals,
+)
+from schemas.money import money
+from schemas.platform import Company
+
+router = APIRouter()
+COMPANY = f"{HOME}/companies/{{companyId}}"
+CompanyId = Annotated[str, Path(alias="companyId")]
+MOST_POINTS = 400
+ZERO: Mapping[str, Decimal] = dict.fromkeys(AMOUNTS, Decimal(0))
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One period of one currency. average None: no order. partial: it was not over when it was read.
+
+    now: the same period as known now, where another state is shown; None where there is nothing to compare.
+    """
+
+    label: str
+    orders: int
+    amounts: Mapping[str, Decimal]
+    average: Decimal | None
+    partial: bool
+    new_customers: int | None
+    returning_customers: int | None
+    now: Mapping[str, Decimal] | None = None
+
+    @property
+    def restated(self) -> bool:
+        """Whether a closed period is another now."""
+        return self.now is not None and not self.partial and dict(self.now) != dict(self.amounts)
+
+
+@dataclass(frozen=True, slots=True)
+class Bridge:
+    """One currency over the periods shown."""
+
+    currency: str
+    rows: Sequence[Row]
+    orders: int
+    totals: Mapping[str, Decimal]
+    average: Decimal | None
+    now: Mapping[str, Decimal] | None
+    steps: Markup
+    by_period: Markup
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """A state that can be shown: what was known when a snapshot had been loaded."""
+
+    snapshot_id: int
+    loaded_at: datetime
+
+
+@router.get(COMPANY)
+def company(
+    request: Request,
+    company_id: CompanyId,
+    by: str = "month",
+    since: Annotated[str, Query(alias="from")] = "",
+    until: Annotated[str, Query(alias="to")] = "",
+    as_of: Annotated[str, Query(alias="asOf")] = "",
+) -> Response:
+    """404 for one that is absent and for one out of the key's sight, alike."""
+    call = call_of(request)
+    call.require("read")
+    found = one_company(call, company_id)
+    context: dict[str, Any] = {
+        "company": found,
+        "by": by,
+        "asked": {"from": since, "to": until},
+        "as_of": None,
+    }
+    try:
+        with call.publication() as publication:
+            lately = lately_of(publication, [found]).get(company_id, ())
+            standing = standing_of(publication, found, lately)
+            context["standing"] = standing
+            if standing.synced:
+                call.snapshot_id = max(state.newest_snapshot or 0 for state in standing.states.values())
+                context |= _shown(call, publication, found, standing, by, since, until, as_of)
+    except NothingPublishedError:
+        context["standing"] = unread(found)
+    return page(request, "company.html" if context["standing"].synced else "unread.html", **context)
+
+
+def points(publication: Publication, company_id: str) -> list[Point]:
+    """The last snapshot of each UTC day, oldest first, and the newest of all."""
+    return remembered(
+        publication,
+        f"portal|points|{company_id}",
+        lambda: [
+            Point(*row)
+            for row in reversed(
+                publication.cursor.execute(
+                    "SELECT max(snapshot_id), max(loaded_at) FROM snapshots WHERE company_id = ?"
+                    " GROUP BY loaded_at::DATE ORDER BY 1 DESC LIMIT ?",
+                    [company_id, MOST_POINTS],
+                ).fetchall()
+            )
+        ],
+    )
+
+
+def _shown(
+    call: Call,
+    publication: Publication,
+    found: Company,
+    standing: Standing,
+    by: str,
+    since: str,
+    until: str,
+    as_of: str,
+) -> dict[str, Any]:
+    read_until = read_until_day(publication, found.id, standing.states)
+    known = points(publication, found.id)
+    point = _point(publication, found.id, as_of) if as_of else None
+    if point is not None and point.snapshot_id >= known[-1].snapshot_id:
+        point = None
+    if point is not None:
+        call.snapshot_id = point.snapshot_id
+        by = "month"
+    span = chosen_span(by, since, until, read_until or call.now().date())
+    common = {
+        "by": span.by,
+        "span": span,
+        "timezone": timezones(publication).get(found.id, "UTC"),
+        "read_until": read_until,
+        "points": known,
+        "point": point,
+        "merchants": remembered(
+            publication,
+            f"portal|merchants|{found.id}",
+            lambda: dict(
+                publication.cursor.execute(
+                    "SELECT connection_id, merchant_name FROM connections WHERE company_id = ?", [found.id]
+                ).fetchall()
+            ),
+        ),
+        "others": _other_connections(publication, found),
+        "comparisons": remembered(
+            publication,
+            f"portal|comparisons|{found.id}",
+            lambda: figures.comparisons(publication.cursor, found.id),
+        ),
+        "issues": remembered(
+            publication, f"portal|issues|{found.id}", lambda: figures.issues(publication.cursor, found.id)
+        ),
+    }
+    name = f"portal|{found.id}|{span}"
+    now = remembered(
+        publication,
+        f"{name}|sales",
+        lambda: sales_by(publication.cursor, found.id, span.by, since=span.since, until=span.until),
+    )
+    if point is not None:
+        then = remembered(
+            publication,
+            f"portal|{found.id}|as of {point.snapshot_id}",
+            lambda: months_as_of(publication.cursor, found.id, point.snapshot_id),
+        )
+        kept = [one for one in then if span.since <= one.start <= span.until]
+        read_then = _read_until_then(publication, found, point.snapshot_id)
+        return common | {"bridges": bridges(span, kept, read_then, now=now), "read_until": read_then}
+    return common | {
+        "bridges": bridges(span, now, read_until),
+        "returned": remembered(
+            publication,
+            f"{name}|returned",
+            lambda: returns_by(publication.cursor, found.id, span.by, since=span.since, until=span.until),
+        ),
+        "paid": remembered(
+            publication,
+            f"{name}|paid",
+            lambda: payments_between(publication.cursor, found.id, since=span.since, until=span.until),
+        ),
+        "products": remembered(
+            publication,
+            f"{name}|products",
+            lambda: {
+                currency: figures.products(
+                    publication.cursor, found.id, currency, span.since.replace(day=1), span.until
+                )
+                for currency in sorted({one.currency for one in now})
+            },
+        ),
+    }
+
+
+def bridges(
+    span: Span, sold: Iterable[Sold], read_until: date | None, *, now: Iterable[Sold] | None = None
+) -> list[Bridge]:
+    """One for each currency, most orders first. A period without sales is a row of zeros: a gap must show as a gap."""
+    mine: dict[str, dict[date, Sold]] = {}
+    for one in sold:
+        mine.setdefault(one.currency, {})[one.start] = one
+    other: dict[str, dict[date, Sold]] = {}
+    for one in now or ():
+        other.setdefault(one.currency, {})[one.start] = one
+    currencies = sorted(
+        mine.keys() | other.keys(),
+        key=lambda currency: (-sum(one.orders for one in mine.get(currency, {}).values()), currency),
+    )
+    return [
+        _bridge(
+            span,
+            currency,
+            mine.get(currency, {}),
+            read_until,
+            None if now is None else other.get(currency, {}),
+        )
+        for currency in currencies
+    ]
+
+
+def _bridge(
+    span: Span,
+    currency: str,
+    sold: Mapping[date, Sold],
+    read_until: date | None,
+    now: Mapping[date, Sold] | None,
+) -> Bridge:
+    known = sorted(sold.keys() | (now or {}).keys())
+    rows = []
+    for start in span.starts():
+        if start < known[0] or start > known[-1]:
+            continue  # before the first and after the last there is no gap
+        one = sold.get(start) or Sold(start, currency, 0, ZERO, None, None)
+        compared = None if now is None else now[start].amounts if start in now else ZERO
+        rows.append(
+            Row(
+                span.label(start),
+                one.orders,
+                one.amounts,
+                _average(one.amounts, one.orders, currency),
+                read_until is None or span.end(start) >= read_until,
+                one.new_customers,
+                one.returning_customers,
+                compared,
+            )
+        )
+    sums, orders = totals(sold.values()), sum(one.orders for one in sold.values())
+    return Bridge(
+        currency,
+        rows,
+        orders,
+        sums,
+        _average(sums, orders, currency),
+        None if now is None else totals(now.values()),
+        bars(
+            bridge_bars(sums, currency),
+            title=f"From gross sales to money received, {currency}",
+            about=f"{span.label(span.since)} to {span.label(span.until)}. The amounts are at the foot of the table.",
+            chart_id=f"bridge-{currency}",
+        ),
+        bars(
+            [
+                Bar(
+                    row.label,
+                    row.amounts["net_sales"],
+                    money(row.amounts["net_sales"], currency),
+                    kind=_kind(row),
+                )
+                for row in rows
+            ],
+            title=f"Net sales by {span.by}, {currency}",
+            about="The same amounts are in the table.",
+            chart_id=f"periods-{currency}",
+        ),
+    )
+
+
+def _kind(row: Row) -> str:
+    return "bar part" if row.partial else "bar restated" if row.restated else "bar"
+
+
+def _average(amounts: Mapping[str, Decimal], orders: int, currency: str) -> Decimal | None:
+    return ratio(amounts["gross_sales"] - amounts["discounts"], orders, currency)
+
+
+def _point(publication: Publication, company_id: str, as_of: str) -> Point:
+    if not (as_of.isascii() and as_of.isdigit() and len(as_of) < 18):
+        raise ApiError(400, "asOf is the number of a snapshot.")
+    row = publication.cursor.execute(
+        "SELECT snapshot_id, loaded_at FROM snapshots WHERE company_id = ? AND snapshot_id <= ?"
+        " ORDER BY snapshot_id DESC LIMIT 1",
+        [company_id, int(as_of)],
+    ).fetchone()
+    if row is None:
+        raise ApiError(400, f"asOf: nothing of this company had been loaded by snapshot {as_of}.")
+    return Point(*row)
+
+
+def _read_until_then(publication: Publication, found: Company, snapshot_id: int) -> date | None:
+    known = states_of(publication)
+    began = [
+        read_up_to(publication, one.id, snapshot_id) for one in found.data_connections if one.id in known
+    ]
+    moments = [moment for moment in began if moment is not None]
+    return local_day(publication, found.id, min(moments)) if moments else None
+
+
+def _other_connections(publication: Publication, found: Company) -> int:
+    """Connections whose sales are in the company's figures though the API shows them no more."""
+    shown = [one.id for one in found.data_connections]
+    row = publication.cursor.execute(
+        "SELECT count(*) FROM connections WHERE company_id = ? AND NOT list_contains(?, connection_id)",
+        [found.id, shown],
+    ).fetchone()
+    return int(row[0]) if row else 0
+
+
+def crumbs(found: Company, *rest: tuple[str, str | None]) -> list[tuple[str, str | None]]:
+    """Where a page below a company stands."""
+    steps_: list[tuple[str, str | None]] = [
+        ("Companies", HOME),
+        (found.name, company_path(found.id) if rest else None),
+    ]
+    return [*steps_, *rest]
