@@ -17,6 +17,7 @@ NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 @pytest.fixture(autouse=True)
 def small_commits(monkeypatch):
     monkeypatch.setattr(pipeline, "_ROWS_A_COMMIT", 10)
+    monkeypatch.setattr(pipeline, "_MOST_ROWS_A_COMMIT", 10)
 
 
 def shop_of(bench, shapes=PLAIN, orders=120):
@@ -169,3 +170,15 @@ def test_a_refund_in_a_later_part_than_its_sale_is_loaded_with_the_sale(bench, r
     again = shop.sync(at=NOON + timedelta(hours=1), full=True)
     assert (again.orders_inserted, again.orders_updated) == (0, 0)
     assert shop.orders() == before
+
+
+def test_each_part_is_as_large_as_all_before_it(bench, monkeypatch):
+    """So that publishing after every part copies a few times what is stored, however long the load is."""
+    monkeypatch.setattr(pipeline, "_MOST_ROWS_A_COMMIT", 10**6)
+    shop = bench(world=generate_shop(600, seed=7, until=NOON, days=580), shapes=PLAIN)
+    shop.sync(at=NOON)
+    brought = [orders for (orders,) in shop.rows("SELECT orders_inserted FROM snapshots ORDER BY snapshot_id")]
+    assert len(brought) > 2
+    before = [sum(brought[:part]) for part in range(len(brought))]
+    assert all(part >= all_before for part, all_before in list(zip(brought, before, strict=True))[:-1])
+    shop.check()
