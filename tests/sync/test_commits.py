@@ -1,7 +1,7 @@
 """A long first load is committed part by part; while one part is written the next is listed."""
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
@@ -175,7 +175,8 @@ def test_a_refund_in_a_later_part_than_its_sale_is_loaded_with_the_sale(bench, r
 def test_each_part_is_as_large_as_all_before_it(bench, monkeypatch):
     """So that publishing after every part copies a few times what is stored, however long the load is."""
     monkeypatch.setattr(pipeline, "_MOST_ROWS_A_COMMIT", 10**6)
-    shop = bench(world=generate_shop(600, seed=7, until=NOON, days=580), shapes=PLAIN)
+    world = generate_shop(300, seed=7, until=NOON, days=580)
+    shop = bench(world=world, shapes=PLAIN, start_date=date(2024, 7, 1))
     shop.sync(at=NOON)
     brought = [orders for (orders,) in shop.rows("SELECT orders_inserted FROM snapshots ORDER BY snapshot_id")]
     assert len(brought) > 2
