@@ -10,6 +10,7 @@ from connector.sandbox.shapes import PLAIN, Shapes
 from connector.sandbox.shop import generate_shop
 from connector.sync import commit as pipeline
 from connector.sync.commit import Commit
+from connector.sync.map.processes import MappingProcesses
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 
@@ -183,3 +184,28 @@ def test_each_part_is_as_large_as_all_before_it(bench, monkeypatch):
     before = [sum(brought[:part]) for part in range(len(brought))]
     assert all(part >= all_before for part, all_before in list(zip(brought, before, strict=True))[:-1])
     shop.check()
+
+
+def test_what_processes_map_is_what_one_maps(bench, monkeypatch):
+    monkeypatch.setattr(pipeline, "_MOST_ROWS_A_COMMIT", 10**6)
+    one = shop_of(bench, Shapes(), orders=60)
+    one.sync(at=NOON)
+    used = []
+    mapped_by = MappingProcesses.map
+
+    def noted(self, *given):
+        for batch in mapped_by(self, *given):
+            used.append((len(batch.seen), len(batch.lines), set(batch.files)))
+            yield batch
+
+    monkeypatch.setattr(MappingProcesses, "map", noted)
+    monkeypatch.setattr(pipeline, "WORTH_IT_FROM", 1)
+    monkeypatch.setattr(pipeline, "_BATCH", 7)
+    many = bench(sandbox=one.sandbox, name="many")
+    report = many.sync(at=NOON)
+    assert sum(seen for seen, _, _ in used) == report.orders_mapped >= 60
+    assert {(lines, *sorted(files)) for _, lines, files in used} == {(0, "order_versions", "source_records")}
+    many.check()
+    assert many.orders() == one.orders()
+    said = "SELECT kind, record_id, order_id, content_hash, payload FROM ledger.source_records ORDER BY ALL"
+    assert many.rows(said) == one.rows(said)
