@@ -27,7 +27,7 @@ from connector.ledger.interface import LINK, PublishTo
 _INSIDE = "published"
 _COMMIT = re.compile(r"^\d{9,}$")
 _BEFORE = re.compile(r"^serve-(\d{9,})\.duckdb$")
-_LEFTOVERS = ("publishing-*.tmp", "link-*.tmp")
+_LEFTOVERS = ("publishing-*.tmp*", "link-*.tmp")
 # In a place outside the store: whose copies these are. Two stores in one place would show each other's sales.
 _OWNER = ".published-by"
 # In the store: every place outside of it that may hold copies of it.

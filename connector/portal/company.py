@@ -27,6 +27,7 @@ from connector.portal.standing import (
     unread,
 )
 from connector.report import figures
+from connector.report.charts import bridge_bars
 from connector.report.drawing import Bar, bars
 from connector.report.figures import ratio
 from connector.report.sales import (
@@ -287,7 +288,12 @@ def _bridge(
         sums,
         _average(sums, orders, currency),
         None if now is None else totals(now.values()),
-        steps(sums, currency, f"{span.label(span.since)} to {span.label(span.until)}"),
+        bars(
+            bridge_bars(sums, currency),
+            title=f"From gross sales to money received, {currency}",
+            about=f"{span.label(span.since)} to {span.label(span.until)}. The amounts are at the foot of the table.",
+            chart_id=f"bridge-{currency}",
+        ),
         bars(
             [
                 Bar(
@@ -311,51 +317,6 @@ def _kind(row: Row) -> str:
 
 def _average(amounts: Mapping[str, Decimal], orders: int, currency: str) -> Decimal | None:
     return ratio(amounts["gross_sales"] - amounts["discounts"], orders, currency)
-
-
-def steps(sums: Mapping[str, Decimal], currency: str, when: str) -> Markup:
-    """The bridge from list prices to money received as a chart."""
-    drawn: list[Bar] = []
-    at = Decimal(0)
-    for name, label, sign in STEPS:
-        amount = sums[name]
-        if sign == 0:
-            drawn.append(Bar(label, amount, money(amount, currency), kind="bar sum"))
-            at = amount
-        elif amount or name not in ("overpayments", "receivable"):
-            moved = sign * amount
-            drawn.append(
-                Bar(
-                    label,
-                    moved,
-                    money(moved, currency),
-                    start=at,
-                    kind="bar more" if moved >= 0 else "bar less",
-                )
-            )
-            at += moved
-    return bars(
-        drawn,
-        title=f"From gross sales to money received, {currency}",
-        about=f"{when}. The same amounts are at the foot of the table.",
-        chart_id=f"bridge-{currency}",
-    )
-
-
-STEPS = (
-    ("gross_sales", "Gross", 1),
-    ("discounts", "Discounts", -1),
-    ("returns", "Returns", -1),
-    ("net_sales", "Net sales", 0),
-    ("service_charges", "Charges", 1),
-    ("tax", "Tax", 1),
-    ("total_sales", "Total", 0),
-    ("tips", "Tips", 1),
-    ("overpayments", "Overpaid", 1),
-    ("receivable", "Still owed", -1),
-    ("amount_collected", "Received", 0),
-)
-"""Column, label and sign; 0 is a sum of what stands before it."""
 
 
 def _point(publication: Publication, company_id: str, as_of: str) -> Point:

@@ -57,8 +57,11 @@ def write_textfile(
     for run in unrecorded:
         failed.labels(run.company_id, run.connection_id, run.error_kind or "bug").set(1)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        if not path.parent.is_dir():
+            path.parent.mkdir(parents=True)
+            path.parent.chmod(0o755)
         write_to_textfile(str(path), registry)
+        path.chmod(0o644)  # node exporter is another user; there are no sales in it
     except OSError as error:
         raise StoreError(
             f"The metrics cannot be written to {path}: {error.strerror}.",

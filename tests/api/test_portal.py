@@ -897,7 +897,7 @@ def test_every_code_of_an_issue_has_words():
     from pathlib import Path
 
     from connector.ledger.reconcile_reads import DELETED_AT_CLOVER
-    from connector.portal.words import ISSUES
+    from connector.report.words import ISSUES
 
     root = Path(__file__).parents[2] / "transforms"
     found = {DELETED_AT_CLOVER}

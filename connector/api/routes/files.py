@@ -31,7 +31,7 @@ from connector.api.answer.params import CompanyId
 from connector.api.state import Call, call_of
 from connector.ledger.database import reading_errors
 from connector.ledger.published import DuckReader, NothingPublishedError, open_published
-from connector.ledger.view_files import Exported, Format, Wanted, columns_of_views, write_view
+from connector.ledger.view_files import Exported, Format, Wanted, columns_of_views, mirror_in, write_view
 from schemas.wire import encode_present
 
 router = APIRouter(prefix="/companies/{companyId}/export", tags=["Beyond Codat"])
@@ -99,7 +99,7 @@ def get_export(
             alias="fromSnapshot",
             ge=0,
             le=10**17,
-            description="Only rows of later snapshots, for views whose rows have one.",
+            description="Only what later snapshots changed; what is gone is in the view `changes`.",
             examples=[41],
         ),
     ] = None,
@@ -118,6 +118,7 @@ def get_export(
         _check_since(reader, view, columns, from_snapshot)
         call.snapshot_id = reader.snapshot_id
         call.headers["x-snapshot-id"] = str(reader.snapshot_id)
+        call.headers["x-snapshot-epoch"] = reader.epoch
         tag = entity_tag(VERSION, reader.path.name, company_id, view, media, from_snapshot)
         if (same := unchanged(request, tag)) is not None:
             return same
@@ -181,7 +182,7 @@ def _views(call: Call, reader: DuckReader) -> dict[str, dict[str, str]]:
 def _check_since(reader: DuckReader, view: str, columns: dict[str, Any], since: int | None) -> None:
     if since is None:
         return
-    if "snapshot_id" not in columns:
+    if mirror_in(reader.connection, view, columns) is None:
         raise ApiError(400, f"fromSnapshot: the rows of {view} belong to no snapshot; download it whole.")
     if since > reader.snapshot_id:
         raise ApiError(

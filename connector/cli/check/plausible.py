@@ -1,6 +1,7 @@
 """What ``connector check`` finds in a configuration that can be read and cannot be right; Clover is not asked."""
 
 import os
+import pwd
 import re
 import stat
 from collections.abc import Iterator, Mapping
@@ -34,9 +35,11 @@ def examine_plausible(config: Config, path: Path, *, now: datetime) -> Iterator[
         yield from _examine_staleness(config, f"{company.name} {connection.merchant_id}", connection)
     yield from _examine_doubles(config)
     yield from _examine_secrets(config, path)
+    yield from _examine_owner(Path(config.store), path)
     yield from _examine_limits(config)
     yield from _examine_places(config)
-    yield from examine_readers(Path(config.store))
+    if config.publish_to is None:
+        yield from examine_readers(Path(config.store))
 
 
 def _examine_merchant(subject: str, connection: Connection, *, now: datetime) -> Iterator[Finding]:
@@ -199,6 +202,27 @@ def _examine_secrets(config: Config, path: Path) -> Iterator[Finding]:
         )
 
 
+def _examine_owner(store: Path, path: Path) -> Iterator[Finding]:
+    """Whether the user whose store it is can read the configuration; a file of another user's may be closed to it."""
+    if not store.is_dir():
+        return
+    owner, file = store.stat().st_uid, path.stat()
+    if owner in (0, file.st_uid) or file.st_mode & 0o004:
+        return
+    try:
+        account = pwd.getpwuid(owner)
+        name, groups = account.pw_name, os.getgrouplist(account.pw_name, account.pw_gid)
+    except KeyError:
+        name, groups = str(owner), [store.stat().st_gid]
+    if not (file.st_mode & 0o040 and file.st_gid in groups):
+        yield Finding(
+            "config",
+            "warning",
+            f"{path} cannot be read by {name}, whose store it is: its service does not start",
+            f"chgrp {store.stat().st_gid} {path} && chmod 640 {path}",
+        )
+
+
 def _examine_limits(config: Config) -> Iterator[Finding]:
     if all(connection.base_url for _, connection in config.pairs()):
         return
@@ -259,7 +283,10 @@ def _examine_places(config: Config) -> Iterator[Finding]:
 
 
 def examine_readers(directory: Path) -> Iterator[Finding]:
-    """Who but the owner can open the published file: meant are those whom the directory's own mode lets in."""
+    """Who but the owner can open the published file: meant are those whom the directory's own mode lets in.
+
+    For a store that publishes inside itself; ``examine_place`` looks at ``publish_to``.
+    """
     if not directory.is_dir():
         return
     mode, owner, group = directory.stat().st_mode, directory.stat().st_uid, directory.stat().st_gid
@@ -277,7 +304,7 @@ def examine_readers(directory: Path) -> Iterator[Finding]:
             "readers",
             "ok",
             f"only its owner can open {directory}; analysts with other accounts cannot",
-            f"For a group of analysts: chgrp analysts {directory} && chmod 750 {directory}",
+            "For analysts: publish_to: /srv/commerce and publish_group: analysts; the store itself stays closed.",
         )
         return
     for above in directory.absolute().parents:

@@ -55,7 +55,10 @@ class RunRow:
 
 @dataclass(frozen=True, slots=True)
 class ConnectionRow:
-    """One Clover merchant of a company. ``first_date``: nothing older is read."""
+    """One Clover merchant of a company. first_date: nothing older is read.
+
+    fiscal_year_start: the month, 1 to 12, with which the company's fiscal year begins.
+    """
 
     company_id: str
     company_name: str
@@ -69,6 +72,7 @@ class ConnectionRow:
     status: ConnectionStatus = "Linked"
     first_date: date | None = None
     platform: str = "clover"
+    fiscal_year_start: int = 1
 
 
 @dataclass(frozen=True, slots=True)

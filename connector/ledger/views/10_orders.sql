@@ -1,6 +1,6 @@
 -- part order_columns(): The columns of an order as analysts see it.
 company_id, connection_id, order_id, order_number, country, currency, created_date, closed_date,
-  created_local_date, total_amount, total_refund, total_tax_amount, total_discount, total_gratuity,
+  created_local_date, created_local_time, total_amount, total_refund, total_tax_amount, total_discount, total_gratuity,
   (total_amount - total_refund)::DECIMAL(18,4) AS sold_amount, sold_tax_amount, sold_discount,
   service_charges_amount, paid_amount, location_id, location_name, customer_id, customer_name,
   modified_date, source_modified_date, observed, snapshot_id
