@@ -136,14 +136,20 @@ def net_sales(sales: Sales, read_until: date | None) -> Chart:
     )
     more = ("overpayments", "receivable", "amount_collected")
 
+    known_before = any(m.month.replace(year=m.month.year - 1) in by_month for m in sales.months)
+    beside = ("Net a year before", "Change") if known_before else ()
+
     def row(m: Month) -> tuple[str, ...]:
         before = by_month.get(m.month.replace(year=m.month.year - 1))
         return (
             _label(m.month, read_until),
             f"{m.orders:,}",
             *_all(currency, *(getattr(m, name) for name in (*names, *more))),
-            "" if before is None else money(before.net_sales, currency),
-            "" if before is None else _change(before.net_sales, m.net_sales),
+            *(
+                ("", "")
+                if before is None
+                else (money(before.net_sales, currency), _change(before.net_sales, m.net_sales))
+            )[: len(beside)],
         )
 
     return Chart(
@@ -171,7 +177,7 @@ def net_sales(sales: Sales, read_until: date | None) -> Chart:
         ),
         (
             "Month", "Orders", "Gross sales", "Discounts", "Returns", "Net sales", "Service charges", "Tax",
-            "Total sales", "Tips", "Overpaid", "Still owed", "Money received", "Net a year before", "Change",
+            "Total sales", "Tips", "Overpaid", "Still owed", "Money received", *beside,
         ),
         tuple(row(m) for m in sales.months),
         (
@@ -181,8 +187,7 @@ def net_sales(sales: Sales, read_until: date | None) -> Chart:
                 currency,
                 *(sum((getattr(m, name) for m in sales.months), Decimal(0)) for name in (*names, *more)),
             ),
-            "",
-            "",
+            *("" for _ in beside),
         ),
     )  # fmt: skip
 
