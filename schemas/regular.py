@@ -10,6 +10,7 @@ Fields nobody reads are not kept (``model_extra`` is empty).
 
 from collections.abc import Callable
 from decimal import Decimal
+from functools import lru_cache
 from typing import Annotated, Any, TypeVar, cast
 
 import msgspec
@@ -195,12 +196,15 @@ def _item(item: _OrderItem) -> LooseModel:
         values["description"] = text.strip() or None
     if item.quantity is not None:
         values["quantity"] = Decimal(item.quantity)
-    values["tax_rates"] = [_tax_rate(rate) for rate in item.tax_rates]
+    values["tax_rates"] = [
+        _tax_rate(rate.name, rate.tax_rate_uuid, rate.rate, rate.tax_amount) for rate in item.tax_rates
+    ]
     return _made(OrderItem, values)
 
 
-def _tax_rate(rate: _TaxRate) -> LooseModel:
-    values = msgspec.structs.asdict(rate)
+@lru_cache(maxsize=1_024)  # records are never changed, and most of these are a shop's few taxes
+def _tax_rate(name: str | None, uuid: str | None, rate: int | None, amount: int | None) -> LooseModel:
+    values = {"name": name, "tax_rate_uuid": uuid, "rate": rate, "tax_amount": amount, "left_out": ()}
     _strip(values, ("name", "tax_rate_uuid"))
     return _made(TaxRate, values)
 

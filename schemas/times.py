@@ -20,6 +20,7 @@ def as_milliseconds(number: int | float) -> int | float:
     return number * 1000 if 0 <= number < SECONDS_BELOW else number
 
 
+@lru_cache(maxsize=4_096)
 def from_ms(milliseconds: int) -> datetime:
     """Aware UTC, to the millisecond. Raises OverflowError beyond the year 9999."""
     return _EPOCH + timedelta(milliseconds=milliseconds)
@@ -46,7 +47,6 @@ def to_the_millisecond(moment: datetime) -> datetime:
     return aware.replace(microsecond=aware.microsecond // 1000 * 1000)
 
 
-@lru_cache(maxsize=8_192)
 def wire_text(moment: datetime) -> str:
     """``YYYY-MM-DDTHH:MM:SSZ`` of an aware moment, with milliseconds where there are some (Codat: dates are UTC)."""
     return _text(moment).replace(" ", "T") + "Z"

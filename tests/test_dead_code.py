@@ -12,7 +12,6 @@ CALLED_FROM_OUTSIDE = {
     "list_commands": "click asks a group for its commands",
     "get_command": "click",
     "format_commands": "click writes the help",
-    "convert": "click converts an option",
     "CodatOrder": "a type in quotes, which vulture does not read",
     "do_GET": "http.server calls it for a request",
     "log_message": "http.server writes its log by it",

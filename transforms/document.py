@@ -36,12 +36,11 @@ _SERVED = msgspec.json.Decoder(_Served, float_hook=Decimal)
 
 def content_hash(order: Order) -> str:
     """Fingerprint of an order without its ``modifiedDate`` and those of its payments, hexadecimal."""
-    canonical = replace(
-        order,
-        order_line_items=sorted(order.order_line_items, key=_by_id),
-        payments=sorted((_loaded(payment, None) for payment in order.payments), key=_by_id),
-        modified_date=None,
-    )
+    lines = sorted(order.order_line_items, key=_by_id)
+    payments = sorted([_loaded(payment, None) for payment in order.payments], key=_by_id)
+    canonical = order
+    if order.modified_date is not None or lines != order.order_line_items or payments != order.payments:
+        canonical = replace(order, order_line_items=lines, payments=payments, modified_date=None)
     return hashlib.sha256(encode_sorted(canonical)).hexdigest()
 
 

@@ -5,8 +5,10 @@ The same seed gives the same bytes. What would happen after ``until`` is planned
 """
 
 import gc
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from functools import partial
+from itertools import groupby
 from random import Random
 
 from connector.sandbox.catalog import COUPONS, FIRST_NAMES, LAST_NAMES, PRODUCTS, RATES, UNTAXED
@@ -18,6 +20,7 @@ from connector.sandbox.world import World
 _DAY_MS = 86_400_000
 _HOUR_MS = 3_600_000
 _MINUTE_MS = 60_000
+_REGULARS = 60  # one regular in so many orders
 _EVENTFUL = 93  # orders in a thousand to which something happens after they are paid
 _TENDERS: tuple[Tender, ...] = ("card", "card", "card", "card", "card", "card", "paypal", "giftCard", "cash")
 
@@ -32,7 +35,8 @@ def generate_shop(
 ) -> World:
     """A world with so many orders, opened over the ``days`` before ``until`` (2026-11-22 by default).
 
-    About one order in twelve is refunded in some way; one in forty is never paid.
+    About one order in twelve is refunded in some way; one in forty is never paid. A few customers come every month
+    for the same thing.
     """
     end = as_ms(until)
     world = World(merchant, seed=seed)
@@ -43,8 +47,9 @@ def generate_shop(
     collecting = gc.isenabled()
     gc.disable()  # nothing here becomes garbage in cycles, and looking for it doubles the time
     try:
-        for at in sorted(start + int(random.random() * (end - start)) for _ in range(orders)):
-            _one_order(world, random, at, customers)
+        times = sorted(start + int(random.random() * (end - start)) for _ in range(orders))
+        for at, habit in zip(times, _habits(times, customers[: orders // _REGULARS]), strict=True):
+            _one_order(world, random, at, customers, habit)
     finally:
         if collecting:
             gc.enable()
@@ -64,13 +69,26 @@ def _people(world: World, random: Random, start: int, count: int) -> list[str]:
     ]
 
 
-def _one_order(world: World, random: Random, at: int, customers: list[str]) -> None:
+def _habits(times: list[int], regulars: list[str]) -> Iterator[tuple[str, int] | None]:
+    """For each order whose habit it is, with the product it is for: every regular has one order a month, UTC."""
+    for _, month in groupby(times, key=lambda at: datetime.fromtimestamp(at / 1_000, UTC).strftime("%Y-%m")):
+        for number, _ in enumerate(month):
+            regular, is_other = divmod(number, 2)
+            if is_other and regular < len(regulars):
+                yield regulars[regular], regular % len(PRODUCTS)
+            else:
+                yield None
+
+
+def _one_order(
+    world: World, random: Random, at: int, customers: list[str], habit: tuple[str, int] | None
+) -> None:
     """One order or stand-alone charge and what becomes of it."""
     roll = random.random()
     if roll < 0.006:
         world.charge_alone(at, random.randrange(500, 9_900), with_order=roll < 0.004)
         return
-    order_id = _open(world, random, at, customers)
+    order_id = _open(world, random, at, customers, habit)
     if roll < 0.020:  # a cart nobody paid
         return
     if roll < 0.032:
@@ -96,27 +114,32 @@ def _one_order(world: World, random: Random, at: int, customers: list[str]) -> N
     world.later(paid_at, pay_in_full)
 
 
-def _open(world: World, random: Random, at: int, customers: list[str]) -> str:
+def _open(world: World, random: Random, at: int, customers: list[str], habit: tuple[str, int] | None) -> str:
     yen = random.random() < 0.004
     rate = 0 if yen or random.random() < 0.1 else random.choice(RATES)
-    items = []
+    items: list[Item] = []
     for _ in range(random.choice((1, 1, 1, 2, 2, 3, 4))):
         name, price = PRODUCTS[random.randrange(len(PRODUCTS))]
         quantity = random.choice((1, 1, 1, 1, 2, 2, 3, 6))
+        if habit and not items:
+            name, price = PRODUCTS[habit[1]]
         items.append(Item(name, price, quantity, rate=0 if name in UNTAXED else rate))
     goods = sum(item.value for item in items)
     discount: tuple[str, int] | int = 0
     if random.random() < 0.15:
         discount = (random.choice(COUPONS), max(1, goods * random.choice((5, 10, 15, 20)) // 100))
     units = sum(item.quantity for item in items)
+    shipping = 0 if yen or random.random() < 0.6 else random.choice((495, 795, 1_250))
+    shipping_name = random.choice(("Ground", "Express", "Livraison à domicile"))
+    customer = random.choice(customers) if random.random() < 0.65 else None
     return world.open_order(
         at,
         items,
         discount=discount,
-        shipping=0 if yen or random.random() < 0.6 else random.choice((495, 795, 1_250)),
-        shipping_name=random.choice(("Ground", "Express", "Livraison à domicile")),
+        shipping=shipping,
+        shipping_name=shipping_name,
         currency="JPY" if yen else None,
-        customer=random.choice(customers) if random.random() < 0.65 else None,
+        customer=habit[0] if habit else customer,
         email=f"guest{random.randrange(10**6)}@example.com" if random.random() < 0.8 else None,
         external_reference=f"WEB-{random.randrange(10**7)}" if random.random() < 0.25 else None,
         collapsed=units > len(items) and random.random() < 0.003,

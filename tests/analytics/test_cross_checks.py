@@ -372,3 +372,59 @@ def test_no_amount_stands_without_its_currency(db):
         columns = {name: kind for name, kind, *_ in db.execute(f"DESCRIBE {view}").fetchall()}
         if any(kind == "DECIMAL(18,4)" or kind.startswith("DECIMAL(38") for kind in columns.values()):
             assert "currency" in columns, view
+
+
+def test_discounts_and_tips_come_to_those_of_the_sales(same):
+    same(
+        "SELECT company_id, month, currency, sum(discounts) FROM monthly_discounts GROUP BY ALL"
+        " HAVING sum(discounts) > 0",
+        "SELECT company_id, month, currency, discounts FROM monthly_sales WHERE discounts > 0",
+    )
+    same(
+        "SELECT company_id, currency, sum(tips), sum(tips_charged) - sum(tips_given_back) FROM daily_tips GROUP BY ALL",
+        "SELECT company_id, currency, sum(tips), sum(tips) FROM daily_sales GROUP BY ALL HAVING sum(tips) <> 0",
+    )
+
+
+def test_cohorts_and_lifetime_values_come_to_what_customers_bought(same):
+    bought = "SELECT company_id, currency, sum(net_sales), sum(orders) FROM customer_orders GROUP BY ALL"
+    for view in ("cohort_retention", "lifetime_value"):
+        same(bought, f"SELECT company_id, currency, sum(net_sales), sum(orders) FROM {view} GROUP BY ALL")
+    same(
+        "SELECT company_id, month, sum(customers) FROM cohort_retention WHERE currency = 'USD' GROUP BY ALL"
+        " HAVING sum(customers) > 0",
+        "SELECT company_id, date_trunc('month', created_local_date)::DATE, count(DISTINCT (connection_id, customer_id))"
+        " FROM orders WHERE customer_id IS NOT NULL AND currency = 'USD' GROUP BY ALL",
+    )
+    same(
+        "SELECT company_id, month, cohort_customers FROM cohort_retention WHERE months_later = 0 GROUP BY ALL",
+        "SELECT company_id, month, new_customers FROM monthly_customers WHERE new_customers > 0",
+    )
+
+
+def test_the_calendar_has_every_day_once_and_every_day_of_sales(same, db):
+    same(
+        "SELECT company_id, min(day), max(day), count(*), count(DISTINCT day) FROM calendar GROUP BY ALL",
+        "SELECT company_id, min(day), max(day), date_diff('day', min(day), max(day)) + 1,"
+        " date_diff('day', min(day), max(day)) + 1 FROM calendar GROUP BY ALL",
+    )
+    outside = "SELECT * FROM daily_sales_by_order_date ANTI JOIN calendar USING (company_id, day)"
+    assert db.execute(outside).fetchall() == []
+    same(
+        "SELECT company_id, count(*) FROM calendar WHERE has_orders GROUP BY ALL",
+        "SELECT company_id, count(DISTINCT created_local_date) FROM orders GROUP BY ALL",
+    )
+
+
+def test_recurring_revenue_of_customers_comes_to_that_of_the_month(same):
+    same(
+        "SELECT company_id, month, currency, sum(recurring_revenue), count(DISTINCT (connection_id, customer_id)),"
+        " sum(products) FROM customer_recurring_revenue GROUP BY ALL",
+        "SELECT company_id, month, currency, recurring_revenue, customers, pairs FROM monthly_recurring_revenue",
+    )
+
+
+def test_the_wall_clock_of_a_sale_is_on_the_merchant_s_day(db):
+    assert db.execute("SELECT count(*) FROM orders WHERE created_local_time IS NULL").fetchone() == (0,)
+    off = "SELECT order_id FROM orders WHERE created_local_time::DATE <> created_local_date"
+    assert db.execute(off).fetchall() == []

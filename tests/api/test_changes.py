@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from itertools import combinations
@@ -108,6 +109,124 @@ def test_pages_of_changes_stay_on_the_snapshot_the_first_came_to(get, shared):
 )  # fmt: skip
 def test_snapshots_that_cannot_be_are_a_400(shared, params, status):
     answer = shared.client.get(f"{CONNECTION}/changes", params=params, headers=shared.key("read"))
+    assert answer.status_code == status
+
+
+def test_the_changes_of_one_snapshot_are_those_since_the_one_before(get, shared):
+    for snapshot in (1, 3):
+        one = get(f"snapshots/{snapshot}/changes")
+        both = get("changes", fromSnapshot=snapshot - 1, toSnapshot=snapshot)
+        assert {k: v for k, v in one.items() if k != "_links"} == {
+            k: v for k, v in both.items() if k != "_links"
+        }
+    for other, status in ((2, 404), (4, 404), (0, 400)):
+        answer = shared.client.get(f"{CONNECTION}/snapshots/{other}/changes", headers=shared.key("read"))
+        assert answer.status_code == status, other
+
+
+PATHS = ("snapshots", "changes?fromSnapshot=1", "snapshots/3/changes", "restatement?told=1")
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_a_store_that_was_restored_is_another_epoch_and_says_so(books, server, path):
+    """A client's snapshot 3 may be another one by now: it is told, and does not take an empty answer for no news."""
+    headers = server.key("read", companies=[JUNIPER])
+    first = server.client.get(f"{CONNECTION}/{path}", headers=headers)
+    epoch = first.headers["x-snapshot-epoch"]
+    assert (first.status_code, first.json()["epoch"]) == (200, epoch)
+    join = "&" if "?" in path else "?"
+    assert server.client.get(f"{CONNECTION}/{path}{join}epoch={epoch}", headers=headers).status_code == 200
+    books.epoch = "epoch-after-restore"
+    books.publish()
+    answer = server.client.get(f"{CONNECTION}/{path}{join}epoch={epoch}", headers=headers)
+    assert answer.status_code == 410
+    assert "epoch-after-restore" in answer.json()["error"]
+    assert server.client.get(f"{CONNECTION}/{path}", headers=headers).json()["epoch"] == "epoch-after-restore"
+
+
+def test_a_corrected_time_zone_is_told_as_what_it_is(books, server):
+    books.settings.append((JUNIPER, SHOP, 3, "timezone", "America/New_York", "America/Chicago"))
+    books.publish()
+    headers = server.key("read", companies=[JUNIPER])
+    told = [{"setting": "timezone", "from": "America/New_York", "to": "America/Chicago", "snapshotId": 3}]
+    for path, expected in (
+        ("changes?fromSnapshot=1", told),
+        ("snapshots/3/changes", told),
+        ("snapshots/1/changes", []),
+    ):
+        assert server.client.get(f"{CONNECTION}/{path}", headers=headers).json()["settings"] == expected
+
+
+def test_who_asks_for_what_was_modified_since_the_last_answer_misses_nothing(books, server):
+    """Loaded at noon, published later: a clock of one's own skips it, what the answer said of itself does not."""
+    headers = server.key("read", companies=[JUNIPER])
+    orders = f"{CONNECTION}/data/commerce-orders"
+    before = server.client.get(orders, headers=headers)
+    since = before.headers["x-modified-until"]
+    assert since == "2026-11-19T04:00:00Z"
+    assert max(order["modifiedDate"] for order in before.json()["results"]) <= since
+    late = books.orders[5]
+    late.replaced_by = 4
+    books.snapshot(4, "r4", JUNIPER, SHOP, datetime(2026, 11, 19, 12))  # noqa: DTZ001
+    books.run("r4", JUNIPER, SHOP, datetime(2026, 11, 19, 12))  # noqa: DTZ001
+    books.orders.append(replace(late, snapshot=4, replaced_by=None, loaded=datetime(2026, 11, 19, 12)))  # noqa: DTZ001
+    books.publish()
+    query = {"query": f"modifiedDate>{since}"}
+    found = server.client.get(orders, params=query, headers=headers).json()["results"]
+    assert [order["id"] for order in found] == [late.order_id]
+
+
+# Figures as told, and now ------------------------------------------------------------------------------------------
+
+
+def test_a_restatement_says_what_was_what_is_and_which_orders_explain_it(get):
+    """Snapshot 3 refunds 10.00 and 1.50 tax of one order, deletes another, and brings one that was never paid."""
+    found = get("restatement", told=1)
+    assert (found["toldSnapshot"], found["nowSnapshot"], found["totalResults"]) == (1, 3, 3)
+    assert {order["id"]: order["why"] for order in found["results"]} == {
+        "00ORDER": "changed", "07ORDER": "deleted", "99FAILED": "new",
+    }  # fmt: skip
+    [changed] = [order for order in found["results"] if order["id"] == "00ORDER"]
+    assert changed["differences"] == {
+        "returns": 10, "netSales": -10, "tax": Decimal("-1.5"), "totalSales": Decimal("-11.5"),
+        "amountCollected": Decimal("-11.5"),
+    }  # fmt: skip
+    [month] = found["months"]
+    assert (month["month"], month["currency"]) == ("2026-10", "USD")
+    for name, figure in month["figures"].items():
+        assert (
+            figure["is"] - figure["was"]
+            == figure["difference"]
+            == sum(figure[why] for why in ("new", "changed", "deleted"))
+        )
+        explained = [order["differences"][name] for order in found["results"] if name in order["differences"]]
+        assert (sum(explained), len(explained)) == (figure["difference"], figure["orders"])
+
+
+def test_a_restatement_takes_times_and_pages_and_is_empty_where_nothing_changed(get, shared):
+    by_time = get("restatement", told="2026-11-18T12:00:00Z", now="2026-11-20T00:00:00Z")
+    assert by_time["months"] == get("restatement", told=1)["months"]
+    first = get("restatement", told=1, pageSize=2)
+    assert first["months"] == by_time["months"]
+    rest = shared.client.get(first["_links"]["next"]["href"], headers=shared.key("read")).json()
+    ids = [order["id"] for order in [*first["results"], *rest["results"]]]
+    assert ids == [order["id"] for order in by_time["results"]]
+    same = get("restatement", told=3)
+    assert (same["results"], same["months"]) == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("params", "status"),
+    [
+        ({}, 400),
+        ({"told": 4}, 400),
+        ({"told": "x"}, 400),
+        ({"told": 1, "now": 9}, 400),
+        ({"told": "2020-01-01"}, 409),
+    ],
+)
+def test_a_restatement_of_what_never_was_is_refused(shared, params, status):
+    answer = shared.client.get(f"{CONNECTION}/restatement", params=params, headers=shared.key("read"))
     assert answer.status_code == status
 
 

@@ -34,15 +34,24 @@ def label_issues(group: OrderGroup, order_id: str) -> list[Issue]:
 def _is_plain(group: OrderGroup) -> bool:
     """Whether there is nothing to tell, as with nearly every order."""
     order = group.order
-    records: list[LooseModel] = [*group.charges, *group.refunds]
-    if order is not None:
-        records += [order, *order.items]
-        records += [rate for item in order.items for rate in item.tax_rates]
-        quantities = [item.quantity for item in order.items if item.quantity is not None]
-        if any(shown_quantity(quantity) is not quantity for quantity in quantities):
+    for charge in group.charges:
+        if charge.left_out or any(extra.left_out for extra in charge.additional_charges):
             return False
-    records += [extra for record in records for extra in getattr(record, "additional_charges", ())]
-    return not any(record.left_out for record in records)
+    for refund in group.refunds:
+        if refund.left_out or any(extra.left_out for extra in refund.additional_charges):
+            return False
+    if order is None:
+        return True
+    if order.left_out or any(extra.left_out for extra in order.additional_charges):
+        return False
+    for item in order.items:
+        quantity = item.quantity
+        if item.left_out or (quantity is not None and shown_quantity(quantity) is not quantity):
+            return False
+        for rate in item.tax_rates:
+            if rate.left_out:
+                return False
+    return True
 
 
 def _left_out(group: OrderGroup) -> Iterator[tuple[str, str, str, Severity]]:

@@ -72,7 +72,11 @@ def books_of(group: OrderGroup, order_id: str, currency: str, taken: list[Taken]
         charges={one.charge.id: ChargeLeft(one.goods, one.tip, one.surcharge) for one in paid},
     )
     fees = list(shipping)
-    returns.sell(_with_returns(lines, origin, reading, once=times == 1), shipping, reading.goods, reading.tax)
+    if counted or again:
+        sold_first = _with_returns(lines, origin, reading, once=times == 1)
+        returns.sell(sold_first, shipping, reading.goods, reading.tax)
+    else:
+        returns.lines = lines
     sold = 1
     for refund in counted:
         while again and refund.created_ms > again[0].created_ms:

@@ -86,7 +86,9 @@ def _unreadable(kind: str, record_id: str | None, order_id: str, detail: str) ->
 
 
 def _id(row: object, name: str = "id") -> str | None:
-    value = row.get(name) if isinstance(row, Mapping) else None
+    value = row.get(name) if isinstance(row, (dict, Mapping)) else None
+    if type(value) is str:
+        return value[:200] or None
     if isinstance(value, Mapping):
         value = value.get("id")
     if isinstance(value, str) or (isinstance(value, int) and not isinstance(value, bool)):
@@ -95,7 +97,9 @@ def _id(row: object, name: str = "id") -> str | None:
 
 
 def _members(row: object, name: str) -> list[Any]:
-    found = rows(row.get(name)) if isinstance(row, Mapping) else None
+    found = row.get(name) if isinstance(row, (dict, Mapping)) else None
+    if found is not None and type(found) is not list:
+        found = rows(found)
     return found if isinstance(found, list) else []
 
 
@@ -116,6 +120,12 @@ def _merged(
     listed: list[object], embedded: Iterable[object], kind: str, order_id: str, issues: list[Issue]
 ) -> list[dict[str, Any]]:
     """Every record once, in the order of their ids; embedded views first, so that listed ones overwrite them."""
+    embedded = list(embedded)
+    if not embedded:
+        if not listed:
+            return []
+        if len(listed) == 1 and type(listed[0]) is dict and _id(listed[0]) is not None:
+            return [listed[0]]
     by_id: dict[str, list[dict[str, Any]]] = {}
     seen_in_list: dict[str, list[dict[str, Any]]] = {}
     for views, found in ((by_id, embedded), (seen_in_list, listed)):

@@ -27,7 +27,7 @@ class RestatedFigure:
     was: Decimal
     became: Decimal
     difference: Decimal
-    by_why: Mapping[Why, Decimal]
+    by_why: Mapping[str, Decimal]
     orders: int
 
 
@@ -56,7 +56,16 @@ def restated_figures(
         {"told": told, "now": now, "company": company_id, "connection": connection_id},
     ).fetchall()
     return [
-        RestatedFigure(*row[:6], {"new": row[6], "changed": row[7], "deleted": row[8]}, row[9])
+        RestatedFigure(
+            month=row[0],
+            currency=row[1],
+            figure=row[2],
+            was=row[3],
+            became=row[4],
+            difference=row[5],
+            by_why={"new": row[6], "changed": row[7], "deleted": row[8]},
+            orders=row[9],
+        )
         for row in rows
     ]
 

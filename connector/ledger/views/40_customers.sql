@@ -1,5 +1,6 @@
 -- view customer_orders: One customer of a company in one currency: how often, how much, since when. Guests are left out.
 -- grain: connection_id, customer_id, currency
+-- references customers: connection_id, customer_id
 -- column first_order_date: When the first order was placed, UTC.
 -- column last_order_date: When the last order was placed, UTC.
 -- column first_day: The merchant's day of the first order.
@@ -52,14 +53,7 @@ LEFT JOIN firsts f
   ON f.company_id = v.company_id AND f.connection_id = v.connection_id AND f.customer_id = v.customer_id
 GROUP BY v.company_id, v."month";
 
--- view monthly_recurring_revenue: Revenue in one month of the merchant that recurs: a customer and a product count in
---   a month when the customer bought that product in at least three months in a row and the month is one of them.
---   Clover Ecommerce has no subscriptions; this is what buying habits show. Guests and lines without a product never count.
--- grain: company_id, month, currency
--- column recurring_revenue: Revenue of these pairs, major units: line totals less tax, discounts and refunds off.
--- column customers: Customers with at least one such pair.
--- column pairs: Pairs of customer and product.
-CREATE VIEW main.monthly_recurring_revenue AS
+-- part recurring(): Pairs of a customer and a product with each month in which they recur; ends in the table counted.
 WITH regulars AS (
   -- Only who ordered in three months in a row at all can have bought one thing in them, and few did: the lines of the
   -- others are never read. One bit a month, numbered round a circle of 60; bits that meet after five years let a few
@@ -108,8 +102,34 @@ counted AS (
     PARTITION BY company_id, connection_id, customer_id, product_id, currency, streak) AS months_in_a_row
   FROM numbered
 )
+
+-- view monthly_recurring_revenue: Revenue in one month of the merchant that recurs: a customer and a product count in
+--   a month when the customer bought that product in at least three months in a row and the month is one of them.
+--   Clover Ecommerce has no subscriptions; this is what buying habits show. Guests and lines without a product never count.
+-- grain: company_id, month, currency
+-- column recurring_revenue: Revenue of these pairs, major units: line totals less tax, discounts and refunds off.
+-- column customers: Customers with at least one such pair.
+-- column pairs: Pairs of customer and product.
+CREATE VIEW main.monthly_recurring_revenue AS
+{recurring()}
 SELECT company_id, "month", currency, sum(revenue) AS recurring_revenue,
   count(DISTINCT (connection_id, customer_id))::BIGINT AS customers, count(*)::BIGINT AS pairs
 FROM counted
 WHERE months_in_a_row >= 3
 GROUP BY company_id, "month", currency;
+
+-- view customer_recurring_revenue: Revenue of one customer in one month of the merchant that recurs, in one currency: what
+--   monthly_recurring_revenue adds up, customer by customer.
+-- grain: connection_id, customer_id, month, currency
+-- references customers: connection_id, customer_id
+-- column recurring_revenue: Revenue of the products that recur, major units: line totals less tax, discounts and refunds
+--   off.
+-- column products: Products that the customer bought in this month and in at least three months in a row with it.
+-- column months_in_a_row: The longest such row of months that this month is in.
+CREATE VIEW main.customer_recurring_revenue AS
+{recurring()}
+SELECT company_id, connection_id, customer_id, "month", currency, sum(revenue) AS recurring_revenue,
+  count(*)::BIGINT AS products, max(months_in_a_row)::BIGINT AS months_in_a_row
+FROM counted
+WHERE months_in_a_row >= 3
+GROUP BY company_id, connection_id, customer_id, "month", currency;

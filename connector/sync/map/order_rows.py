@@ -48,7 +48,10 @@ def order_row(company_id: str, connection_id: str, mapped: MappedOrder, doc: str
 
 def money(amount: Decimal | None) -> str | None:
     """Exact decimal text in major units, never an exponent."""
-    return None if amount is None else format(amount, "f")
+    if amount is None:
+        return None
+    text = str(amount)
+    return format(amount, "f") if "E" in text else text
 
 
 def _line(line: OrderLineItem, mapped: MappedOrder) -> Mapping[str, Any]:
