@@ -19,6 +19,7 @@ from connector.report.figures import (
     HeldBack,
     Month,
     OpenIssues,
+    Restatement,
     Sales,
 )
 from connector.report.words import HELD_BACK, ISSUES
@@ -77,6 +78,8 @@ def charts(figures: Figures, *, at: datetime) -> list[Chart]:
         reconciliation([one for one in figures.comparisons if one.currency == currency])
         for currency in dict.fromkeys(one.currency for one in figures.comparisons)
     ]
+    if figures.restatement is not None:
+        made += [restated(figures.restatement), restated_orders(figures.restatement)]
     return made
 
 
@@ -431,3 +434,64 @@ def _hours(moment: datetime | None, at: datetime) -> int | None:
 
 def _utc(moment: datetime | None) -> str:
     return "never" if moment is None else f"{moment:%Y-%m-%d %H:%M} UTC"
+
+
+def restated(told: Restatement) -> Chart:
+    """Every figure of a month that changed since it was told."""
+    since = "nothing was loaded" if told.loaded_at is None else f"{told.loaded_at:%Y-%m-%d %H:%M} UTC"
+    return Chart(
+        "restated",
+        "As told, and now",
+        f"Figures that changed since snapshot {told.snapshot_id} ({since}), each thing in the month it happened; and"
+        " what of the difference is of orders learned since (new), changed and deleted.",
+        None,
+        (
+            "month",
+            "currency",
+            "figure",
+            "as told",
+            "now",
+            "difference",
+            "new",
+            "changed",
+            "deleted",
+            "orders",
+        ),
+        tuple(
+            (
+                f"{one.month:%Y-%m}",
+                one.currency,
+                one.figure.replace("_", " "),
+                *(
+                    f"{amount:,.0f}" if one.figure == "orders" else money(amount, one.currency)
+                    for amount in (one.was, one.became, one.difference, one.new, one.changed, one.deleted)
+                ),
+                f"{one.orders:,}",
+            )
+            for one in told.figures
+        ),
+        words=3,
+    )
+
+
+def restated_orders(told: Restatement) -> Chart:
+    """The orders that explain those differences."""
+    return Chart(
+        "restated-orders",
+        "The orders behind the differences",
+        "What each added to the total sales and to the money collected of a month.",
+        None,
+        ("month", "currency", "order", "why", "total sales", "amount collected"),
+        tuple(
+            (
+                f"{one.month:%Y-%m}",
+                one.currency,
+                one.order_id,
+                one.why,
+                money(one.total_sales, one.currency),
+                money(one.amount_collected, one.currency),
+            )
+            for one in told.orders
+        ),
+        words=4,
+    )
