@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from connector.cli.terminal.output import console, table
+from connector.cli.terminal.output import console, say, table
 from schemas.money import money
 
 if TYPE_CHECKING:
@@ -31,7 +31,11 @@ def print_reconciliation(report: "ReconcileReport") -> None:
         "amount ",
         "unexplained",
     )
-    console().print(table("Clover against the store", columns, rows, numbers=frozenset(columns[3:])))
+    numbers, words = frozenset(columns[3:]), frozenset({"company"})
+    spare = ("company",) if len(report.connections) == 1 else ()
+    console().print(
+        table("Clover against the store", columns, rows, numbers=numbers, words=words, spare=spare)
+    )
     for found in report.connections:
         _print_verdict(found)
 
@@ -58,7 +62,7 @@ def _sums(found: "ConnectionReconciliation") -> list[tuple[str, ...]]:
 def _print_verdict(found: "ConnectionReconciliation") -> None:
     name = found.company_name
     if found.error:
-        click.echo(f"{name}: {found.error}")
+        say(f"{name}: {found.error}")
         if found.hint:
             click.echo(f"  Next: {found.hint}")
         return
@@ -67,10 +71,10 @@ def _print_verdict(found: "ConnectionReconciliation") -> None:
         reasons.update(line.reasons)
     explained = ", ".join(f"{reason} {count:,}" for reason, count in sorted(reasons.items()))
     if found.agrees:
-        click.echo(f"{name}: agrees to the minor unit." + (f" Explained: {explained}." if explained else ""))
+        say(f"{name}: agrees to the minor unit." + (f" Explained: {explained}." if explained else ""))
         return
     days = [line for line in found.lines if not line.agrees]
-    click.echo(f"{name}: does not agree on {len(days):,} line(s). Records: {explained}.")
+    say(f"{name}: does not agree on {len(days):,} line(s). Records: {explained}.")
     for line in days[:MOST_RECORDS]:
         amount = money(line.unexplained, line.currency)
         click.echo(
