@@ -59,7 +59,7 @@ def test_the_summary_tells_work_sales_reasons_file_and_what_next(published, caps
 def test_the_next_commands_name_the_config_where_it_is_not_the_default(published, capsys):
     print_summary(Report([run_report()]), store=str(published / "data"), config_path=Path("demo/config.yaml"))
     out = capsys.readouterr().out
-    assert 'connector --config demo/config.yaml query "FROM monthly_sales"' in out
+    assert 'connector --config demo/config.yaml query "FROM monthly_sales ORDER BY month"' in out
 
 
 def test_a_failure_is_told_with_what_to_do(published, capsys):

@@ -14,7 +14,7 @@ from connector.cli.terminal.summary import print_failures, print_next, print_run
 from connector.errors import ConfigError
 from connector.files import replace_private
 
-NEXT = ('query "FROM monthly_sales"', "status", "dictionary orders")
+NEXT = ('query "FROM monthly_sales ORDER BY month"', "status", "dictionary orders")
 
 MARK = "# Written by connector demo; running it again rewrites this file.\n"
 

@@ -126,19 +126,20 @@ def _in_utc(value: Any, kind: "duckdb.sqltypes.DuckDBPyType") -> Any:
     """A value of ``kind`` that was read without zones, with the zone back where the type has one."""
     if value is None or _without_zone(kind) == str(kind):
         return value
+    inside: Any = kind.children if kind.id != "timestamp with time zone" else []
     match kind.id:
         case "timestamp with time zone":
             return value.replace(tzinfo=UTC)
         case "list" | "array":
-            return [_in_utc(member, kind.children[0][1]) for member in value]
+            return [_in_utc(member, inside[0][1]) for member in value]
         case "struct":
-            kinds = dict(kind.children)
+            kinds = dict(inside)
             return {name: _in_utc(member, kinds[name]) for name, member in value.items()}
         case "map":
-            (_, keys), (_, values) = kind.children
+            (_, keys), (_, values) = inside
             return {_in_utc(name, keys): _in_utc(member, values) for name, member in value.items()}
         case _:  # a union: the value does not say which member it is; only one kind of it is a datetime
-            is_zoned = not any(str(child) == "TIMESTAMP" for _, child in kind.children)
+            is_zoned = not any(str(child) == "TIMESTAMP" for _, child in inside)
             return value.replace(tzinfo=UTC) if isinstance(value, datetime) and is_zoned else value
 
 

@@ -2,6 +2,7 @@
 
 import math
 import os
+import re
 import shutil
 import sys
 import textwrap
@@ -92,25 +93,54 @@ def table(
     return Grid(title, tuple(columns), [*map(tuple, rows)], numbers, words, tuple(spare), [*map(tuple, foot)])
 
 
-def say(text: str, *, indent: str = "", err: bool = False) -> None:
-    """A sentence, folded between words where somebody reads; later lines stand under the first, further in.
+def say(text: str, *, indent: str = "") -> None:
+    """A sentence, folded between words where somebody reads; later lines of a paragraph stand further in.
 
-    Commands to type are not for this: they stay in one line.
+    Commands to type are not for this: ``say_next``.
     """
-    out = sys.stderr if err else sys.stdout
-    is_told = out.isatty() or os.environ.get("COLUMNS", "").isdigit()
-    width = console(out).width if is_told else 1_000_000
+    later = indent or "  "
     click.echo(
         textwrap.fill(
             text,
-            width,
+            _reading_width(),
             initial_indent=indent,
-            subsequent_indent=indent + "  ",
+            subsequent_indent=later,
             break_long_words=False,
             break_on_hyphens=False,
-        ),
-        err=err,
+        )
     )
+
+
+def say_next(*steps: str) -> None:
+    """What to do next, in one line where it fits; a command that does not is continued with ``\\``, to be copied."""
+    width = _reading_width()
+    whole = f"  Next: {' Then: '.join(steps)}"
+    if len(whole) <= width:
+        click.echo(whole)
+        return
+    for number, step in enumerate(steps):
+        lead = "  Next: " if number == 0 else "  Then: "
+        if "connector" in step.partition(" ")[0]:
+            click.echo(command_text(lead + step))
+        else:
+            say(lead.strip() + " " + step, indent="  ")
+
+
+def command_text(line: str) -> str:
+    """A line that ends with a command, continued with a backslash before options where it would be too long."""
+    width, lines = _reading_width(), [""]
+    for part in re.split(r" (?=--|query )", line):
+        if lines[-1] and len(f"{lines[-1]} {part} \\") > width and len(line) > width:
+            lines.append(f"    {part}")
+        else:
+            lines[-1] += f" {part}" if lines[-1] else part
+    return " \\\n".join(lines)
+
+
+def _reading_width() -> int:
+    """Cells of the line where somebody reads; as good as endless in a pipe."""
+    is_told = sys.stdout.isatty() or os.environ.get("COLUMNS", "").isdigit()
+    return console().width if is_told else 1_000_000
 
 
 def program() -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from connector.cli.terminal.output import console, say, table
+from connector.cli.terminal.output import console, say, say_next, table
 from schemas.money import money
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def _print_verdict(found: "ConnectionReconciliation") -> None:
     if found.error:
         say(f"{name}: {found.error}")
         if found.hint:
-            click.echo(f"  Next: {found.hint}")
+            say_next(found.hint)
         return
     reasons: Counter[str] = Counter()
     for line in found.lines:
@@ -86,17 +86,17 @@ def _print_verdict(found: "ConnectionReconciliation") -> None:
         click.echo(
             f"  {record.stream} {record.record_id}: {amount} {record.currency}, {record.reason}{detail}"
         )
-    click.echo(f"  Next: {_what_heals(found, reasons)}")
+    say_next(*_what_heals(found, reasons))
 
 
-def _what_heals(found: "ConnectionReconciliation", reasons: Counter[str]) -> str:
+def _what_heals(found: "ConnectionReconciliation", reasons: Counter[str]) -> tuple[str, ...]:
     """Missing: read it again. Published wrong: map it again. Held back: look at the reason, mend it, read all again."""
     whose = f"--connection {found.connection_id}"
     if reasons["missing"] or reasons["changed_since"]:
         days = [line.day for line in found.lines if not line.agrees]
         since, until = min(days) - timedelta(days=1), max(days) + timedelta(days=2)
-        return f"connector resync {whose} --since {since} --until {until}; then: connector reconcile {whose}"
+        return f"connector resync {whose} --since {since} --until {until}", f"connector reconcile {whose}"
     if reasons["uncounted"]:
-        return f"connector rebuild {whose}; then: connector reconcile {whose}"
+        return f"connector rebuild {whose}", f"connector reconcile {whose}"
     see = 'connector query "SELECT * FROM held_back WHERE resolved_run IS NULL"'
-    return f"{see}; correct at Clover what it names, then: connector sync --full {whose}"
+    return see, "correct at Clover what it names.", f"connector sync --full {whose}"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from connector.cli.published import open_published
-from connector.cli.terminal.output import console, program, say, table
+from connector.cli.terminal.output import command_text, console, program, say, say_next, table
 from connector.errors import StoreError
 from connector.ledger.places import door
 from schemas.money import exponent, money, to_decimal
@@ -17,7 +17,7 @@ from schemas.money import exponent, money, to_decimal
 if TYPE_CHECKING:
     from connector.sync.report import Report, RunReport, Totals
 
-NEXT = ('query "FROM monthly_sales"', "reconcile", "status")
+NEXT = ('query "FROM monthly_sales ORDER BY month"', "reconcile", "status")
 """The commands a summary ends with."""
 
 
@@ -133,11 +133,11 @@ def _print_failure(run: "RunReport", config_path: Path) -> None:
     command = next_command(run.error_kind, company_id=run.company_id)
     then = command.replace("connector", _called(config_path), 1)
     if run.hint and "connector " in run.hint:
-        click.echo(f"  Next: {run.hint}")
+        say_next(run.hint)
     elif run.hint:
-        click.echo(f"  Next: {run.hint} Then: {then}")
+        say_next(run.hint, then)
     else:
-        click.echo(f"  Next: {then}")
+        say_next(then)
 
 
 def print_store(report: "Report", store: str) -> None:
@@ -246,7 +246,7 @@ def print_next(commands: Sequence[str], config_path: Path) -> None:
     """The next commands to try, as they can be typed here."""
     click.echo("\nNext:")
     for command in commands:
-        click.echo(f"  {_called(config_path)} {command}")
+        click.echo(command_text(f"  {_called(config_path)} {command}"))
 
 
 def _called(config_path: Path) -> str:
