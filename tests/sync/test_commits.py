@@ -179,7 +179,9 @@ def test_each_part_is_as_large_as_all_before_it(bench, monkeypatch):
     world = generate_shop(300, seed=7, until=NOON, days=580)
     shop = bench(world=world, shapes=PLAIN, start_date=date(2024, 7, 1))
     shop.sync(at=NOON)
-    brought = [orders for (orders,) in shop.rows("SELECT orders_inserted FROM snapshots ORDER BY snapshot_id")]
+    brought = [
+        orders for (orders,) in shop.rows("SELECT orders_inserted FROM snapshots ORDER BY snapshot_id")
+    ]
     assert len(brought) > 2
     before = [sum(brought[:part]) for part in range(len(brought))]
     assert all(part >= all_before for part, all_before in list(zip(brought, before, strict=True))[:-1])
