@@ -272,6 +272,7 @@ class Commit:
                 if whole in open_before:
                     intake.listed_again.append(whole)
                 continue
+            self.progress.rows(len(page.rows))
             if page.broken:
                 intake.unnamed[whole] += len(page.broken)
             take(stream, page.rows, Seen.in_window(window.until, self.plan.run_start))

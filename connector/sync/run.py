@@ -45,7 +45,7 @@ def run_connection(
         started_at=started,
     )
     with structlog.contextvars.bound_contextvars(
-        run_id=report.run_id, company_id=company.id, connection_id=connection.id
+        run_id=report.run_id, company=company.name, company_id=company.id, connection_id=connection.id
     ):
         try:
             with runtime.store.run_lock(connection.id), MappingProcesses() as processes:

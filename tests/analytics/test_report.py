@@ -376,12 +376,13 @@ def test_every_reason_for_holding_back_has_words():
     assert {str(reason) for reason in HeldBack} <= HELD_BACK.keys()
 
 
-def test_the_page_prints_with_every_figure(pages, tmp_path):
+def test_the_page_shuts_nobody_out_and_prints_with_every_figure(pages, tmp_path):
     if CHROMIUM is None:
         if os.environ.get("CI"):
             pytest.fail("no browser: apt-get install chromium")
         pytest.skip("no browser here: apt-get install chromium")
     (tmp_path / "juniper.html").write_text(pages["Juniper Goods"][1])
+    from axe_playwright_python.sync_playwright import Axe
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as driver:
@@ -395,6 +396,10 @@ def test_the_page_prints_with_every_figure(pages, tmp_path):
             assert opened.evaluate("document.scrollingElement.scrollWidth") <= width
             back = opened.evaluate("getComputedStyle(document.body).backgroundColor")
             assert (back == "rgb(255, 255, 255)") is (scheme == "light")
+            answer = Axe().run(opened).response
+            assert "color-contrast" in {one["id"] for one in answer["passes"]}, "it looked"
+            serious = [one["id"] for one in answer["violations"] if one["impact"] in ("serious", "critical")]
+            assert serious == []
         opened.set_viewport_size({"width": 1040, "height": 800})  # A4 across, less its margins, in CSS pixels
         opened.emulate_media(media="print", color_scheme="light")
         for table in opened.query_selector_all("table"):

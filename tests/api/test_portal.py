@@ -870,7 +870,7 @@ def test_runs_are_shown_with_what_they_cost(portal, lender):
         portal.store.ids[0],
     )
     rows = page.rows(None)[1:]
-    assert [(row[2], row[5], row[9], row[10]) for row in rows] == [
+    assert [(row[1], row[4], row[8], row[9]) for row in rows] == [
         tuple(ABSENT if value is None else str(value) for value in row) for row in found
     ]
     assert {row[0] for row in found} == {"sync", "reconcile"}
