@@ -28,7 +28,7 @@ from connector.api.answer.body import (
 from connector.api.answer.errors import ApiError, never_synced
 from connector.api.answer.openapi import documented
 from connector.api.answer.params import CompanyId
-from connector.api.state import Call, call_of
+from connector.api.state import Call, Reads
 from connector.ledger.database import reading_errors
 from connector.ledger.published import DuckReader, NothingPublishedError, open_published
 from connector.ledger.view_files import Exported, Format, Wanted, columns_of_views, mirror_in, write_view
@@ -48,10 +48,8 @@ _EXAMPLE = {"snapshotId": 42, "views": [{"view": "orders", "columns": {"order_id
     operation_id="list-exports",
     **documented(_EXAMPLE, 409),
 )
-def list_exports(request: Request, company_id: CompanyId) -> Response:
+def list_exports(call: Reads, request: Request, company_id: CompanyId) -> Response:
     """Only views whose rows belong to a company."""
-    call = call_of(request)
-    call.require("read")
     call.company(company_id)
     with _reader(call) as reader, reading_errors(reader.path):
         views = _views(call, reader)
@@ -87,6 +85,7 @@ def list_exports(request: Request, company_id: CompanyId) -> Response:
     ),
 )
 def get_export(
+    call: Reads,
     request: Request,
     company_id: CompanyId,
     view: Annotated[str, Path(description="The view's name, such as `orders`.", examples=["orders"])],
@@ -105,8 +104,6 @@ def get_export(
     ] = None,
 ) -> Response:
     """The same bytes as the file of ``connector export --company``."""
-    call = call_of(request)
-    call.require("read")
     call.company(company_id)
     media = TYPES[kind] if kind else chosen_type(request, PARQUET, CSV, JSON)
     with _reader(call) as reader, reading_errors(reader.path):

@@ -55,6 +55,7 @@ SELECT company_id, connection_id, 'orders' AS entity, order_id AS id, snapshot_i
 --   Replayed into an empty database it gives what orders_as_of gives at every snapshot. Versions that came late and were
 --   never current are no change. A forgotten company leaves none.
 -- grain: change_id
+-- values change: inserted, updated, deleted
 -- column change_id: Number of the change, BIGINT: larger in every later load, never given to another change of the epoch.
 --   Not without gaps.
 -- column entity: orders, or the kind of record beside them: customers, products, locations, paymentMethods,
