@@ -11,6 +11,7 @@ ConnectorError               .kind for logs and metrics, .exit_code for the shel
 ├── StoreError               the store cannot be read or written: full disk, read-only, damaged
 │   ├── StoreBusy            another process holds the lock; .pid
 │   ├── StoreDamaged         a file of the store is not as it was written; what to do is in the hint
+│   ├── StoreNotOurs         root in a store of another user; what it wrote the owner could not write any more
 │   └── StoreTooNew          written by a newer version of the connector
 ├── Stopped               the operator asked the process to end; what was committed stays
 └── PartlyDone               the run finished, but some companies failed or records are held back
@@ -106,6 +107,10 @@ class StoreBusy(StoreError):
 
 class StoreDamaged(StoreError):
     """A file of the store is not as it was written: a disk, a copy or another program has changed it."""
+
+
+class StoreNotOurs(StoreError):
+    """The store belongs to another user than the one who would write into it; the hint says how to be that user."""
 
 
 class StoreTooNew(StoreError):

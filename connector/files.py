@@ -1,7 +1,45 @@
-"""Private files that are whole or not there, also after a loss of power."""
+"""Private files that are whole or not there, also after a loss of power; and whose directory may be written."""
 
 import os
+import pwd
 from pathlib import Path
+
+from connector.errors import StoreNotOurs
+
+
+def refuse_foreign(directory: Path) -> None:
+    """Raises StoreNotOurs for root in a directory of another user, or where one would be made in such a directory.
+
+    What root makes there its owner could not write any more: one key created with sudo would stop the service.
+    """
+    if os.geteuid() != 0:
+        return  # anybody else meets the permissions themselves
+    existing = next(path for path in (directory, *directory.absolute().parents) if path.exists())
+    owner, group = existing.stat().st_uid, existing.stat().st_gid
+    if owner == 0:
+        return
+    name = user_name(owner)
+    place = existing.resolve()
+    if Path("/var/lib/private") in place.parents:
+        how = (
+            f"As the service does, whose user is {name}: sudo connector-run …   (deploy/systemd/connector-run); a"
+            " backup may be made as root."
+        )
+    else:
+        account = f"#{owner}" if name == str(owner) else name
+        how = (
+            f"Run it as its owner: sudo -u '{account}' connector …   (in a container: --user {owner}:{group}). A backup"
+            " may be made as root."
+        )
+    raise StoreNotOurs(f"{place} belongs to {name}, and this is root. Nothing was written.", hint=how)
+
+
+def user_name(number: int) -> str:
+    """The name of a user of this machine, or the number where it has none."""
+    try:
+        return pwd.getpwuid(number).pw_name
+    except KeyError:
+        return str(number)
 
 
 def replace_private(path: Path, data: bytes) -> None:

@@ -139,6 +139,14 @@ def test_a_lake_stays_as_written(load):
     assert load(replaced("./data", '"ducklake:postgres:dbname=x"')).store == "ducklake:postgres:dbname=x"
 
 
+@pytest.mark.parametrize("month", ["0", "13", "July"])
+def test_a_fiscal_year_begins_with_a_month(load, mistake, month):
+    assert load(MINIMAL).companies[0].fiscal_year_start == 1
+    text = MINIMAL.replace("- name:", f"- fiscal_year_start: {month}\n    name:", 1)
+    assert text != MINIMAL
+    assert "fiscal_year_start" in mistake(text)
+
+
 def test_a_place_for_published_copies_is_taken_from_the_files_directory(load, tmp_path):
     config = load(MINIMAL + "publish_to: analysts\npublish_group: analysts\npublish_mode: 0444\n")
     assert (config.publish_to, config.publish_group) == (tmp_path / "analysts", "analysts")

@@ -38,7 +38,7 @@ def test_starting_up_imports_no_heavy_library():
     """`connector --help` answers at once; a library is loaded by the command that needs it."""
     probe = (
         "import sys; from connector.cli.entry import run; run(['--help']);"
-        "heavy = {'duckdb', 'httpx', 'fastapi', 'plotly', 'pydantic', 'rich'} & set(sys.modules);"
+        "heavy = {'duckdb', 'httpx', 'fastapi', 'jinja2', 'pydantic', 'rich'} & set(sys.modules);"
         "sys.exit(f'imported: {sorted(heavy)}' if heavy else 0)"
     )
     run(sys.executable, "-c", probe)

@@ -3,13 +3,15 @@
 import asyncio
 import threading
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from typing import Annotated
 
 import duckdb
+from fastapi import Depends
 from starlette.requests import Request
 
 from connector.api.answer.errors import ApiError, forbidden, no_company, no_connection
@@ -48,6 +50,14 @@ def utc_now() -> datetime:
 
 
 @dataclass(frozen=True, slots=True)
+class Planned:
+    """What the operator's configuration says of a connection. hours: between two syncs, None only when asked for."""
+
+    hours: int | None
+    since: date
+
+
+@dataclass(frozen=True, slots=True)
 class ApiSettings:
     """``directory``: the store. ``public_url``: how clients reach this server, for the links of companies.
 
@@ -55,7 +65,7 @@ class ApiSettings:
     most_at_once: requests with a good key in flight. most_at_once_a_key: of one key.
     turns_a_key: how many of those are worked on at a time, of the 40 threads there are. access_log_days: how long it
     is kept who read what. shared: where the workers of one server keep what they have to know together; None for one
-    process alone. private_networks: those that webhooks may reach beside the public internet.
+    process alone. private_networks: those that webhooks may reach beside the public internet. planned: by connection.
     """
 
     directory: Path
@@ -71,6 +81,7 @@ class ApiSettings:
     threads: int = 2
     memory_limit: str = "2GB"
     private_networks: Networks = ()
+    planned: Mapping[str, Planned] = field(default_factory=dict)
     clock: Callable[[], datetime] = utc_now
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
 
@@ -208,3 +219,28 @@ def call_of(request: Request) -> Call:
     call = request.scope["call"]
     assert isinstance(call, Call)
     return call
+
+
+# Dependencies of routes. Coroutines, because a function would go through the thread pool once more for each request.
+async def _reader(request: Request) -> Call:
+    return _holding(request, "read")
+
+
+async def _writer(request: Request) -> Call:
+    return _holding(request, "write")
+
+
+async def _lineage_reader(request: Request) -> Call:
+    return _holding(request, "lineage")
+
+
+def _holding(request: Request, scope: str) -> Call:
+    call = call_of(request)
+    call.require(scope)
+    return call
+
+
+Reads = Annotated[Call, Depends(_reader)]
+"""The call of a route, whose key must have the scope: ApiError 403."""
+Writes = Annotated[Call, Depends(_writer)]
+ReadsLineage = Annotated[Call, Depends(_lineage_reader)]

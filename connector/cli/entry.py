@@ -116,6 +116,16 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 def run(arguments: Sequence[str] | None = None, interruption: Interruption | None = None) -> int:
     """Run one call and return its exit code; nothing but the code leaves here."""
     invocation = Invocation(interruption=interruption or Interruption())
+    # Whatever is written holds sales and customers: for its owner alone, in every directory. What others should read
+    # is given to them where it is made.
+    umask = os.umask(0o077)
+    try:
+        return _run(arguments, invocation)
+    finally:
+        os.umask(umask)
+
+
+def _run(arguments: Sequence[str] | None, invocation: Invocation) -> int:
     try:
         result = root.main(
             args=None if arguments is None else list(arguments),

@@ -189,10 +189,14 @@ class Connection(Section):
 
 
 class Company(Section):
-    """A business with one or more Clover merchants."""
+    """A business with one or more Clover merchants.
+
+    fiscal_year_start: the month with which its fiscal year begins, 1 January to 12 December.
+    """
 
     id: Id = ""
     name: Name
+    fiscal_year_start: Annotated[int, Field(ge=1, le=12)] = 1
     connections: Annotated[list[Connection], Field(min_length=1)]
 
     @model_validator(mode="after")
@@ -258,9 +262,13 @@ class Alerts(Section):
 
 
 class Metrics(Section):
-    """textfile: figures of the runs for Prometheus' node exporter, absolute after loading; None writes none."""
+    """textfile: figures of the runs for Prometheus' node exporter, absolute after loading; None writes none.
+
+    company_names: whether businesses may be named there beside their ids.
+    """
 
     textfile: Path | None = None
+    company_names: bool = False
 
 
 class Scheduler(Section):

@@ -4,7 +4,6 @@ Each module here keeps its own tables and hands its DDL to ``ControlFile``. Time
 so that they sort; lists are JSON. Whatever SQLite says is raised as StoreError, with the file, its owner and the cure.
 """
 
-import pwd
 import shutil
 import sqlite3
 import threading
@@ -15,6 +14,7 @@ from pathlib import Path
 
 from connector.control.migrations import bring_up_to_date
 from connector.errors import StoreBusy, StoreError
+from connector.files import refuse_foreign, user_name
 from schemas.times import second_text
 
 FILE = "control.sqlite"
@@ -36,6 +36,7 @@ class ControlFile:
         self._idle: list[sqlite3.Connection] = []
         self._lock = threading.Lock()
         self._inside = threading.local()
+        refuse_foreign(directory)
         with control_errors(self._path):
             directory.mkdir(parents=True, exist_ok=True)
             refuse_if_lost(directory)
@@ -226,11 +227,8 @@ def _owner(path: Path) -> str:
             number = found.stat().st_uid
         except OSError:
             continue
-        try:
-            name = pwd.getpwuid(number).pw_name
-        except KeyError:
-            name = str(number)
-        return f" (owner of the {'file' if found is path else 'directory'}: {name})"
+        whose = "file" if found is path else "directory"
+        return f" (owner of the {whose}: {user_name(number)})"
     return ""
 
 

@@ -46,6 +46,10 @@ class Reader(Protocol):
     def snapshot_id(self) -> int:
         """The newest snapshot in it; 0 when nothing was ever loaded."""
 
+    @property
+    def epoch(self) -> str:
+        """Which numbering its snapshots are of: another one after a restore."""
+
     def as_of(self, moment: "int | datetime | None") -> int:
         """The snapshot that was newest at a time, or a snapshot id checked. ConfigError when there is none."""
 

@@ -1,7 +1,8 @@
 """Who may write: one run a connection, one writer a store. Locks are files of their own, never the database.
 
-A lock is held by the kernel for a live process (flock), so a killed one leaves nothing to clean up. Who holds
-it is written beside it, for the message only; what a dead process wrote there is ignored.
+A lock is held by the kernel for a live process (flock), so a killed one leaves nothing to clean up. Who holds it is
+written beside it, for the message only; what a dead process wrote there is ignored. Everything that writes into a store
+holds a lock, so root is refused here in a store of somebody else.
 """
 
 import json
@@ -16,6 +17,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from connector.errors import StoreBusy
+from connector.files import refuse_foreign
 from connector.ledger.database import private_directory, store_errors
 
 
@@ -31,6 +33,7 @@ def lock_file(directory: Path, name: str) -> Path:
 def held(directory: Path, name: str, *, what: str, since: datetime, wait: float) -> Iterator[None]:
     """Hold a lock; wait up to ``wait`` seconds for it, then StoreBusy. ``what`` is held, for the message."""
     path = lock_file(directory, name)
+    refuse_foreign(directory)
     private_directory(path.parent)
     # Not bound to a thread: the run of one connection may end in another thread than it began in.
     lock = FileLock(path, mode=0o600, thread_local=False)

@@ -146,6 +146,11 @@ class DuckReader:
             self._snapshot_id = self._number("SELECT coalesce(max(snapshot_id), 0) FROM ledger.snapshots")
         return self._snapshot_id or 0
 
+    @property
+    def epoch(self) -> str:
+        row = self._connection.execute("SELECT epoch FROM ledger.publication").fetchone()
+        return "" if row is None else str(row[0])
+
     def as_of(self, moment: int | datetime | None) -> int:
         if moment is None:
             return self.snapshot_id

@@ -20,6 +20,7 @@ from pathlib import Path
 import duckdb
 
 from connector.errors import StoreDamaged, StoreError
+from connector.files import refuse_foreign
 from connector.ledger import locks
 from connector.ledger.database import (
     TEMPORARY,
@@ -93,6 +94,7 @@ class DuckStore:
         return (self._directory / WORK).exists() or newest_copy(self._directory) is not None
 
     def run_lock(self, connection_id: str) -> AbstractContextManager[None]:
+        refuse_foreign(self._directory)
         private_directory(self._directory)
         return locks.held(
             self._directory,
@@ -103,6 +105,7 @@ class DuckStore:
         )
 
     def begin_run(self, run_id: str) -> Path:
+        refuse_foreign(self._directory)
         staging = private_directory(private_directory(self._directory) / "staging")
         held = ExitStack()
         held.enter_context(
@@ -306,6 +309,7 @@ class DuckStore:
 
     @contextmanager
     def _locked(self, wait: float | None = None) -> Iterator[None]:
+        refuse_foreign(self._directory)
         private_directory(self._directory)
         seconds = self._lock_wait if wait is None else wait
         with locks.held(self._directory, "store", what="The store", since=self._clock(), wait=seconds):

@@ -16,10 +16,10 @@ from connector.portal.rendering import (
     HOME,
     SAFE,
     SIGN_IN,
-    STATIC,
     STATIC_TYPES,
     company_path,
     page,
+    static_files,
     static_tag,
 )
 
@@ -113,12 +113,10 @@ def for_programs(request: Request) -> Response:
 @router.get(f"{HOME}/static/{{tag}}/{{name}}")
 def static(tag: str, name: str) -> Response:
     """A file of the pages, by its content: it may be kept for ever."""
-    file = STATIC / name
-    if "/" in name or file.suffix not in STATIC_TYPES or not file.is_file() or tag != static_tag(name):
+    if name not in static_files() or tag != static_tag(name):
         raise no_record("static", name)
-    return Response(
-        file.read_bytes(), headers={**SAFE, "Content-Type": STATIC_TYPES[file.suffix], "Cache-Control": _YEAR}
-    )
+    kind = STATIC_TYPES[f".{name.rpartition('.')[2]}"]
+    return Response(static_files()[name], headers={**SAFE, "Content-Type": kind, "Cache-Control": _YEAR})
 
 
 def _inside(path: str) -> str:

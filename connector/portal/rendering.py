@@ -22,14 +22,15 @@ from connector.api.answer.body import VERSION, compressed
 from connector.api.answer.errors import ApiError
 from connector.api.state import Call, call_of
 from connector.control.sessions import form_token
-from connector.portal.words import ISSUES, STATUSES
+from connector.report.drawing import CHART_STYLE
+from connector.report.words import ISSUES, STATUSES
 from schemas.money import money
 from schemas.times import wire_text
 
 HOME = "/portal"
 SIGN_IN = f"{HOME}/sign-in"
 COOKIE = "connector_portal"
-STATIC = Path(__file__).parent / "static"
+_STATIC = (Path(__file__).parent / "static", CHART_STYLE.parent)
 ABSENT = "\N{EN DASH}"
 HTML = "text/html; charset=utf-8"
 POLICY = (
@@ -92,9 +93,20 @@ def link(path: str, parameters: Mapping[str, object] | None = None, **more: obje
 
 
 @cache
+def static_files() -> Mapping[str, bytes]:
+    """The files pages are made with, by name."""
+    return {
+        file.name: file.read_bytes()
+        for directory in _STATIC
+        for file in directory.iterdir()
+        if file.suffix in STATIC_TYPES
+    }
+
+
+@cache
 def static_tag(name: str) -> str:
     """Part of the address of a file that never changes, so that a new version is another file."""
-    return blake2b((STATIC / name).read_bytes(), digest_size=6).hexdigest()
+    return blake2b(static_files()[name], digest_size=6).hexdigest()
 
 
 @cache
@@ -128,7 +140,7 @@ def _environment() -> Environment:
 
 
 def _money(amount: Decimal | None, currency: str) -> str:
-    return ABSENT if amount is None else money(amount, currency)
+    return ABSENT if amount is None else money(Decimal(amount), currency)
 
 
 def _signed(amount: Decimal | None, currency: str) -> str:

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import TypeVar, cast
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from connector.api.answer.quality import Quality
 from connector.api.reading import Reading
 from connector.api.reads.runs import states_of
 from connector.ledger.connection_state import UNKNOWN, ConnectionState
 from connector.ledger.published import Publication
+from connector.report.figures import local_day as zone_day
 from connector.report.sales import Sold, recent_sales, totals
 from schemas.platform import Company
 
@@ -88,10 +88,7 @@ def read_until_day(
 def local_day(publication: Publication, company_id: str, moment: datetime) -> date:
     """The merchant's day of a moment (UTC, with or without its zone)."""
     aware = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
-    try:
-        return aware.astimezone(ZoneInfo(timezones(publication).get(company_id, "UTC"))).date()
-    except (ZoneInfoNotFoundError, ValueError):
-        return aware.astimezone(UTC).date()
+    return zone_day(aware, timezones(publication).get(company_id))
 
 
 def timezones(publication: Publication) -> Mapping[str, str]:

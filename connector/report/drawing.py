@@ -7,12 +7,15 @@ moves a bar by less than a pixel; the exact amount is text beside it. Texts are 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from pathlib import Path
 
 from markupsafe import Markup
 
 _WIDTH, _HEIGHT = 720, 260
 _LEFT, _RIGHT, _TOP, _BOTTOM = 12, 12, 26, 34
 _MOST_LABELS = 12
+CHART_STYLE = Path(__file__).parent / "static" / "charts.css"
+"""Colours, light and dark, and how charts use them; part of every page that shows one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,33 +31,76 @@ class Bar:
 
 def bars(bars_: Sequence[Bar], *, title: str, about: str, chart_id: str) -> Markup:
     """Standing bars from the zero line or from where each begins; a bar below zero hangs."""
-    ends = [value for bar in bars_ for value in (bar.start, bar.start + bar.value)]
+    return groups([[bar] for bar in bars_], title=title, about=about, chart_id=chart_id)
+
+
+def groups(
+    groups_: Sequence[Sequence[Bar]],
+    *,
+    title: str,
+    about: str,
+    chart_id: str,
+    names: Sequence[tuple[str, str]] = (),
+) -> Markup:
+    """Standing bars side by side, a group to a label. names: (class, what it is), said above the bars."""
+    every_bar = [bar for group in groups_ for bar in group]
+    ends = [value for bar in every_bar for value in (bar.start, bar.start + bar.value)]
     low, high = min([Decimal(0), *ends]), max([Decimal(0), *ends])
     span = (high - low) or Decimal(1)
-    inside = _HEIGHT - _TOP - _BOTTOM
-    step = (_WIDTH - _LEFT - _RIGHT) / max(1, len(bars_))
-    every = -(-len(bars_) // _MOST_LABELS)
+    head = _TOP + (18 if names else 0)
+    inside = _HEIGHT - head - _BOTTOM
+    step = (_WIDTH - _LEFT - _RIGHT) / max(1, len(groups_))
+    every = -(-len(groups_) // _MOST_LABELS)
 
     def place(value: Decimal) -> float:
-        return _TOP + float((high - value) / span) * inside
+        return head + float((high - value) / span) * inside
 
     drawn = [_line(_LEFT, place(Decimal(0)), _WIDTH - _RIGHT, place(Decimal(0)), "axis")]
+    for number, (kind, name) in enumerate(names):
+        at = _LEFT + number * 190
+        drawn.append(Markup('<rect class="{}" x="{}" y="4" width="10" height="10"/>').format(kind, at))
+        drawn.append(Markup('<text class="name" x="{}" y="13">{}</text>').format(at + 16, name))
+    for number, group in enumerate(groups_):
+        width = step * 0.72 / max(1, len(group))
+        for place_in_group, bar in enumerate(group):
+            top, bottom = sorted((place(bar.start), place(bar.start + bar.value)))
+            left = _LEFT + number * step + step * 0.14 + place_in_group * width
+            drawn.append(_bar(bar, left, top, width, max(bottom - top, 0.5)))
+            if len(every_bar) <= _MOST_LABELS:
+                drawn.append(_text(left + width / 2, top - 6, bar.text, "amount"))
+        if number % every == 0 and group:
+            drawn.append(_text(_LEFT + (number + 0.5) * step, _HEIGHT - 12, group[0].label, "label"))
+    return _svg(drawn, _WIDTH, _HEIGHT, title=title, about=about, chart_id=chart_id)
+
+
+def lying(bars_: Sequence[Bar], *, title: str, about: str, chart_id: str) -> Markup:
+    """Bars that lie, a line each: the label above the bar, the amount behind it. None is drawn below zero."""
+    high = max([bar.value for bar in bars_], default=Decimal(0)) or Decimal(1)
+    row, room = 34, 130
+    drawn = []
     for number, bar in enumerate(bars_):
-        top, bottom = sorted((place(bar.start), place(bar.start + bar.value)))
-        left = _LEFT + number * step + step * 0.14
-        middle = _LEFT + (number + 0.5) * step
+        top = number * row + 4
+        width = max(float(max(bar.value, Decimal(0)) / high) * (_WIDTH - _LEFT - room), 1.0)
         drawn.append(
-            Markup(
-                '<g><title>{}: {}</title><rect class="{}" x="{}" y="{}" width="{}" height="{}" rx="2"/></g>'
-            ).format(
-                bar.label, bar.text, bar.kind, _n(left), _n(top), _n(step * 0.72), _n(max(bottom - top, 0.5))
+            Markup('<text class="name" x="{}" y="{}">{}</text>').format(_LEFT, top + 10, _short(bar.label))
+        )
+        drawn.append(_bar(bar, _LEFT, top + 14, width, 12))
+        drawn.append(
+            Markup('<text class="amount" x="{}" y="{}">{}</text>').format(
+                _n(_LEFT + width + 6), top + 24, bar.text
             )
         )
-        if number % every == 0:
-            drawn.append(_text(middle, _HEIGHT - 12, bar.label, "label"))
-        if len(bars_) <= _MOST_LABELS:
-            drawn.append(_text(middle, top - 6, bar.text, "amount"))
-    return _svg(drawn, _WIDTH, _HEIGHT, title=title, about=about, chart_id=chart_id)
+    return _svg(drawn, _WIDTH, row * len(bars_) + 8, title=title, about=about, chart_id=chart_id)
+
+
+def _bar(bar: Bar, left: float, top: float, width: float, height: float) -> Markup:
+    return Markup(
+        '<g><title>{}: {}</title><rect class="{}" x="{}" y="{}" width="{}" height="{}" rx="2"/></g>'
+    ).format(bar.label, bar.text, bar.kind, _n(left), _n(top), _n(width), _n(height))
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 90 else f"{text[:89]}\N{HORIZONTAL ELLIPSIS}"
 
 
 def sparkline(values: Sequence[Decimal], *, title: str) -> Markup:

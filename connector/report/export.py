@@ -5,13 +5,15 @@
     DIR/payments/payments.parquet     spark.read.parquet("DIR/payments"), pl.read_parquet("DIR/payments/*.parquet")
 
 All files show one snapshot. The manifest is removed first and written last, so a directory without one is
-unfinished; the next export into it clears it up. Sums in it are by column and currency, exact, as text: they
+unfinished; the next export into it clears it up. One since a snapshot has, for each view, the SQL that brings a
+table of its name up to date (``merge``): it mirrors the view exactly, deletions, healed issues and history
+included. Sums in it are by column and currency, exact, as text: they
 can be checked against the files.
 """
 
 import json
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from connector.errors import ConfigError
@@ -22,6 +24,7 @@ from connector.ledger.view_files import (
     Wanted,
     _for_spreadsheets,  # noqa: F401 - known here by its test
     columns_of_views,
+    mirror_in,
     write_view,
 )
 
@@ -37,23 +40,29 @@ def export(
     """
     connection = reader.connection
     columns = columns_of_views(connection)
-    chosen = _chosen(columns, wanted)
+    chosen = _chosen(reader, columns, wanted)
     if wanted.since_snapshot is not None:
         reader.as_of(wanted.since_snapshot)
-    _prepare(directory)
-    unfinished = directory / f".{MANIFEST}"
-    unfinished.write_text(json.dumps({"views": [{"view": view} for view in chosen]}), encoding="utf-8")
+    unfinished = prepare(directory, chosen)
     done = []
     for view in chosen:
         on_view(view)
         done.append(write_view(connection, directory, view, columns[view], wanted))
     manifest = {
         "snapshot_id": reader.snapshot_id,
+        "epoch": reader.epoch,
         "since_snapshot": wanted.since_snapshot,
         "company_id": wanted.company_id,
         "format": wanted.format,
         "views": [
-            {"view": e.view, "file": e.file, "rows": e.rows, "columns": dict(e.columns), "sums": e.sums}
+            {
+                "view": e.view,
+                "file": e.file,
+                "rows": e.rows,
+                "columns": dict(e.columns),
+                "sums": e.sums,
+                **({} if e.merge is None else {"merge": e.merge}),
+            }
             for e in done
         ],
     }
@@ -62,25 +71,33 @@ def export(
     return done
 
 
-def _chosen(columns: Mapping[str, Mapping[str, str]], wanted: Wanted) -> list[str]:
+def _chosen(reader: Reader, columns: Mapping[str, Mapping[str, str]], wanted: Wanted) -> list[str]:
     unknown = [view for view in wanted.views if view not in columns]
     if unknown:
         raise ConfigError(
             f"There is no view {', '.join(unknown)}.", hint=f"There are: {', '.join(sorted(columns))}"
         )
-    chosen = [view for view in columns if not wanted.views or view in wanted.views]
-    if wanted.since_snapshot is not None:
-        dateless = [view for view in chosen if "snapshot_id" not in columns[view]]
-        if wanted.views and dateless:
-            raise ConfigError(
-                f"{', '.join(dateless)}: its rows belong to no snapshot; export it whole.",
-                hint="--since-snapshot works for orders, order_line_items, payments and their like.",
-            )
-        chosen = [view for view in chosen if view not in dateless]
-    return chosen
+    if wanted.since_snapshot is None:
+        return [view for view in columns if not wanted.views or view in wanted.views]
+    whole = {view for view in columns if mirror_in(reader.connection, view, columns[view]) is None}
+    if wanted.views and (asked := [view for view in wanted.views if view in whole]):
+        raise ConfigError(
+            f"{', '.join(asked)}: its rows belong to no snapshot; export it whole.",
+            hint="--since-snapshot works for orders, order_line_items, payments and their like.",
+        )
+    # What is gone is in the change feed alone, so it comes with the others.
+    return [
+        view
+        for view in columns
+        if view not in whole and (not wanted.views or view in wanted.views or view == "changes")
+    ]
 
 
-def _prepare(directory: Path) -> None:
+def prepare(directory: Path, views: Sequence[str]) -> Path:
+    """Make room for the files of views; the unfinished manifest, by which a later export clears them up.
+
+    Raises ConfigError for a directory that holds something that no export put there.
+    """
     if directory.exists() and not directory.is_dir():
         raise ConfigError(f"{directory} is a file.", hint="Name a directory.")
     earlier = [path for path in (directory / MANIFEST, directory / f".{MANIFEST}") if path.exists()]
@@ -95,6 +112,9 @@ def _prepare(directory: Path) -> None:
         for entry in before["views"]:
             shutil.rmtree(directory / Path(entry["view"]).name, ignore_errors=True)
         manifest.unlink()
+    unfinished = directory / f".{MANIFEST}"
+    unfinished.write_text(json.dumps({"views": [{"view": view} for view in views]}), encoding="utf-8")
+    return unfinished
 
 
 __all__ = ["MANIFEST", "Exported", "Format", "Wanted", "export"]

@@ -3,16 +3,17 @@
 Money is exact Decimal in major units; currencies stay apart. Months and days are the merchant's.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import duckdb
 
 from connector.ledger.connection_state import connection_states
-from schemas.money import exponent
+from schemas.money import exponent, to_decimal
 
 MONTHS = 24
 """The newest months that are shown."""
@@ -40,6 +41,9 @@ class Month:
     returns_by_order_date: Decimal = Decimal(0)
     refunded: Decimal = Decimal(0)
     average_order_value: Decimal | None = None
+    overpayments: Decimal = Decimal(0)
+    receivable: Decimal = Decimal(0)
+    amount_collected: Decimal = Decimal(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,12 +86,22 @@ class Freshness:
 
 @dataclass(frozen=True, slots=True)
 class OpenIssues:
-    """Findings of one kind that are not healed."""
+    """Findings of one kind that are not healed. amounts: by currency, the differences found, never negative."""
 
     severity: str
     code: str
     detail: str
     orders: int
+    amounts: Mapping[str, Decimal]
+
+
+@dataclass(frozen=True, slots=True)
+class HeldBack:
+    """Records kept raw and not published for one reason. amounts: by currency, the money Clover says they moved."""
+
+    reason: str
+    records: int
+    amounts: Mapping[str, Decimal]
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,8 +120,52 @@ class Comparison:
 
 
 @dataclass(frozen=True, slots=True)
+class Restated:
+    """A figure of a month as it was told once and as it is now. orders: how many explain the difference.
+
+    new, changed, deleted: what of the difference is of orders learned since, changed and deleted.
+    """
+
+    month: date
+    currency: str
+    figure: str
+    was: Decimal
+    became: Decimal
+    difference: Decimal
+    new: Decimal
+    changed: Decimal
+    deleted: Decimal
+    orders: int
+
+
+@dataclass(frozen=True, slots=True)
+class RestatedOrder:
+    """An order behind such differences, and what it added to a month's total sales and to the money collected."""
+
+    month: date
+    currency: str
+    order_id: str
+    why: str
+    total_sales: Decimal
+    amount_collected: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Restatement:
+    """What changed of the figures since they were told at a snapshot. loaded_at: UTC, when that was loaded."""
+
+    snapshot_id: int
+    loaded_at: datetime | None
+    figures: tuple[Restated, ...]
+    orders: tuple[RestatedOrder, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Figures:
-    """Everything a report shows. quality: the company's row of ``data_quality``."""
+    """Everything a report shows. quality: the company's row of ``data_quality``. read_until: the merchant's day.
+
+    restatement: what changed since the figures were told, where asked for.
+    """
 
     company_id: str
     company: str
@@ -120,6 +178,9 @@ class Figures:
     issues: tuple[OpenIssues, ...]
     comparisons: tuple[Comparison, ...]
     quality: Mapping[str, Any]
+    held: tuple[HeldBack, ...]
+    read_until: date | None
+    restatement: Restatement | None = None
 
 
 def ratio(sum_: Decimal, count: int, currency: str) -> Decimal | None:
@@ -129,8 +190,13 @@ def ratio(sum_: Decimal, count: int, currency: str) -> Decimal | None:
     return (sum_ / count).quantize(Decimal(1).scaleb(-exponent(currency)), ROUND_HALF_UP)
 
 
-def read_figures(connection: duckdb.DuckDBPyConnection, company_id: str, *, snapshot_id: int) -> Figures:
-    """The figures of one company as the published file has them."""
+def read_figures(
+    connection: duckdb.DuckDBPyConnection, company_id: str, *, snapshot_id: int, told: int | None = None
+) -> Figures:
+    """The figures of one company as the published file has them.
+
+    told: a snapshot at which they were told; then what changed of them since is among them.
+    """
     names = _rows(
         connection,
         "SELECT company_name, timezone FROM connections WHERE company_id = ? ORDER BY connection_id",
@@ -150,8 +216,11 @@ def read_figures(connection: duckdb.DuckDBPyConnection, company_id: str, *, snap
         customers=customers(connection, company_id),
         freshness=freshness(connection, company_id),
         issues=issues(connection, company_id),
+        held=held(connection, company_id),
+        read_until=read_until(connection, company_id),
         comparisons=comparisons(connection, company_id),
         quality=quality[0] if quality else {},
+        restatement=None if told is None else _restatement(connection, company_id, told, snapshot_id),
     )
 
 
@@ -173,7 +242,9 @@ def _sales(connection: duckdb.DuckDBPyConnection, company_id: str) -> tuple[Sale
           coalesce(s.discounts, 0) AS discounts, coalesce(s."returns", 0) AS "returns",
           coalesce(s.net_sales, 0) AS net_sales, coalesce(s.service_charges, 0) AS service_charges,
           coalesce(s.tax, 0) AS tax, coalesce(s.total_sales, 0) AS total_sales, coalesce(s.tips, 0) AS tips,
-          coalesce(o."returns", 0) AS returns_by_order_date, coalesce(r.refunded, 0) AS refunded
+          coalesce(s.overpayments, 0) AS overpayments, coalesce(s.receivable, 0) AS receivable,
+          coalesce(s.amount_collected, 0) AS amount_collected, coalesce(o."returns", 0) AS returns_by_order_date,
+          coalesce(r.refunded, 0) AS refunded
         FROM (FROM monthly_sales WHERE company_id = $company) s
         LEFT JOIN (FROM monthly_sales_by_order_date WHERE company_id = $company) o
           ON o."month" = s."month" AND o.currency = s.currency
@@ -269,14 +340,69 @@ def issues(connection: duckdb.DuckDBPyConnection, company_id: str) -> tuple[Open
     rows = _rows(
         connection,
         """
-        SELECT severity, code, min(detail) AS detail, count(DISTINCT (connection_id, order_id)) AS orders
+        SELECT severity, code, min(detail) AS detail, count(DISTINCT (connection_id, order_id)) AS orders,
+          list({'currency': currency, 'amount': abs(difference_amount)})
+            FILTER (difference_amount <> 0 AND currency IS NOT NULL) AS amounts
         FROM open_issues WHERE company_id = ?
         GROUP BY severity, code
         ORDER BY list_position(['error', 'warning', 'info'], severity), orders DESC, code
         """,
         company_id,
     )
-    return tuple(OpenIssues(**row) for row in rows)
+    return tuple(OpenIssues(**{**row, "amounts": _added(row["amounts"])}) for row in rows)
+
+
+def held(connection: duckdb.DuckDBPyConnection, company_id: str) -> tuple[HeldBack, ...]:
+    """What is held back now, by reason, most records first."""
+    rows = _rows(
+        connection,
+        """
+        SELECT reason, count(*) AS records,
+          list({'currency': currency, 'minor': amount_minor})
+            FILTER (amount_minor <> 0 AND currency IS NOT NULL) AS amounts
+        FROM held_back WHERE company_id = ? AND resolved_run IS NULL
+        GROUP BY reason ORDER BY records DESC, reason
+        """,
+        company_id,
+    )
+    return tuple(
+        HeldBack(
+            row["reason"],
+            row["records"],
+            _added(
+                {"currency": one["currency"], "amount": to_decimal(one["minor"], exponent(one["currency"]))}
+                for one in row["amounts"] or ()
+            ),
+        )
+        for row in rows
+    )
+
+
+def read_until(connection: duckdb.DuckDBPyConnection, company_id: str) -> date | None:
+    """The merchant's day until which every connection was read; None while one never was."""
+    days = []
+    zones = dict(connection.execute("SELECT connection_id, timezone FROM connections").fetchall())
+    for state in connection_states(connection).values():
+        if state.company_id == company_id:
+            if state.last_success_began is None:
+                return None
+            days.append(local_day(state.last_success_began, zones.get(state.connection_id)))
+    return min(days, default=None)
+
+
+def local_day(moment: datetime, zone: str | None) -> date:
+    """The day of an aware moment in a time zone, in UTC where there is none of that name."""
+    try:
+        return moment.astimezone(ZoneInfo(zone or "UTC")).date()
+    except (ZoneInfoNotFoundError, ValueError):
+        return moment.astimezone(UTC).date()
+
+
+def _added(amounts: Iterable[Mapping[str, Any]] | None) -> dict[str, Decimal]:
+    found: dict[str, Decimal] = {}
+    for one in amounts or ():
+        found[one["currency"]] = found.get(one["currency"], Decimal(0)) + one["amount"]
+    return dict(sorted(found.items()))
 
 
 def comparisons(connection: duckdb.DuckDBPyConnection, company_id: str) -> tuple[Comparison, ...]:
@@ -296,6 +422,39 @@ def comparisons(connection: duckdb.DuckDBPyConnection, company_id: str) -> tuple
         company_id,
     )
     return tuple(Comparison(**row) for row in rows)
+
+
+def _restatement(
+    connection: duckdb.DuckDBPyConnection, company_id: str, told: int, snapshot_id: int
+) -> Restatement:
+    loaded = _rows(connection, "SELECT loaded_at FROM snapshots WHERE snapshot_id = ?", told)
+    figures = _rows(
+        connection,
+        """
+        SELECT "month", currency, figure, was, became, difference, new_difference AS new,
+          changed_difference AS changed, deleted_difference AS deleted, orders
+        FROM restatement($told, $now) WHERE company_id = $company
+        ORDER BY "month", currency, figure
+        """,
+        {"told": told, "now": snapshot_id, "company": company_id},
+    )
+    orders = _rows(
+        connection,
+        """
+        SELECT "month", currency, order_id, any_value(why) AS why,
+          coalesce(sum(difference) FILTER (figure = 'total_sales'), 0) AS total_sales,
+          coalesce(sum(difference) FILTER (figure = 'amount_collected'), 0) AS amount_collected
+        FROM restatement_orders($told, $now) WHERE company_id = $company
+        GROUP BY "month", currency, order_id ORDER BY "month", currency, order_id
+        """,
+        {"told": told, "now": snapshot_id, "company": company_id},
+    )
+    return Restatement(
+        snapshot_id=told,
+        loaded_at=loaded[0]["loaded_at"] if loaded else None,
+        figures=tuple(Restated(**row) for row in figures),
+        orders=tuple(RestatedOrder(**row) for row in orders),
+    )
 
 
 def _rows(connection: duckdb.DuckDBPyConnection, sql: str, *values: object) -> list[dict[str, Any]]:

@@ -115,4 +115,5 @@ class Loading:
             timezone=connection.timezone,
             status=status,
             first_date=connection.start_date,
+            fiscal_year_start=self.company.fiscal_year_start,
         )

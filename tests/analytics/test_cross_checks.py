@@ -422,3 +422,9 @@ def test_recurring_revenue_of_customers_comes_to_that_of_the_month(same):
         " sum(products) FROM customer_recurring_revenue GROUP BY ALL",
         "SELECT company_id, month, currency, recurring_revenue, customers, pairs FROM monthly_recurring_revenue",
     )
+
+
+def test_the_wall_clock_of_a_sale_is_on_the_merchant_s_day(db):
+    assert db.execute("SELECT count(*) FROM orders WHERE created_local_time IS NULL").fetchone() == (0,)
+    off = "SELECT order_id FROM orders WHERE created_local_time::DATE <> created_local_date"
+    assert db.execute(off).fetchall() == []

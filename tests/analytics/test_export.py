@@ -7,6 +7,7 @@ from decimal import Decimal
 import duckdb
 import pytest
 
+from connector.cli.entry import run
 from connector.errors import ConfigError
 from connector.report.export import Wanted, export
 
@@ -88,7 +89,8 @@ def test_only_what_changed_since_a_snapshot(exported, ledgers, sales):
     ).fetchone()[0]
     directory, manifest = exported(since_snapshot=first)
     rows = {entry["view"]: entry["rows"] for entry in manifest["views"]}
-    assert rows["orders"] == rows["order_versions"] == 17 + 4
+    assert rows["orders"] == 17 + 4
+    assert rows["order_versions"] == 17 + 4 + 4, "the versions that were replaced say so now"
     assert "monthly_sales" not in rows
     assert manifest["since_snapshot"] == first
     lines = duckdb.sql(
@@ -96,6 +98,16 @@ def test_only_what_changed_since_a_snapshot(exported, ledgers, sales):
     ).fetchall()
     orders = duckdb.sql(f"SELECT order_id FROM read_parquet('{directory}/orders/*')").fetchall()
     assert set(lines) == set(orders), "every part of a changed order comes with it"
+    assert {"changes", "data_issues", "orders_history"} <= rows.keys()
+    for entry in manifest["views"]:
+        assert entry["merge"].startswith(f"DELETE FROM {entry['view']} WHERE "), entry["view"]
+    assert (
+        rows["payments"]
+        == sales.execute(
+            "SELECT count(*) FROM payments JOIN orders USING (connection_id, order_id) WHERE orders.snapshot_id > ?",
+            [first],
+        ).fetchone()[0]
+    )
 
 
 def test_a_whole_export_equals_an_old_one_with_the_changes_put_on_top(exported, sales, tmp_path):
@@ -110,6 +122,28 @@ def test_a_whole_export_equals_an_old_one_with_the_changes_put_on_top(exported, 
     assert sales.execute(f"FROM ({merged}) ORDER BY ALL").fetchall() == sales.execute(
         "SELECT order_id, total_amount FROM orders ORDER BY ALL"
     ).fetchall()  # fmt: skip
+
+
+def test_the_manifest_says_the_epoch_and_another_is_refused(exported, ledger_store, demo, tmp_path, capsys):
+    _, manifest = exported(views=("orders",))
+    with ledger_store.open_reader() as reader:
+        assert manifest["epoch"] == reader.epoch
+        assert reader.connection.execute("SELECT DISTINCT epoch FROM snapshots").fetchall() == [
+            (reader.epoch,)
+        ]
+    asked = [
+        "--config",
+        str(demo / "demo/config.yaml"),
+        "export",
+        "--to",
+        str(tmp_path / "e"),
+        "--since-snapshot",
+        "1",
+        "--epoch",
+    ]
+    code = run([*asked, "another"])
+    assert (code, "numbers them anew" in capsys.readouterr().err) == (2, True)
+    assert not (tmp_path / "e").exists()
 
 
 def test_one_company_only(exported, ledgers):

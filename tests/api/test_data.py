@@ -351,3 +351,14 @@ def test_every_property_orders_its_list_and_can_be_asked_for(shared, resource):
             for _ in range(2):
                 answer = shared.client.get(path, headers=headers, params=asked)
                 assert answer.status_code == 200, (asked, answer.text)
+
+
+def test_a_page_pinned_to_what_never_was_is_an_error_and_no_empty_list(get):
+    """Snapshot 2 is of another company: what was known then is what snapshot 1 brought."""
+    assert get(f"{ORDERS}?page=2&pageSize=5&pinnedTo=0").status_code == 409
+    later = get(f"{ORDERS}?page=2&pageSize=5&pinnedTo=99")
+    assert later.status_code == 400
+    assert "page 1" in later.json()["error"]
+    between = get(f"{ORDERS}?page=2&pageSize=5&pinnedTo=2")
+    assert between.headers["x-snapshot-id"] == "1"
+    assert ids(between) == ids(get(f"{ORDERS}?page=2&pageSize=5&asOf=1"))

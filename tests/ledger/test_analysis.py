@@ -250,3 +250,55 @@ def test_recurring_revenue_of_a_customer_adds_up_to_that_of_the_company(ledger, 
     ) == select(
         ledger, "SELECT month, recurring_revenue, customers FROM monthly_recurring_revenue ORDER BY 1"
     )
+
+
+@pytest.mark.parametrize(
+    ("start", "expected"),
+    [
+        (1, {"2026-06-30": (2026, 2, 6), "2026-07-01": (2026, 3, 7), "2027-01-01": (2027, 1, 1)}),
+        (7, {"2026-06-30": (2026, 4, 12), "2026-07-01": (2027, 1, 1), "2027-01-01": (2027, 3, 7)}),
+        (2, {"2026-06-30": (2027, 2, 5), "2026-12-31": (2027, 4, 11), "2027-01-31": (2027, 4, 12)}),
+        (12, {"2026-11-30": (2026, 4, 12), "2026-12-01": (2027, 1, 1), "2027-01-31": (2027, 1, 2)}),
+    ],
+)
+def test_a_fiscal_year_is_named_after_the_year_in_which_it_ends(ledger, put, order, rows, start, expected):
+    put(
+        order("O1", "2026-06-01"),
+        order("O2", "2027-01-31"),
+        connection=rows.connection(fiscal_year_start=start),
+    )
+    shown = {
+        str(day): tuple(rest)
+        for day, *rest in select(
+            ledger, "SELECT day, fiscal_year, fiscal_quarter, fiscal_month FROM calendar"
+        )
+    }
+    assert {day: shown[day] for day in expected} == expected
+
+
+def test_a_company_that_never_sold_has_no_days(ledger, put):
+    put()
+    assert select(ledger, "SELECT * FROM calendar") == []
+
+
+def test_the_merchant_s_wall_clock_follows_a_corrected_time_zone(ledger, put, rows, books):
+    summer = rows.order("O2", created_date="2026-07-01 02:15:30.250", created_local_date=None)
+    put(rows.order("O1"), summer)
+    clock = "SELECT created_local_time FROM orders ORDER BY order_id"
+    assert select(ledger, clock) == [
+        (datetime(2026, 11, 1, 22, 30),),  # noqa: DTZ001 - a wall clock has no zone
+        (datetime(2026, 6, 30, 22, 15, 30, 250_000),),  # noqa: DTZ001
+    ]
+    agree = "SELECT created_local_time::DATE, created_local_date FROM order_versions"
+    assert all(day == local for day, local in select(ledger, agree))
+    put(connection=rows.connection(timezone="America/Los_Angeles"))
+    assert select(ledger, clock)[0] == (datetime(2026, 11, 1, 19, 30),)  # noqa: DTZ001
+    assert all(day == local for day, local in select(ledger, agree))
+
+
+def test_hours_differ_from_utc_by_what_the_clocks_were_set_to(ledger, put, rows):
+    """In New York the clocks went back on 1 November 2026 at 06:00 UTC: the hour from one came twice."""
+    at = ["2026-11-01 05:30:00", "2026-11-01 06:30:00", "2026-11-01 07:30:00"]
+    put(*(rows.order(f"O{n}", created_date=moment) for n, moment in enumerate(at)))
+    hours = "SELECT hour(created_local_time) FROM orders ORDER BY created_date"
+    assert select(ledger, hours) == [(1,), (1,), (2,)]

@@ -7,7 +7,7 @@ from sqlglot import exp
 from connector.ledger.views import definitions
 
 # DuckDB writes a list comprehension down as a lambda in brackets, which sqlglot does not read.
-NOT_AS_STORED = {"order_line_items", "product_sales"}
+NOT_AS_STORED = {"order_line_items", "order_line_items_history", "product_sales"}
 
 
 def parsed(sql):
@@ -17,8 +17,11 @@ def parsed(sql):
 
 @pytest.mark.parametrize("definition", definitions(), ids=lambda definition: definition.name)
 def test_sqlglot_reads_every_definition(definition):
-    statement = parsed(definition.sql)
-    assert isinstance(statement, exp.Create)
+    if definition.is_macro:  # sqlglot knows no parameter with a default; what a macro selects it does
+        statement = parsed(definition.sql.split(" AS TABLE", 1)[1])
+    else:
+        statement = parsed(definition.sql)
+        assert isinstance(statement, exp.Create)
     assert statement.find(exp.Command) is None, "kept as text, not understood"
 
 

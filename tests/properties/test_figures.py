@@ -4,9 +4,10 @@ The shops are the sandbox's, which keep books of their own; their orders go thro
 """
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from itertools import pairwise, permutations
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from test_accounting_against_the_books import SHAPES
 from connector.ledger.load.apply import apply_batch
 from connector.ledger.load.batch import Batch, ConnectionRow, NdjsonWriter, RunRow
 from connector.ledger.migrate import migrate
+from connector.ledger.view_files import Format, Wanted, columns_of_views, mirror_in, write_view
 from connector.sandbox.records import Merchant as ShopMerchant
 from connector.sandbox.shapes import Shapes
 from connector.sandbox.shop import generate_shop
@@ -72,6 +74,7 @@ class Told:
         self.tipped: set[str] = set()
         self.booked: list[tuple[datetime, list[tuple[Any, ...]]]] = []
         self.told: dict[int, dict[str, list[tuple[Any, ...]]]] = {}
+        self.after_read: Callable[[], None] = lambda: None
         self.db = duckdb.connect()
         self.db.execute("SET TimeZone = 'UTC'")
         self.db.execute("CREATE SCHEMA ledger")
@@ -131,6 +134,7 @@ class Told:
         assert applied.snapshot_id is not None
         self.booked.append((at, self.rows(f"SELECT {BOOKED} FROM journal_as_booked")))
         self.told[applied.snapshot_id] = {view: self.rows(sql) for view, sql in TOLD.items()}
+        self.after_read()
 
     def correct(self, **settings: str) -> None:
         """A run that reads nothing new and finds settings of the connection corrected."""
@@ -144,6 +148,7 @@ class Told:
             environment="sandbox", **({"country": "USA", "currency": "USD", "timezone": MERCHANT.timezone} | settings),
         )  # fmt: skip
         apply_batch(self.db, Batch(run=run, connection=connection), now=at + timedelta(hours=1))
+        self.after_read()
 
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
         return self.db.execute(sql).fetchall()
@@ -176,9 +181,17 @@ def told(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     told.db.close()
 
 
-def history_of(currency: str, seed: int, shapes: Shapes, directory: Path) -> Told:
+def history_of(
+    currency: str,
+    seed: int,
+    shapes: Shapes,
+    directory: Path,
+    after_read: Callable[[Told], None] | None = None,
+) -> Told:
     world = generate_shop(250, seed=seed, merchant=ShopMerchant(currency=currency))
     told = Told(world, shapes, directory)
+    if after_read is not None:
+        told.after_read = partial(after_read, told)
     told.read()
     sold: list[str] = []
     for days in (10, 20, 30, 40):
@@ -462,3 +475,68 @@ def test_a_corrected_time_zone_moves_days_is_told_as_that_and_changes_nothing_th
     snapshots = told.rows("SELECT count(*) FROM snapshots")
     told.correct(country="CAN", timezone="Asia/Tokyo")
     assert told.rows("SELECT count(*) FROM snapshots") == snapshots
+
+
+@pytest.mark.parametrize("kind", ["parquet", "csv"])
+def test_a_copy_that_takes_over_what_changed_is_the_same_as_every_view(tmp_path: Path, kind: Format) -> None:
+    """From an empty database on, by the statements that come with the files, over loads, deletions and corrections.
+
+    Once from nothing, and once by a copy that looks only at every second load.
+    """
+    copies = [Copy(kind, tmp_path / "each"), Copy(kind, tmp_path / "second")]
+
+    def look(told: Told) -> None:
+        for copy, every in zip(copies, (1, 2), strict=True):
+            if len(told.booked) % every == 0:
+                copy.take_over(told)
+
+    told = history_of("USD", 16, SHAPES["mixed"], tmp_path, look)
+    told.correct(timezone="Asia/Tokyo")
+    copies[1].take_over(told)
+    assert [copy.times for copy in copies] == [6, 3]
+    told.db.close()
+
+
+class Copy:
+    """A database of one table a view, brought up to date by what is exported since the snapshot it holds."""
+
+    def __init__(self, kind: Format, directory: Path) -> None:
+        self._kind, self._directory, self._since = kind, directory, 0
+        directory.mkdir()
+        self._db = duckdb.connect()
+        self._db.execute("SET TimeZone = 'UTC'")
+        self.times = 0
+
+    def take_over(self, told: Told) -> None:
+        self.times += 1
+        directory = self._directory / str(self.times)
+        directory.mkdir()
+        views = {
+            view: columns
+            for view, columns in columns_of_views(told.db).items()
+            if mirror_in(told.db, view, columns) is not None
+        }
+        assert {
+            "orders",
+            "order_versions",
+            "payments_history",
+            "data_issues",
+            "journal_as_booked",
+        } <= views.keys()
+        wanted = Wanted(self._kind, since_snapshot=self._since)
+        written = [write_view(told.db, directory, view, columns, wanted) for view, columns in views.items()]
+        if self._since:
+            orders = next(one.rows for one in written if one.view == "orders")
+            assert orders < told.rows("SELECT count(*) FROM orders")[0][0] or told.rows(
+                "FROM ledger.setting_changes"
+            )
+        for one in written:
+            if not self._since:
+                types = ", ".join(f'"{name}" {type_}' for name, type_ in one.columns.items())
+                self._db.execute(f"CREATE TABLE {one.view} ({types})")
+            assert one.merge is not None
+            self._db.execute(one.merge)
+        for view in views:
+            copied = self._db.execute(f"FROM {view} ORDER BY ALL").fetchall()
+            assert copied == told.rows(f"FROM {view} ORDER BY ALL"), (self.times, view)
+        self._since = told.rows("SELECT max(snapshot_id) FROM snapshots")[0][0]

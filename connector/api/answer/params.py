@@ -1,10 +1,11 @@
 """The parameters routes share, each with the words and examples its OpenAPI shows."""
 
+from dataclasses import dataclass
 from typing import Annotated
 
-from fastapi import Path, Query
+from fastapi import Depends, Path, Query
 
-from connector.api.answer.paging import DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE, PIN
+from connector.api.answer.paging import DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE, PIN, PageRequest
 
 CompanyId = Annotated[
     str,
@@ -86,3 +87,30 @@ Epoch = Annotated[
         examples=["0b8f6f7e-0c7b-4b1e-9d59-6a1f6a4f7c11"],
     ),
 ]
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What is asked of a list: which page of what, in which order."""
+
+    page: PageRequest
+    query: str | None
+    order_by: str | None
+
+
+# Coroutines, as all dependencies are: a function would go through the thread pool.
+async def _paging(page: PageNumber = 1, page_size: PageSize = DEFAULT_PAGE_SIZE) -> PageRequest:
+    return PageRequest(page, page_size)
+
+
+async def _listing(
+    page: PageNumber = 1,
+    page_size: PageSize = DEFAULT_PAGE_SIZE,
+    query: QueryText = None,
+    order_by: OrderBy = None,
+) -> Asked:
+    return Asked(PageRequest(page, page_size), query, order_by)
+
+
+Paging = Annotated[PageRequest, Depends(_paging)]
+Listing = Annotated[Asked, Depends(_listing)]

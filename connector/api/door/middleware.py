@@ -47,6 +47,7 @@ PARAMETERS = {
         *("page", "pageSize", "query", "orderBy", "asOf", "tags", "connectionId", "scenario"),
         *("fromSnapshot", "toSnapshot", "format", "pinnedTo"),
         *("reportDate", "periodLength", "numberOfPeriods", "periodUnit", "includeDisplayNames"),
+        "reportType",
     )
 }
 SAFE_HEADERS = [

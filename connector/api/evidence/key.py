@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from connector.errors import ConfigError
-from connector.files import make_private
+from connector.files import make_private, refuse_foreign
 
 FILE = "evidence.key"
 
@@ -27,6 +27,8 @@ FILE = "evidence.key"
 def signing_key(directory: Path) -> Ed25519PrivateKey:
     """The store's key. Raises ConfigError when others may read the file, or it holds something else."""
     path = directory / FILE
+    if not path.exists():
+        refuse_foreign(directory)
     with suppress(FileExistsError):
         _make(path)
     if stat.S_IMODE(path.stat().st_mode) & 0o077:

@@ -12,7 +12,7 @@ for the quotes, and a list that is empty for that reason looks like an answer.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 MAX_LENGTH = 2048  # "under 2048 characters", docs.codat.io
@@ -91,21 +91,27 @@ def _skip(text: str, at: int) -> int:
 
 
 def _any_of(text: str, at: int, depth: int) -> tuple[Node, int]:
-    node, at = _all_of(text, at, depth)
-    terms = [node]
-    while text.startswith("||", at):
-        node, at = _all_of(text, _skip(text, at + 2), depth)
-        terms.append(node)
-    return (terms[0] if len(terms) == 1 else Or(tuple(terms))), at
+    return _joined(text, at, depth, "||", _all_of, Or)
 
 
 def _all_of(text: str, at: int, depth: int) -> tuple[Node, int]:
-    node, at = _term(text, at, depth)
+    return _joined(text, at, depth, "&&", _term, And)
+
+
+def _joined(
+    text: str,
+    at: int,
+    depth: int,
+    sign: str,
+    part: Callable[[str, int, int], tuple[Node, int]],
+    whole: type[And] | type[Or],
+) -> tuple[Node, int]:
+    node, at = part(text, at, depth)
     terms = [node]
-    while text.startswith("&&", at):
-        node, at = _term(text, _skip(text, at + 2), depth)
+    while text.startswith(sign, at):
+        node, at = part(text, _skip(text, at + len(sign)), depth)
         terms.append(node)
-    return (terms[0] if len(terms) == 1 else And(tuple(terms))), at
+    return (terms[0] if len(terms) == 1 else whole(tuple(terms))), at
 
 
 def _term(text: str, at: int, depth: int) -> tuple[Node, int]:

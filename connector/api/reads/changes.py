@@ -11,24 +11,25 @@ from connector.ledger.published import Publication
 Kind = Literal["inserted", "updated", "deleted"]
 TOTALS = ("total_amount", "total_refund", "total_tax_amount", "total_discount", "total_gratuity")
 _TOTALS = ", ".join(TOTALS)
+
+
+def _known(at: str) -> str:
+    """The condition of a connection's versions that were the newest at a snapshot, deletions among them."""
+    return f"""company_id = $company AND connection_id = $connection
+    AND snapshot_id <= {at} AND (replaced_by IS NULL OR replaced_by > {at})"""
+
+
+def _orders(at: str) -> str:
+    return f"""
+  SELECT order_id, snapshot_id, content_hash, currency, created_date,
+    date_trunc('month', coalesce(created_local_date, created_date))::DATE AS "month", {_TOTALS}
+  FROM ledger.order_versions WHERE {_known(at)} AND NOT is_deleted"""  # noqa: S608 - our own column names only
+
+
 # Both sides are complete states, so an order that came and went in between is no change, and none is told twice.
 _CHANGED = f"""
-WITH a AS (
-  SELECT order_id, snapshot_id, content_hash, currency, created_date,
-    date_trunc('month', coalesce(created_local_date, created_date))::DATE AS "month", {_TOTALS}
-  FROM ledger.order_versions
-  WHERE company_id = $company AND connection_id = $connection AND NOT is_deleted
-    AND snapshot_id <= $since AND (replaced_by IS NULL OR replaced_by > $since)),
-b AS (
-  SELECT order_id, snapshot_id, content_hash, currency, created_date,
-    date_trunc('month', coalesce(created_local_date, created_date))::DATE AS "month", {_TOTALS}
-  FROM ledger.order_versions
-  WHERE company_id = $company AND connection_id = $connection AND NOT is_deleted
-    AND snapshot_id <= $until AND (replaced_by IS NULL OR replaced_by > $until)),
-gone AS (
-  SELECT order_id, snapshot_id FROM ledger.order_versions
-  WHERE company_id = $company AND connection_id = $connection AND is_deleted
-    AND snapshot_id <= $until AND (replaced_by IS NULL OR replaced_by > $until)),
+WITH a AS ({_orders("$since")}), b AS ({_orders("$until")}),
+gone AS (SELECT order_id, snapshot_id FROM ledger.order_versions WHERE {_known("$until")} AND is_deleted),
 changed AS (
   SELECT order_id, a, b, CASE WHEN a.order_id IS NULL THEN 'inserted' WHEN b.order_id IS NULL THEN 'deleted'
     ELSE 'updated' END AS change

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
 
-from connector.api.reads.records import Scope
+from connector.api.reads.records import Scope, live
 from connector.ledger.published import Publication
 
 
@@ -44,9 +44,9 @@ class Sums:
 
 def currencies(publication: Publication, scope: Scope, span: Period) -> list[str]:
     """The currencies of the orders created in the span, the most used first."""
-    live, values = _live(scope)
+    condition, values = live(scope, "o")
     rows = publication.cursor.execute(
-        f"SELECT currency FROM ledger.order_versions o WHERE {live}"  # noqa: S608
+        f"SELECT currency FROM ledger.order_versions o WHERE {condition}"  # noqa: S608
         " AND o.created_date >= ? AND o.created_date < ? GROUP BY 1 ORDER BY count(*) DESC, 1",
         [*values, span.start, span.end + timedelta(days=1)],
     ).fetchall()
@@ -55,7 +55,7 @@ def currencies(publication: Publication, scope: Scope, span: Period) -> list[str
 
 def sums(publication: Publication, scope: Scope, periods: Sequence[Period], currency: str) -> list[Sums]:
     """One for each period, in their order."""
-    live, values = _live(scope)
+    condition, values = live(scope, "o")
     starts = [period.start for period in periods]
     ends = [period.end + timedelta(days=1) for period in periods]
     sql = f"""
@@ -64,7 +64,7 @@ def sums(publication: Publication, scope: Scope, periods: Sequence[Period], curr
         o AS (SELECT o.* EXCLUDE (doc),
                 coalesce(list_sum(list_transform(o.order_line_items,
                   lambda l: CAST(l.quantity * l.unit_price AS DECIMAL(38,8)))), 0) AS revenue
-              FROM ledger.order_versions o WHERE {live} AND o.currency = ?),
+              FROM ledger.order_versions o WHERE {condition} AND o.currency = ?),
         first AS (SELECT customer_id, min(created_date) AS since FROM o WHERE customer_id IS NOT NULL GROUP BY 1),
         c AS (SELECT p.n, o.customer_id, first.since < p.since AS existing,
                 date_diff('second', min(o.created_date), max(o.created_date)) AS seconds
@@ -93,14 +93,3 @@ def sums(publication: Publication, scope: Scope, periods: Sequence[Period], curr
         )
         for row in rows
     ]
-
-
-def _live(scope: Scope) -> tuple[str, list[object]]:
-    condition = "o.company_id = ? AND o.connection_id = ? AND NOT o.is_deleted"
-    values: list[object] = [scope.company_id, scope.connection_id]
-    if scope.as_of is None:
-        return f"{condition} AND o.replaced_by IS NULL", values
-    return (
-        f"{condition} AND o.snapshot_id <= ? AND (o.replaced_by IS NULL OR o.replaced_by > ?)",
-        [*values, scope.as_of, scope.as_of],
-    )

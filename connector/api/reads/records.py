@@ -203,7 +203,8 @@ def _table(source: Source) -> str:
     return "ledger.order_versions" if source.kind == "orders" else "ledger.record_versions"
 
 
-def _live(scope: Scope, alias: str) -> tuple[str, list[object]]:
+def live(scope: Scope, alias: str) -> tuple[str, list[object]]:
+    """The condition that a version is the current one, or was at the snapshot, and the values bound in it."""
     condition = f"{alias}.company_id = ? AND {alias}.connection_id = ? AND NOT {alias}.is_deleted"
     values: list[object] = [scope.company_id, scope.connection_id]
     if scope.as_of is None:
@@ -228,18 +229,18 @@ def _rows(source: Source, scope: Scope) -> tuple[str, Sequence[object]]:
     ``v.number`` is the row's own, and for a payment with its place in the list of its order behind it.
     """
     if source.kind in ("payments", "transactions"):
-        live, values = _live(scope, "o")
+        condition, values = live(scope, "o")
         counted = "WHERE p.status = 'Paid'" if source.kind == "transactions" else ""
         return (
             f"""(SELECT {_PAYMENT} FROM (
                    SELECT unnest(o.payments) AS p, generate_subscripts(o.payments, 1) AS place, o.order_id,
-                     o.modified_date, o.rowid AS r FROM ledger.order_versions o WHERE {live}) q {counted}) v""",  # noqa: S608
+                     o.modified_date, o.rowid AS r FROM ledger.order_versions o WHERE {condition}) q {counted}) v""",  # noqa: S608
             values,
         )
-    live, values = _live(scope, "t")
+    condition, values = live(scope, "t")
     if source.kind != "orders":
-        live, values = f"{live} AND t.data_type = ?", [*values, source.record_type]
-    return f"(SELECT t.*, t.rowid AS number FROM {_table(source)} t WHERE {live}) v", values  # noqa: S608
+        condition, values = f"{condition} AND t.data_type = ?", [*values, source.record_type]
+    return f"(SELECT t.*, t.rowid AS number FROM {_table(source)} t WHERE {condition}) v", values  # noqa: S608
 
 
 def _one(publication: Publication, sql: str, parameters: Sequence[object]) -> tuple[Any, ...]:

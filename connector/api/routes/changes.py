@@ -13,14 +13,14 @@ from connector.api.answer.body import json_answer
 from connector.api.answer.errors import ApiError
 from connector.api.answer.openapi import documented
 from connector.api.answer.paging import PageRequest, envelope
-from connector.api.answer.params import CompanyId, ConnectionId, Epoch, PageNumber, PageSize
+from connector.api.answer.params import CompanyId, ConnectionId, Epoch, Paging
 from connector.api.reading import Reading, reading
 from connector.api.reads import changes as api_changes
 from connector.api.reads.changes import MonthChange, OrderChange, Side, Span
 from connector.api.reads.records import wire_time
 from connector.api.routes.data import parameters
 from connector.api.routes.history import CONNECTION
-from connector.api.state import call_of
+from connector.api.state import Reads, call_of
 
 router = APIRouter(tags=["Beyond Codat"])
 KINDS = ("inserted", "updated", "deleted")
@@ -99,18 +99,16 @@ _EXAMPLE |= {
     **documented(_EXAMPLE, 400, 409, 410),
 )
 def list_changes(
+    call: Reads,
     request: Request,
     company_id: CompanyId,
     connection_id: ConnectionId,
     from_snapshot: FromSnapshot,
+    asked: Paging,
     to_snapshot: ToSnapshot = None,
     epoch: Epoch = None,
-    page: PageNumber = 1,
-    page_size: PageSize = 100,
 ) -> Response:
     """The links name the snapshot the answer came to, so that later pages stay on it."""
-    call = call_of(request)
-    call.require("read")
     with reading(call, company_id, connection_id) as here:
         here.refuse_other_epoch(epoch)
         until = here.snapshot if to_snapshot is None else to_snapshot
@@ -127,7 +125,7 @@ def list_changes(
             request,
             here,
             (from_snapshot, until),
-            PageRequest(page, page_size),
+            asked,
             [*given, ("toSnapshot", str(until))],
         )
 
@@ -143,19 +141,17 @@ def list_changes(
     **documented(_EXAMPLE, 400, 409, 410),
 )
 def list_snapshot_changes(
+    call: Reads,
     request: Request,
     company_id: CompanyId,
     connection_id: ConnectionId,
+    asked: Paging,
     snapshot_id: Annotated[
         int, Path(alias="snapshotId", ge=1, le=10**17, description="One of `snapshots`.", examples=[42])
     ],
     epoch: Epoch = None,
-    page: PageNumber = 1,
-    page_size: PageSize = 100,
 ) -> Response:
     """Snapshot ids are the store's: of another connection's a 404."""
-    call = call_of(request)
-    call.require("read")
     with reading(call, company_id, connection_id) as here:
         here.refuse_other_epoch(epoch)
         if snapshot_id > here.snapshot or here.snapshot_of(str(snapshot_id)) != snapshot_id:
@@ -163,7 +159,7 @@ def list_snapshot_changes(
                 404, f"Snapshot {snapshot_id} is not one of this connection; its newest is {here.snapshot}."
             )
         span = (snapshot_id - 1, snapshot_id)
-        return _answer(request, here, span, PageRequest(page, page_size), parameters(request))
+        return _answer(request, here, span, asked, parameters(request))
 
 
 def _answer(

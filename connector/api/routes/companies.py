@@ -21,8 +21,8 @@ from connector.api.answer.companies import (
 )
 from connector.api.answer.errors import ApiError, bad_query, forbidden
 from connector.api.answer.openapi import documented
-from connector.api.answer.paging import PageRequest, envelope
-from connector.api.answer.params import CompanyId, ConnectionId, OrderBy, PageNumber, PageSize, QueryText
+from connector.api.answer.paging import envelope
+from connector.api.answer.params import Asked, CompanyId, ConnectionId, Listing
 from connector.api.query import fields
 from connector.api.query.fields import Field as Property
 from connector.api.query.fields import Fields, Kind
@@ -30,7 +30,7 @@ from connector.api.query.ordering import read_order
 from connector.api.query.rows import Row, matching, ordered
 from connector.api.query.sql import QueryError
 from connector.api.routes.data import parameters
-from connector.api.state import Call, call_of
+from connector.api.state import Call, Reads, Writes
 from connector.control import companies as api_companies
 from connector.control import webhooks as api_webhooks
 from connector.control.companies import CompanyRow, ConnectionRow
@@ -104,24 +104,22 @@ def small_page(
     rows: Sequence[Row],
     known: Fields,
     model: str,
-    asked: PageRequest,
-    query: str | None,
-    order_by: str | None,
+    asked: Asked,
     default: str = "id",
 ) -> Response:
     """A page of a list held in memory: filtered, ordered, cut, wrapped."""
     try:
-        kept = matching(rows, query, known, model)
+        kept = matching(rows, asked.query, known, model)
     except QueryError as exc:
         raise bad_query(exc.text, exc.position, "query") from exc
     try:
-        order = read_order(order_by, known, model, default)
+        order = read_order(asked.order_by or default, known, model)
     except QueryError as exc:
         raise bad_query(exc.text, exc.position, "orderBy") from exc
-    found = ordered(kept, order)[asked.offset : asked.offset + asked.size]
+    found = ordered(kept, order)[asked.page.offset : asked.page.offset + asked.page.size]
     call.rows = len(found)
     text = ",".join(encode(row).decode() for row in found)
-    body = envelope(text, request.scope["raw_path"].decode(), parameters(request), asked, len(kept))
+    body = envelope(text, request.scope["raw_path"].decode(), parameters(request), asked.page, len(kept))
     return json_answer(request, body)
 
 
@@ -133,11 +131,9 @@ def small_page(
     **documented(examples.page_of(examples.COMPANY, "/companies"), 400),
 )
 def list_companies(
+    call: Reads,
     request: Request,
-    page: PageNumber = 1,
-    page_size: PageSize = 100,
-    query: QueryText = None,
-    order_by: OrderBy = None,
+    asked: Listing,
     tags: Annotated[
         str | None, Query(description="The same language over tags.", examples=["region=us"])
     ] = None,
@@ -146,8 +142,6 @@ def list_companies(
 
     ``dataConnections.status=PendingAuth`` means any of them.
     """
-    call = call_of(request)
-    call.require("read")
     companies = visible_companies(call)
     if tags:
         try:
@@ -158,8 +152,7 @@ def list_companies(
         chosen = {row["@"] for row in kept}
         companies = [c for c in companies if c.id in chosen]
     rows = [members(company) for company in companies]
-    asked = PageRequest(page, page_size)
-    return small_page(call, request, rows, fields.COMPANIES, "Company", asked, query, order_by)
+    return small_page(call, request, rows, fields.COMPANIES, "Company", asked)
 
 
 @router.post(
@@ -169,10 +162,8 @@ def list_companies(
     operation_id="create-company",
     **documented(examples.COMPANY, 400),
 )
-def create_company(request: Request, body: CompanyBody) -> Response:
+def create_company(call: Writes, request: Request, body: CompanyBody) -> Response:
     """Codat answers 200, not 201."""
-    call = call_of(request)
-    call.require("write")
     if call.reader.companies is not None:
         raise forbidden("write for all companies")
     row = CompanyRow(
@@ -198,10 +189,8 @@ def create_company(request: Request, body: CompanyBody) -> Response:
     operation_id="get-company",
     **documented(examples.COMPANY),
 )
-def get_company(request: Request, company_id: CompanyId) -> Response:
+def get_company(call: Reads, request: Request, company_id: CompanyId) -> Response:
     """404 for one that is absent and for one out of the key's sight, alike."""
-    call = call_of(request)
-    call.require("read")
     return json_answer(request, encode(one_company(call, company_id)))
 
 
@@ -212,10 +201,8 @@ def get_company(request: Request, company_id: CompanyId) -> Response:
     operation_id="replace-company",
     **documented(examples.COMPANY, 400),
 )
-def replace_company(request: Request, company_id: CompanyId, body: CompanyBody) -> Response:
+def replace_company(call: Writes, request: Request, company_id: CompanyId, body: CompanyBody) -> Response:
     """The full form."""
-    call = call_of(request)
-    call.require("write")
     row = call.company(company_id)
     changed = replace(row, name=body.name, description=body.description, tags=body.tags or {})
     api_companies.update_company(call.state.control, changed)
@@ -229,10 +216,8 @@ def replace_company(request: Request, company_id: CompanyId, body: CompanyBody) 
     operation_id="update-company",
     **documented(examples.COMPANY, 400),
 )
-def update_company(request: Request, company_id: CompanyId, body: CompanyPatch) -> Response:
+def update_company(call: Writes, request: Request, company_id: CompanyId, body: CompanyPatch) -> Response:
     """The partial form."""
-    call = call_of(request)
-    call.require("write")
     row = call.company(company_id)
     given = body.model_fields_set
     changed = replace(
@@ -252,10 +237,8 @@ def update_company(request: Request, company_id: CompanyId, body: CompanyPatch) 
     operation_id="delete-company",
     **documented(None, status=204, about="Deleted."),
 )
-def delete_company(request: Request, company_id: CompanyId) -> Response:
+def delete_company(call: Writes, company_id: CompanyId) -> Response:
     """204 without body."""
-    call = call_of(request)
-    call.require("write")
     company = one_company(call, company_id)
     api_companies.delete_company(call.state.control, company_id, now=call.now())
     _tell(call, "company.deleted", company, members(company))
@@ -270,19 +253,14 @@ def delete_company(request: Request, company_id: CompanyId) -> Response:
     **documented(examples.page_of(examples.CONNECTION, "/companies/{companyId}/connections"), 400),
 )
 def list_connections(
+    call: Reads,
     request: Request,
     company_id: CompanyId,
-    page: PageNumber = 1,
-    page_size: PageSize = 100,
-    query: QueryText = None,
-    order_by: OrderBy = None,
+    asked: Listing,
 ) -> Response:
     """Deleted ones are gone."""
-    call = call_of(request)
-    call.require("read")
     rows = [members(connection) for connection in one_company(call, company_id).data_connections]
-    asked = PageRequest(page, page_size)
-    return small_page(call, request, rows, fields.CONNECTIONS, "DataConnection", asked, query, order_by)
+    return small_page(call, request, rows, fields.CONNECTIONS, "DataConnection", asked)
 
 
 @router.post(
@@ -292,10 +270,8 @@ def list_connections(
     operation_id="create-connection",
     **documented({**examples.CONNECTION, "status": "PendingAuth"}, 400),
 )
-def create_connection(request: Request, company_id: CompanyId, body: NewConnection) -> Response:
+def create_connection(call: Writes, request: Request, company_id: CompanyId, body: NewConnection) -> Response:
     """Codat answers 200."""
-    call = call_of(request)
-    call.require("write")
     company = one_company(call, company_id)
     if body.platform_key != PLATFORM_KEY:
         raise ApiError(400, f"The platform {body.platform_key} is not offered; {PLATFORM_KEY} is Clover.")
@@ -316,10 +292,10 @@ def create_connection(request: Request, company_id: CompanyId, body: NewConnecti
     operation_id="get-connection",
     **documented(examples.CONNECTION),
 )
-def get_connection(request: Request, company_id: CompanyId, connection_id: ConnectionId) -> Response:
+def get_connection(
+    call: Reads, request: Request, company_id: CompanyId, connection_id: ConnectionId
+) -> Response:
     """404 for another company's."""
-    call = call_of(request)
-    call.require("read")
     return json_answer(request, encode(_one_connection(call, company_id, connection_id)))
 
 
@@ -331,11 +307,9 @@ def get_connection(request: Request, company_id: CompanyId, connection_id: Conne
     **documented({**examples.CONNECTION, "status": "Unlinked"}, 400),
 )
 def unlink_connection(
-    request: Request, company_id: CompanyId, connection_id: ConnectionId, body: ConnectionPatch
+    call: Writes, request: Request, company_id: CompanyId, connection_id: ConnectionId, body: ConnectionPatch
 ) -> Response:
     """The next sync passes it over."""
-    call = call_of(request)
-    call.require("write")
     before = _one_connection(call, company_id, connection_id)
     if before.status is not ConnectionStatus.LINKED:
         raise ApiError(400, f"Only a Linked connection can be unlinked; this one is {before.status}.")
@@ -353,10 +327,8 @@ def unlink_connection(
     operation_id="delete-connection",
     **documented(None, about="Deleted."),
 )
-def delete_connection(request: Request, company_id: CompanyId, connection_id: ConnectionId) -> Response:
+def delete_connection(call: Writes, company_id: CompanyId, connection_id: ConnectionId) -> Response:
     """Codat answers 200 without body."""
-    call = call_of(request)
-    call.require("write")
     gone = _one_connection(call, company_id, connection_id)
     company = one_company(call, company_id)
     api_companies.delete_connection(call.state.control, connection_id, now=call.now())

@@ -20,23 +20,14 @@ from connector.api.answer.body import (
 from connector.api.answer.errors import ApiError, bad_query, no_record
 from connector.api.answer.openapi import documented
 from connector.api.answer.paging import PIN, PageRequest, envelope
-from connector.api.answer.params import (
-    AsOf,
-    CompanyId,
-    ConnectionId,
-    OrderBy,
-    PageNumber,
-    PageSize,
-    PinnedTo,
-    QueryText,
-)
+from connector.api.answer.params import Asked, AsOf, CompanyId, ConnectionId, Listing, PinnedTo
 from connector.api.answer.resources import COMPANY_INFO, RESOURCES, Resource
 from connector.api.query.ordering import read_order
 from connector.api.query.sql import QueryError, compile_query
 from connector.api.reading import Reading, reading
 from connector.api.reads import records as api_reads
 from connector.api.reads.records import Selection
-from connector.api.state import Call, call_of
+from connector.api.state import Call, Reads
 
 PREFIX = "/companies/{companyId}/connections/{connectionId}/data"
 # Lists whose records are, or belong to, an order that Clover may have deleted since.
@@ -78,7 +69,7 @@ def _answer_list(
         reader = (call.reader.key_id, request.url.path, *question)
         pin = call.state.pins.snapshot(reader, asked.number, here.snapshot)
         if pinned_to is not None and asked.number > 1:
-            pin = min(pinned_to, here.snapshot)
+            pin = here.pinned(pinned_to)
         here = here.at(pin)
         call.snapshot_id, call.headers = here.snapshot, here.headers
     tag = entity_tag(VERSION, here.connection_id, here.snapshot, request.url.path, given)
@@ -128,20 +119,16 @@ def _lines(
 
 def _list_route(resource: Resource) -> Callable[..., Response]:
     def list_records(
+        call: Reads,
         request: Request,
         company_id: CompanyId,
         connection_id: ConnectionId,
-        page: PageNumber = 1,
-        page_size: PageSize = 100,
-        query: QueryText = None,
-        order_by: OrderBy = None,
+        asked: Listing,
         as_of: AsOf = None,
         pinned_to: PinnedTo = None,
     ) -> Response:
-        call = call_of(request)
-        call.require("read")
         if chosen_type(request, JSON, NDJSON) == NDJSON:
-            chosen = _checked(call, resource, company_id, connection_id, query, order_by)
+            chosen = _checked(call, resource, company_id, connection_id, asked)
             head: dict[str, Any] = {}
             chunks = _lines(request, call, resource, company_id, connection_id, as_of, chosen, head)
             next(chunks)
@@ -150,10 +137,8 @@ def _list_route(resource: Resource) -> Callable[..., Response]:
                 return same
             return lines_answer(request, chunks, **head)
         with reading(call, company_id, connection_id, as_of) as here:
-            chosen = selection(resource, query, order_by)
-            return _answer_list(
-                request, call, resource, here, chosen, PageRequest(page, page_size), pinned_to
-            )
+            chosen = selection(resource, asked.query, asked.order_by)
+            return _answer_list(request, call, resource, here, chosen, asked.page, pinned_to)
 
     return list_records
 
@@ -163,23 +148,21 @@ def _checked(
     resource: Resource,
     company_id: str,
     connection_id: str,
-    query: str | None,
-    order_by: str | None,
+    asked: Asked,
 ) -> Selection:
     call.connection(company_id, connection_id)  # 404 before 400, as for a page
-    return selection(resource, query, order_by)
+    return selection(resource, asked.query, asked.order_by)
 
 
 def _get_route(resource: Resource) -> Callable[..., Response]:
     def get_record(
+        call: Reads,
         request: Request,
         company_id: CompanyId,
         connection_id: ConnectionId,
         record_id: str = Path(alias=resource.record_id, description="The record's id, percent-encoded."),
         as_of: AsOf = None,
     ) -> Response:
-        call = call_of(request)
-        call.require("read")
         with reading(call, company_id, connection_id, as_of) as here:
             document = api_reads.one(here.publication, resource.source, here.scope, record_id)
             if document is None:
@@ -198,11 +181,9 @@ def _get_route(resource: Resource) -> Callable[..., Response]:
     **documented(examples.COMPANY_INFO, 400, 409),
 )
 def get_company_info(
-    request: Request, company_id: CompanyId, connection_id: ConnectionId, as_of: AsOf = None
+    call: Reads, request: Request, company_id: CompanyId, connection_id: ConnectionId, as_of: AsOf = None
 ) -> Response:
     """Codat's data type is commerce-companyInfo, its path commerce-info."""
-    call = call_of(request)
-    call.require("read")
     with reading(call, company_id, connection_id, as_of) as here:
         chosen = Selection(order="v.record_id")
         page = api_reads.page(here.publication, COMPANY_INFO, here.scope, chosen, limit=1, offset=0)
@@ -212,10 +193,10 @@ def get_company_info(
 
 @router.get("/{dataType}", include_in_schema=False)
 @router.get("/{dataType}/{recordId:path}", include_in_schema=False)
-def unsupported(request: Request, company_id: CompanyId, connection_id: ConnectionId) -> Response:
+def unsupported(
+    call: Reads, request: Request, company_id: CompanyId, connection_id: ConnectionId
+) -> Response:
     """Codat's words for a data type this platform does not have; only after the connection was found."""
-    call = call_of(request)
-    call.require("read")
     call.connection(company_id, connection_id)
     data_type = request.path_params["dataType"]
     raise ApiError(404, f"Datatype {data_type} not supported by platform(s) Clover")

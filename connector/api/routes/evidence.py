@@ -19,7 +19,7 @@ from connector.api.evidence.key import fingerprint, public_half, signing_key
 from connector.api.evidence.seal import Evidence, seal
 from connector.api.reading import reading
 from connector.api.routes.history import CONNECTION
-from connector.api.state import call_of
+from connector.api.state import Reads
 from schemas.wire import encode_present
 
 router = APIRouter(tags=["Beyond Codat"])
@@ -43,11 +43,9 @@ def quality_members(quality: Quality) -> dict[str, Any]:
     **documented({"format": "ZIP; see `connector evidence verify`"}, 400, 409, files=(ZIP,)),
 )
 def get_evidence(
-    request: Request, company_id: CompanyId, connection_id: ConnectionId, as_of: AsOf = None
+    call: Reads, request: Request, company_id: CompanyId, connection_id: ConnectionId, as_of: AsOf = None
 ) -> Response:
     """Written whole before it is sent."""
-    call = call_of(request)
-    call.require("read")
     company = call.company(company_id)
     call.connection(company_id, connection_id)  # 404 before 406, so that it tells nothing of what is there
     chosen_type(request, ZIP)
@@ -78,10 +76,8 @@ def get_evidence(
     operation_id="get-evidence-key",
     **documented({"algorithm": "Ed25519", "publicKey": "…", "fingerprint": "5f0c…"}),
 )
-def get_key(request: Request) -> Response:
+def get_key(call: Reads, request: Request) -> Response:
     """The public half only."""
-    call = call_of(request)
-    call.require("read")
     public = public_half(signing_key(call.state.settings.directory))
     about = {
         "algorithm": "Ed25519",

@@ -28,10 +28,10 @@ from connector.api.answer.body import (
 from connector.api.answer.errors import ApiError, never_synced
 from connector.api.answer.openapi import documented
 from connector.api.answer.params import CompanyId
-from connector.api.state import Call, call_of
+from connector.api.state import Call, Reads
 from connector.ledger.database import reading_errors
 from connector.ledger.published import DuckReader, NothingPublishedError, open_published
-from connector.ledger.view_files import Exported, Format, Wanted, columns_of_views, write_view
+from connector.ledger.view_files import Exported, Format, Wanted, columns_of_views, mirror_in, write_view
 from schemas.wire import encode_present
 
 router = APIRouter(prefix="/companies/{companyId}/export", tags=["Beyond Codat"])
@@ -48,10 +48,8 @@ _EXAMPLE = {"snapshotId": 42, "views": [{"view": "orders", "columns": {"order_id
     operation_id="list-exports",
     **documented(_EXAMPLE, 409),
 )
-def list_exports(request: Request, company_id: CompanyId) -> Response:
+def list_exports(call: Reads, request: Request, company_id: CompanyId) -> Response:
     """Only views whose rows belong to a company."""
-    call = call_of(request)
-    call.require("read")
     call.company(company_id)
     with _reader(call) as reader, reading_errors(reader.path):
         views = _views(call, reader)
@@ -87,6 +85,7 @@ def list_exports(request: Request, company_id: CompanyId) -> Response:
     ),
 )
 def get_export(
+    call: Reads,
     request: Request,
     company_id: CompanyId,
     view: Annotated[str, Path(description="The view's name, such as `orders`.", examples=["orders"])],
@@ -99,14 +98,12 @@ def get_export(
             alias="fromSnapshot",
             ge=0,
             le=10**17,
-            description="Only rows of later snapshots, for views whose rows have one.",
+            description="Only what later snapshots changed; what is gone is in the view `changes`.",
             examples=[41],
         ),
     ] = None,
 ) -> Response:
     """The same bytes as the file of ``connector export --company``."""
-    call = call_of(request)
-    call.require("read")
     call.company(company_id)
     media = TYPES[kind] if kind else chosen_type(request, PARQUET, CSV, JSON)
     with _reader(call) as reader, reading_errors(reader.path):
@@ -118,6 +115,7 @@ def get_export(
         _check_since(reader, view, columns, from_snapshot)
         call.snapshot_id = reader.snapshot_id
         call.headers["x-snapshot-id"] = str(reader.snapshot_id)
+        call.headers["x-snapshot-epoch"] = reader.epoch
         tag = entity_tag(VERSION, reader.path.name, company_id, view, media, from_snapshot)
         if (same := unchanged(request, tag)) is not None:
             return same
@@ -181,7 +179,7 @@ def _views(call: Call, reader: DuckReader) -> dict[str, dict[str, str]]:
 def _check_since(reader: DuckReader, view: str, columns: dict[str, Any], since: int | None) -> None:
     if since is None:
         return
-    if "snapshot_id" not in columns:
+    if mirror_in(reader.connection, view, columns) is None:
         raise ApiError(400, f"fromSnapshot: the rows of {view} belong to no snapshot; download it whole.")
     if since > reader.snapshot_id:
         raise ApiError(

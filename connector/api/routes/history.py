@@ -12,8 +12,8 @@ from connector.api.answer.body import json_answer
 from connector.api.answer.differences import changes, rules
 from connector.api.answer.errors import no_record
 from connector.api.answer.openapi import documented
-from connector.api.answer.paging import PageRequest, envelope
-from connector.api.answer.params import AsOf, CompanyId, ConnectionId, Epoch, PageNumber, PageSize
+from connector.api.answer.paging import envelope
+from connector.api.answer.params import AsOf, CompanyId, ConnectionId, Epoch, Paging
 from connector.api.answer.quality import amounts, is_complete, unexplained
 from connector.api.reading import reading
 from connector.api.reads import history as api_history
@@ -21,7 +21,7 @@ from connector.api.reads import records as api_reads
 from connector.api.reads.history import OrderVersion, ReconciledDay, Snapshot
 from connector.api.reads.records import wire_time
 from connector.api.routes.data import PREFIX, parameters
-from connector.api.state import call_of
+from connector.api.state import Reads, ReadsLineage
 from schemas.platform import DataType
 from schemas.wire import encode_present, ready
 
@@ -103,6 +103,7 @@ _RECONCILIATION_EXAMPLE = {
     **documented({"results": [_VERSION_EXAMPLE]}, 400, 409),
 )
 def list_versions(
+    call: Reads,
     request: Request,
     company_id: CompanyId,
     connection_id: ConnectionId,
@@ -110,8 +111,6 @@ def list_versions(
     as_of: AsOf = None,
 ) -> Response:
     """A version that arrived late was never the current one; its changes are against the current one then."""
-    call = call_of(request)
-    call.require("read")
     with reading(call, company_id, connection_id, as_of) as here:
         versions = api_history.order_versions(here.publication, connection_id, order_id, here.snapshot)
     if not versions:
@@ -138,6 +137,7 @@ def list_versions(
     **documented(_LINEAGE_EXAMPLE, 400, 409),
 )
 def get_lineage(
+    call: ReadsLineage,
     request: Request,
     company_id: CompanyId,
     connection_id: ConnectionId,
@@ -145,8 +145,6 @@ def get_lineage(
     as_of: AsOf = None,
 ) -> Response:
     """The records as known at the snapshot the order is read as of."""
-    call = call_of(request)
-    call.require("lineage")
     with reading(call, company_id, connection_id, as_of) as here:
         document = api_reads.one(here.publication, api_reads.ORDERS, here.scope, order_id)
         if document is None:
@@ -196,17 +194,14 @@ def get_lineage(
     ),
 )
 def list_snapshots(
+    call: Reads,
     request: Request,
     company_id: CompanyId,
     connection_id: ConnectionId,
+    asked: Paging,
     epoch: Epoch = None,
-    page: PageNumber = 1,
-    page_size: PageSize = 100,
 ) -> Response:
     """Snapshot ids are the store's: those of one connection have gaps."""
-    call = call_of(request)
-    call.require("read")
-    asked = PageRequest(page, page_size)
     with reading(call, company_id, connection_id) as here:
         here.refuse_other_epoch(epoch)
         numbering = {"epoch": here.epoch}
@@ -229,10 +224,10 @@ def list_snapshots(
     operation_id="get-reconciliation",
     **documented(_RECONCILIATION_EXAMPLE, 400, 409),
 )
-def get_reconciliation(request: Request, company_id: CompanyId, connection_id: ConnectionId) -> Response:
+def get_reconciliation(
+    call: Reads, request: Request, company_id: CompanyId, connection_id: ConnectionId
+) -> Response:
     """Made by ``connector reconcile``."""
-    call = call_of(request)
-    call.require("read")
     with reading(call, company_id, connection_id) as here:
         days = api_history.reconciled_days(here.publication, connection_id)
         deleted = here.quality.deletions()

@@ -22,6 +22,7 @@ Where Codat's published text contradicts itself or is silent, this is what is do
 * guests are orders, not customers; without customers the lifetime value is 0;
 * orders in other currencies than the most used one are not added; ``errors`` names them;
 * ``reportInfo`` also says how current and complete the orders are that the figures are made of (ours);
+* names of reports, dimensions, metrics and measures are those of the reports that Codat has published; units are ours;
 * a report's answer is the bare object, period 0 is the earliest, periods share no day, values have two
   decimals.
 """

@@ -1,4 +1,4 @@
-"""Codat's platform operations that fit a connector which only reads: integrations, profile, validation, integrity."""
+"""Codat's platform operations that fit a connector which only reads: integrations, profile and settings, integrity."""
 
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
@@ -10,8 +10,8 @@ from connector.api.answer.body import json_answer
 from connector.api.answer.companies import INTEGRATION_ID, PLATFORM_KEY, PLATFORM_NAME, SOURCE_ID
 from connector.api.answer.errors import ApiError, no_record
 from connector.api.answer.openapi import documented
-from connector.api.answer.paging import PageRequest, envelope
-from connector.api.answer.params import CompanyId, OrderBy, PageNumber, PageSize, QueryText
+from connector.api.answer.paging import envelope
+from connector.api.answer.params import CompanyId, Listing, Paging
 from connector.api.answer.resources import UNSUPPORTED
 from connector.api.query.fields import Field, Fields, Kind, text
 from connector.api.reads import history as api_history
@@ -22,7 +22,7 @@ from connector.api.reads.runs import Run, reads_of, snapshot_at, states_of
 from connector.api.routes.companies import small_page
 from connector.api.routes.data import parameters
 from connector.api.routes.status import READ_TYPES, operation_id, run_status
-from connector.api.state import Call, call_of
+from connector.api.state import Call, Reads, call_of
 from connector.control import companies as api_companies
 from connector.ledger.published import NothingPublishedError, Publication
 from schemas.platform import DataType
@@ -46,6 +46,14 @@ INTEGRATIONS: Fields = {
 }
 DATA_TYPE = Path(alias="dataType", description="`commerce-orders`; nothing else can be matched.")
 _PERCENT = Decimal("0.01")
+_SETTING_EXAMPLE = {
+    "dataType": "commerce-orders",
+    "fetchOnFirstLink": True,
+    "syncSchedule": 1,
+    "syncOrder": 0,
+    "syncFromUtc": "2024-01-01T00:00:00Z",
+    "isLocked": True,
+}
 _INTEGRATION_EXAMPLE = {
     "key": PLATFORM_KEY,
     "name": PLATFORM_NAME,
@@ -91,19 +99,12 @@ def _integration(call: Call) -> dict[str, Any]:
     **documented(examples.page_of(_INTEGRATION_EXAMPLE, "/integrations"), 400),
 )
 def list_integrations(
+    call: Reads,
     request: Request,
-    page: PageNumber = 1,
-    page_size: PageSize = 100,
-    query: QueryText = None,
-    order_by: OrderBy = None,
+    asked: Listing,
 ) -> Response:
     """One entry."""
-    call = call_of(request)
-    call.require("read")
-    asked = PageRequest(page, page_size)
-    return small_page(
-        call, request, [_integration(call)], INTEGRATIONS, "Integration", asked, query, order_by
-    )
+    return small_page(call, request, [_integration(call)], INTEGRATIONS, "Integration", asked)
 
 
 @router.get(
@@ -113,10 +114,8 @@ def list_integrations(
     operation_id="get-integration",
     **documented(_INTEGRATION_EXAMPLE),
 )
-def get_integration(request: Request) -> Response:
+def get_integration(call: Reads, request: Request) -> Response:
     """404 for every other platform."""
-    call = call_of(request)
-    call.require("read")
     key = str(request.path_params["platformKey"])
     if key.lower() != PLATFORM_KEY:
         raise ApiError(404, f"The platform {key} is not offered; {PLATFORM_KEY} is Clover.")
@@ -130,14 +129,59 @@ def get_integration(request: Request) -> Response:
     operation_id="get-profile",
     **documented({"name": "Clover commerce data", "redirectUrl": "https://connector.example.com"}),
 )
-def get_profile(request: Request) -> Response:
+def get_profile(call: Reads, request: Request) -> Response:
     """``whiteListUrls`` is empty: there is no page that embeds this."""
-    call = call_of(request)
-    call.require("read")
     url = call.state.settings.public_url
     return json_answer(
         request, encode_present({"name": "Clover commerce data", "redirectUrl": url, "whiteListUrls": []})
     )
+
+
+@router.get(
+    "/profile/syncSettings",
+    summary="Get the default sync settings",
+    description="Empty: there are no defaults, each connection has a schedule of its own in the configuration.",
+    operation_id="get-profile-syncSettings",
+    **documented({"settings": [], "overridesDefaults": False}),
+)
+def get_default_settings(_call: Reads, request: Request) -> Response:
+    """Read-only, like those of a company."""
+    return json_answer(request, encode_present({"settings": [], "overridesDefaults": False}))
+
+
+@router.get(
+    "/companies/{companyId}/syncSettings",
+    summary="Get a company's sync settings",
+    description=(
+        "What the operator's configuration says, the same for every data type: a run reads them together."
+        " `syncSchedule` is the whole hours that at most lie between two syncs, 0 when they run only when asked for;"
+        " of several connections the longest, and the earliest `syncFromUtc`. Read-only."
+    ),
+    operation_id="get-company-syncSettings",
+    **documented({"companyId": "8a21…", "overridesDefaults": True, "settings": [_SETTING_EXAMPLE]}),
+)
+def get_sync_settings(call: Reads, request: Request, company_id: CompanyId) -> Response:
+    """Connections that the configuration does not know are read only when asked for."""
+    call.company(company_id)
+    planned = [
+        call.state.settings.planned.get(row.connection_id)
+        for row in api_companies.list_connections(call.state.control, company_id)
+    ]
+    since = min((one.since for one in planned if one is not None), default=None)
+    hours = max((one.hours for one in planned if one is not None and one.hours is not None), default=0)
+    settings = [
+        {
+            "dataType": data_type.value,
+            "fetchOnFirstLink": True,
+            "syncSchedule": hours,
+            "syncOrder": 0,
+            "syncFromUtc": None if since is None else f"{since.isoformat()}T00:00:00Z",
+            "isLocked": True,
+        }
+        for data_type in READ_TYPES
+    ]
+    answer = {"companyId": company_id, "overridesDefaults": True, "settings": settings}
+    return json_answer(request, encode_present(answer))
 
 
 @router.get(
@@ -152,10 +196,8 @@ def get_profile(request: Request) -> Response:
         {"errors": [], "warnings": [{"itemId": "5K2XJ9T0ABCDE", "validatorName": "payments_total"}]}
     ),
 )
-def get_validation(request: Request, company_id: CompanyId) -> Response:
+def get_validation(call: Reads, request: Request, company_id: CompanyId) -> Response:
     """By the id of an operation of the history."""
-    call = call_of(request)
-    call.require("read")
     call.company(company_id)
     dataset_id = str(request.path_params["datasetId"])
     try:
@@ -243,13 +285,11 @@ def get_integrity_summaries(request: Request, company_id: CompanyId, data_type: 
 def list_integrity_details(
     request: Request,
     company_id: CompanyId,
+    asked: Paging,
     data_type: str = DATA_TYPE,
-    page: PageNumber = 1,
-    page_size: PageSize = 100,
 ) -> Response:
     """By order id."""
     call = call_of(request)
-    asked = PageRequest(page, page_size)
     found, connections, _ = _matched(call, company_id, data_type)
     with call.publication() as publication:
         rows = api_integrity.matched_orders(

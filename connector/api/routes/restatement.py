@@ -7,13 +7,13 @@ from fastapi import APIRouter, Query, Request, Response
 from connector.api.answer import examples
 from connector.api.answer.body import json_answer
 from connector.api.answer.openapi import documented
-from connector.api.answer.paging import PageRequest, envelope
-from connector.api.answer.params import CompanyId, ConnectionId, Epoch, PageNumber, PageSize
+from connector.api.answer.paging import envelope
+from connector.api.answer.params import CompanyId, ConnectionId, Epoch, Paging
 from connector.api.reading import reading
 from connector.api.reads.restatement import RestatedFigure, RestatedOrder, restated_figures, restated_orders
 from connector.api.routes.data import parameters
 from connector.api.routes.history import CONNECTION
-from connector.api.state import call_of
+from connector.api.state import Reads
 from schemas.wire import encode_present
 
 router = APIRouter(tags=["Beyond Codat"])
@@ -81,19 +81,16 @@ _EXAMPLE = examples.page_of(
     **documented(_EXAMPLE, 400, 409, 410),
 )
 def get_restatement(
+    call: Reads,
     request: Request,
     company_id: CompanyId,
     connection_id: ConnectionId,
     told: Told,
+    asked: Paging,
     now: Now = None,
     epoch: Epoch = None,
-    page: PageNumber = 1,
-    page_size: PageSize = 100,
 ) -> Response:
     """``months`` are of the whole on every page; the links name the snapshots, so that pages fit together."""
-    call = call_of(request)
-    call.require("read")
-    asked = PageRequest(page, page_size)
     with reading(call, company_id, connection_id, now) as here:
         here.refuse_other_epoch(epoch)
         first = here.snapshot_of(told)

@@ -15,14 +15,13 @@ from connector.api.answer import examples
 from connector.api.answer.body import json_answer
 from connector.api.answer.errors import ApiError, no_connection, no_record
 from connector.api.answer.openapi import documented
-from connector.api.answer.paging import PageRequest
-from connector.api.answer.params import CompanyId, OrderBy, PageNumber, PageSize, QueryText
+from connector.api.answer.params import CompanyId, Listing
 from connector.api.answer.resources import UNSUPPORTED
 from connector.api.query import fields
 from connector.api.reads.records import wire_time
 from connector.api.reads.runs import Run, reads_of, states_of
 from connector.api.routes.companies import small_page
-from connector.api.state import Call, call_of
+from connector.api.state import Call, Reads, Writes
 from connector.control import companies as api_companies
 from connector.control.file import moment_of, stamp
 from connector.control.refreshes import Refresh, ask_for_refresh, refreshes_of
@@ -159,10 +158,8 @@ def _history(books: Books, now: datetime) -> list[PullOperation]:
     operation_id="get-data-status",
     **documented(examples.DATA_STATUS),
 )
-def get_data_status(request: Request, company_id: CompanyId) -> Response:
+def get_data_status(call: Reads, request: Request, company_id: CompanyId) -> Response:
     """A failed read keeps the time of the last good one."""
-    call = call_of(request)
-    call.require("read")
     call.company(company_id)
     books = books_of(call, company_id)
     statuses: dict[str, object] = {}
@@ -197,20 +194,15 @@ def get_data_status(request: Request, company_id: CompanyId) -> Response:
     **documented(examples.page_of(examples.PULL_OPERATION, "/companies/{companyId}/data/history"), 400),
 )
 def list_history(
+    call: Reads,
     request: Request,
     company_id: CompanyId,
-    page: PageNumber = 1,
-    page_size: PageSize = 100,
-    query: QueryText = None,
-    order_by: OrderBy = None,
+    asked: Listing,
 ) -> Response:
     """Every member that is served can be asked for; at Codat ``isCompleted`` cannot."""
-    call = call_of(request)
-    call.require("read")
     call.company(company_id)
     rows = [members(operation) for operation in _history(books_of(call, company_id), call.now())]
-    asked = PageRequest(page, page_size)
-    return small_page(call, request, rows, fields.HISTORY, "Dataset", asked, query, order_by or "-requested")
+    return small_page(call, request, rows, fields.HISTORY, "Dataset", asked, "-requested")
 
 
 @router.get(
@@ -220,10 +212,8 @@ def list_history(
     operation_id="get-data-history",
     **documented(examples.PULL_OPERATION),
 )
-def get_history(request: Request, company_id: CompanyId) -> Response:
+def get_history(call: Reads, request: Request, company_id: CompanyId) -> Response:
     """A request keeps its id until a run has answered it; then it shows that run."""
-    call = call_of(request)
-    call.require("read")
     call.company(company_id)
     dataset_id = str(request.path_params["datasetId"])
     books = books_of(call, company_id)
@@ -264,9 +254,9 @@ def ask_for_all(call: Call, company_id: str) -> None:
     operation_id="refresh-company-data",
     **documented(None, status=204, about="Noted."),
 )
-def refresh_all(request: Request, company_id: CompanyId) -> Response:
+def refresh_all(call: Writes, company_id: CompanyId) -> Response:
     """Asking again while one waits changes nothing."""
-    ask_for_all(call_of(request), company_id)
+    ask_for_all(call, company_id)
     return Response(status_code=204)
 
 
@@ -278,6 +268,7 @@ def refresh_all(request: Request, company_id: CompanyId) -> Response:
     **documented({**examples.PULL_OPERATION, "status": "Queued", "progress": 0, "isCompleted": False}, 400),
 )
 def queue(
+    call: Writes,
     request: Request,
     company_id: CompanyId,
     connection_id: Annotated[
@@ -285,8 +276,6 @@ def queue(
     ] = None,
 ) -> Response:
     """A run reads every data type, so this one is read together with the others."""
-    call = call_of(request)
-    call.require("write")
     call.company(company_id)
     name = str(request.path_params["dataType"])
     if name not in READ_TYPES:

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_vali
 from connector.api.answer.body import json_answer
 from connector.api.answer.errors import ApiError, no_record
 from connector.api.answer.openapi import documented
-from connector.api.state import Call, call_of
+from connector.api.state import Call, Reads, Writes
 from connector.control import outbox
 from connector.control import webhooks as api_webhooks
 from connector.control.file import stamp
@@ -111,10 +111,8 @@ def new_secret() -> str:
     operation_id="list-webhook-consumers",
     **documented({"results": [_EXAMPLE]}),
 )
-def list_webhooks(request: Request) -> Response:
+def list_webhooks(call: Reads, request: Request) -> Response:
     """Codat wraps them in results; secrets are not shown again."""
-    call = call_of(request)
-    call.require("read")
     hooks = visible(call)
     call.rows = len(hooks)
     return json_answer(request, encode({"results": [_view(hook) for hook in hooks]}))
@@ -130,10 +128,8 @@ def list_webhooks(request: Request) -> Response:
     operation_id="create-webhook-consumer",
     **documented({**_EXAMPLE, "secret": "whsec_…"}, 400, status=201, about="Created."),
 )
-def create_webhook(request: Request, body: WebhookBody) -> Response:
+def create_webhook(call: Writes, request: Request, body: WebhookBody) -> Response:
     """It hears of the companies its key may see, no others."""
-    call = call_of(request)
-    call.require("write")
     if why := refusal(urlsplit(body.url).hostname or "", call.state.settings.private_networks):
         raise ApiError(400, f"Error processing request - not valid. url: {why}", details=(("url", why),))
     hook = Webhook(
@@ -157,10 +153,8 @@ def create_webhook(request: Request, body: WebhookBody) -> Response:
     operation_id="delete-webhook-consumer",
     **documented(None, status=204, about="Deleted."),
 )
-def delete_webhook(request: Request, webhook_id: str = WebhookId) -> Response:
+def delete_webhook(call: Writes, webhook_id: str = WebhookId) -> Response:
     """404 for one of another key's companies."""
-    call = call_of(request)
-    call.require("write")
     api_webhooks.delete_webhook(call.state.control, one_webhook(call, webhook_id).webhook_id)
     return Response(status_code=204)
 
@@ -172,10 +166,8 @@ def delete_webhook(request: Request, webhook_id: str = WebhookId) -> Response:
     operation_id="list-webhook-deliveries",
     **documented({"results": [_DELIVERY_EXAMPLE]}),
 )
-def list_deliveries(request: Request, webhook_id: str = WebhookId) -> Response:
+def list_deliveries(call: Reads, request: Request, webhook_id: str = WebhookId) -> Response:
     """Ours; Codat shows them in its portal."""
-    call = call_of(request)
-    call.require("read")
     hook = one_webhook(call, webhook_id)
     found = outbox.deliveries_to(call.state.control, hook.webhook_id)
     call.rows = len(found)

@@ -1,6 +1,7 @@
 """What ``connector check`` finds in a configuration that can be read and cannot be right; Clover is not asked."""
 
 import os
+import pwd
 import re
 import stat
 from collections.abc import Iterator, Mapping
@@ -34,6 +35,7 @@ def examine_plausible(config: Config, path: Path, *, now: datetime) -> Iterator[
         yield from _examine_staleness(config, f"{company.name} {connection.merchant_id}", connection)
     yield from _examine_doubles(config)
     yield from _examine_secrets(config, path)
+    yield from _examine_owner(Path(config.store), path)
     yield from _examine_limits(config)
     yield from _examine_places(config)
     if config.publish_to is None:
@@ -197,6 +199,27 @@ def _examine_secrets(config: Config, path: Path) -> Iterator[Finding]:
     if key_file.exists() and key_file.stat().st_mode & 0o077:
         yield Finding(
             "secrets", "failed", f"key_file {key_file} is open to other users", f"chmod 600 {key_file}"
+        )
+
+
+def _examine_owner(store: Path, path: Path) -> Iterator[Finding]:
+    """Whether the user whose store it is can read the configuration; a file of another user's may be closed to it."""
+    if not store.is_dir():
+        return
+    owner, file = store.stat().st_uid, path.stat()
+    if owner in (0, file.st_uid) or file.st_mode & 0o004:
+        return
+    try:
+        account = pwd.getpwuid(owner)
+        name, groups = account.pw_name, os.getgrouplist(account.pw_name, account.pw_gid)
+    except KeyError:
+        name, groups = str(owner), [store.stat().st_gid]
+    if not (file.st_mode & 0o040 and file.st_gid in groups):
+        yield Finding(
+            "config",
+            "warning",
+            f"{path} cannot be read by {name}, whose store it is: its service does not start",
+            f"chgrp {store.stat().st_gid} {path} && chmod 640 {path}",
         )
 
 

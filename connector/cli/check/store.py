@@ -14,7 +14,7 @@ from connector.cli.published import open_published
 from connector.cli.terminal.output import bytes_text
 from connector.cli.terminal.times import ago
 from connector.config import Config
-from connector.errors import StoreBusy, StoreError
+from connector.errors import StoreBusy, StoreError, StoreNotOurs
 
 if TYPE_CHECKING:
     import duckdb
@@ -130,6 +130,13 @@ def examine_files(directory: Path, *, now: datetime) -> Iterator[Finding]:
         except StoreBusy as error:
             yield Finding(
                 "working file", "ok", f"{WORK} is being written, so it was not read: {error.message}"
+            )
+        except StoreNotOurs as error:
+            yield Finding(
+                "working file",
+                "warning",
+                f"{error.message} It was not read, nor can you sync so.",
+                error.hint,
             )
         except StoreError as error:
             yield Finding("working file", "failed", error.message, error.hint)

@@ -1,5 +1,7 @@
 """``connector init``: a config.yaml to start from."""
 
+import grp
+import os
 import re
 from pathlib import Path
 
@@ -10,6 +12,8 @@ from connector.errors import ConfigError
 from connector.files import replace_private
 
 EXAMPLE = "config.example.yaml"
+SERVICE = "connector"
+"""The account and group of the documented service."""
 
 
 @click.command()
@@ -20,14 +24,19 @@ EXAMPLE = "config.example.yaml"
     default=Path(),
     help="Where to write it; default here.",
 )
+@click.option(
+    "--group",
+    metavar="NAME",
+    help=f"A group that may read it, e.g. that of a service; for root by default {SERVICE}, where there is one.",
+)
 @click.option("--force", is_flag=True, help="Overwrite a config.yaml that is there.")
-def init(directory: Path, force: bool) -> None:
+def init(directory: Path, group: str | None, force: bool) -> None:
     """Write a commented config.yaml to start from. An existing one is never overwritten without --force.
 
     \b
     Examples:
       connector init
-      connector init --dir /etc/connector
+      sudo connector init --dir /etc/connector      (the service's group may read it)
     """
     text = example_config()
     target = directory / "config.yaml"
@@ -37,13 +46,51 @@ def init(directory: Path, force: bool) -> None:
             f"{target} exists; nothing was written.",
             hint="Overwrite it with --force, or choose another --dir.",
         )
+    number, name = _reader(group)
     replace_private(target, text.encode())
+    if number is not None:
+        _let_read(target, number, name)
     elsewhere = "" if directory.resolve() == Path.cwd() else f" --config {target}"
-    click.echo(f"Wrote {target}.")
+    if name is not None:
+        click.echo(f"Wrote {target}, which the group {name} may read.")
+    elif os.geteuid() == 0:
+        click.echo(
+            f"Wrote {target}, which root alone may read. For a service: make its account (deploy/sysusers.d), then:"
+            f" chgrp {SERVICE} {target} && chmod 640 {target}"
+        )
+    else:
+        click.echo(f"Wrote {target}, which you alone may read.")
     click.echo("Next:")
     click.echo("  1. Fill in merchant_id, name, country, timezone and start_date.")
     click.echo("  2. export CLOVER_TOKEN=…   the merchant's Ecommerce private key")
     click.echo(f"  3. {program()}{elsewhere} check")
+
+
+def _reader(group: str | None) -> tuple[int | None, str | None]:
+    """Who beside the owner may read the file: the group asked for, for root that of the service. ConfigError."""
+    asked = group or (SERVICE if os.geteuid() == 0 else None)
+    if asked is None:
+        return None, None
+    try:
+        return grp.getgrnam(asked).gr_gid, asked
+    except KeyError:
+        if group is None:
+            return None, None
+        raise ConfigError(
+            f"There is no group {group} on this machine; nothing was written.",
+            hint=f"groupadd --system {group}",
+        ) from None
+
+
+def _let_read(path: Path, group: int, name: str | None) -> None:
+    try:
+        os.chown(path, -1, group)
+    except PermissionError:
+        raise ConfigError(
+            f"{path} was written, and could not be given to the group {name}.",
+            hint=f"sudo chgrp {name} {path}",
+        ) from None
+    path.chmod(0o640)
 
 
 def example_merchant() -> str:

@@ -1,13 +1,17 @@
-"""``connector report``: one page a company, with charts, that a person can mail."""
+"""``connector report``: a statement of one company on one page, that a person can mail, print and file."""
 
 import re
+import unicodedata
 from datetime import UTC, datetime
+from hashlib import blake2b
 from pathlib import Path
 
 import click
 
 from connector.cli.invocation import Invocation, json_option, pass_invocation
 from connector.cli.terminal.output import json_text
+from connector.cli.terminal.times import Moment
+from connector.files import replace_private
 
 
 @click.command()
@@ -21,20 +25,28 @@ from connector.cli.terminal.output import json_text
     help="Where the pages go.",
 )
 @click.option("--company", metavar="ID", help="Only this company, by id or name.")
+@click.option(
+    "--told",
+    metavar="WHEN",
+    help="Also what changed since the figures were told: a snapshot, or a time such as 2026-03-31T12:00Z.",
+)
 @json_option
 @pass_invocation
-def report(invocation: Invocation, directory: Path, company: str | None, as_json: bool) -> None:
+def report(
+    invocation: Invocation, directory: Path, company: str | None, told: str | None, as_json: bool
+) -> None:
     """Write one HTML page a company: sales, refunds, customers, products, freshness, issues, reconciliation.
 
-    Each page is one file of about 5 MB that needs no network: open it, mail it, print it.
+    Each page is one file that needs no network and no script: open it, mail it, print it to a PDF.
 
     \b
     Examples:
       connector report
       connector report --company "Juniper Goods" --to ~/mail
+      connector report --told 2026-03-31
 
     \b
-    Exit codes: 0 done, 1 nothing published yet, 2 the configuration has no such company
+    Exit codes: 0 done, 1 nothing published yet, 2 no such company or snapshot
     """
     from connector.cli.selection import selected
     from connector.report.figures import companies, read_figures
@@ -42,13 +54,14 @@ def report(invocation: Invocation, directory: Path, company: str | None, as_json
 
     config = invocation.config(secrets_may_be_missing=True)
     company_id, _ = selected(config, company, None)
-    directory.mkdir(mode=0o700, parents=True, exist_ok=True)  # the pages are somebody's books
     written: list[dict[str, str]] = []
     with invocation.store(config).open_reader() as reader:
+        since = None if told is None else reader.as_of(int(told) if told.isdigit() else _moment(told))
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)  # the pages are somebody's books
         for one in [company_id] if company_id else companies(reader.connection):
-            figures = read_figures(reader.connection, one, snapshot_id=reader.snapshot_id)
-            path = directory / file_name(figures.company, taken={entry["file"] for entry in written})
-            path.write_text(page(figures, at=datetime.now(UTC)), encoding="utf-8")
+            figures = read_figures(reader.connection, one, snapshot_id=reader.snapshot_id, told=since)
+            path = directory / file_name(figures.company, one)
+            replace_private(path, page(figures, at=datetime.now(UTC)).encode())
             written.append({"company_id": one, "company": figures.company, "file": path.name})
     if as_json:
         click.echo(json_text({"directory": str(directory), "pages": written}))
@@ -57,10 +70,15 @@ def report(invocation: Invocation, directory: Path, company: str | None, as_json
         click.echo(f"{entry['company']}: {directory / entry['file']}")
 
 
-def file_name(company: str, *, taken: set[str]) -> str:
-    """``juniper-goods.html``; a second company of that name gets a number."""
-    name = re.sub(r"[^a-z0-9]+", "-", company.casefold()).strip("-") or "company"
-    number = 1
-    while (found := f"{name}.html" if number == 1 else f"{name}-{number}.html") in taken:
-        number += 1
-    return found
+def _moment(text: str) -> datetime:
+    moment: datetime = Moment().convert(text, None, None)
+    return moment
+
+
+def file_name(company: str, company_id: str) -> str:
+    """``juniper-goods-1f2e3d4c.html``: the name in its own letters, and a part made of the id.
+
+    It depends on nothing else, so it stays what it is when another company is added.
+    """
+    words = re.sub(r"[\W_]+", "-", unicodedata.normalize("NFC", company).casefold()).strip("-")
+    return f"{words[:60].rstrip('-') or 'company'}-{blake2b(company_id.encode(), digest_size=4).hexdigest()}.html"

@@ -1,10 +1,11 @@
 """``connector serve``: the read API and the portal, in one or more processes, stopped by Ctrl-C or SIGTERM."""
 
+import math
 import os
 import socket
 import tempfile
 from contextlib import ExitStack, suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +17,7 @@ from connector.cli.processes.listening import listen
 from connector.cli.processes.workers import run_workers
 
 if TYPE_CHECKING:
+    from connector.api.state import Planned
     from connector.config import Config
     from connector.control.file import ControlFile
 
@@ -108,6 +110,7 @@ def _answer(
             requests_per_minute=requests_per_minute,
             access_log_days=config.api.access_log_days,
             private_networks=config.private_networks,
+            planned=_planned(config),
             shared=None if shared is None else Path(shared),
         ),
         dispatch=True,
@@ -119,6 +122,20 @@ def _answer(
     # uvicorn ends in good order, and then sends itself the signal again that told it to.
     with suppress(KeyboardInterrupt):
         Server(settings).run(sockets=[server])
+
+
+def _planned(config: "Config") -> "dict[str, Planned]":
+    """By connection. Codat counts whole hours between syncs: the longest that lie between two of a schedule."""
+    from connector.api.state import Planned
+    from connector.schedule.planner import longest_interval
+
+    return {
+        one.id: Planned(
+            None if one.schedule is None else math.ceil(longest_interval(one.schedule) / timedelta(hours=1)),
+            one.start_date,
+        )
+        for _, one in config.pairs()
+    }
 
 
 def open_control(config: "Config") -> "ControlFile":

@@ -15,7 +15,7 @@ from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from filelock import FileLock, Timeout
 
 from connector.errors import ConfigError, StoreBusy, StoreError
-from connector.files import make_private, replace_private
+from connector.files import make_private, refuse_foreign, replace_private
 
 _SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _LOCK_SECONDS = 120.0  # longer than a refresh with its retries
@@ -67,6 +67,7 @@ class EncryptedCredentials:
         """
         path = self._path(connection_id)
         try:
+            refuse_foreign(self._directory)
             self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             replace_private(path, self._fernet.encrypt(orjson.dumps(values)))
         except OSError as error:
@@ -77,6 +78,7 @@ class EncryptedCredentials:
 
     def lock(self, connection_id: str) -> "_Lock":
         """Keeps other processes from refreshing the same connection at the same time."""
+        refuse_foreign(self._directory)
         self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         return _Lock(self._path(connection_id).with_suffix(".lock"), connection_id)
 
@@ -128,6 +130,7 @@ def load_keys(key_file: Path | None = None, *, environ: Mapping[str, str] = os.e
 
 def ensure_key_file(key_file: Path) -> bool:
     """Makes a key file with a new key unless there is one. Returns whether it was made."""
+    refuse_foreign(key_file.parent)
     key_file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     try:
         make_private(key_file, Fernet.generate_key() + b"\n")

@@ -164,6 +164,7 @@ def _put_connection(connection: duckdb.DuckDBPyConnection, row: ConnectionRow | 
     columns = (
         "company_id", "company_name", "connection_id", "merchant_id", "merchant_name", "platform",
         "environment", "country", "currency", "timezone", "status", "first_date",
+        "fiscal_year_start",
     )  # fmt: skip
     _put(connection, "connections", ("connection_id",), {column: getattr(row, column) for column in columns})
     if before is None:

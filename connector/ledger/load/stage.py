@@ -16,8 +16,12 @@ _SOLD = "coalesce(created_date, source_modified_date)"
 _PAID = "coalesce(p.created_date, p.source_modified_date, source_modified_date)"
 
 
+def _clock(moment: str) -> str:
+    return f"((({moment}) AT TIME ZONE 'UTC') AT TIME ZONE $timezone)"
+
+
 def _local(moment: str) -> str:
-    return f"((({moment}) AT TIME ZONE 'UTC') AT TIME ZONE $timezone)::DATE"
+    return f"{_clock(moment)}::DATE"
 
 
 _SOLD_ON = f"coalesce(created_local_date, {_local(_SOLD)})"
@@ -68,6 +72,7 @@ def fill_orders(connection: duckdb.DuckDBPyConnection, *, timezone: str, loaded_
           currency = coalesce(currency, 'XXX'),
           is_deleted = coalesce(is_deleted, false),
           created_local_date = coalesce(created_local_date, {_local(_SOLD)}),
+          created_local_time = {_clock(_SOLD)},
           modified_date = $loaded_at,
           doc = replace(doc, '"modifiedDate":"@loaded"', '"modifiedDate":"' || $stamp || '"'),
           order_line_items = [
@@ -110,6 +115,7 @@ def move_to_timezone(connection: duckdb.DuckDBPyConnection, connection_id: str, 
         f"""
         UPDATE ledger.order_versions SET
           created_local_date = {_local(_SOLD)},
+          created_local_time = {_clock(_SOLD)},
           payments = [{payment_with("p.modified_date", "NULL::DATE")} for p in payments],
           order_line_items = [{_line_on_its_day(_local(_SOLD))} for l in order_line_items],
           service_charges = [{_charge_on_its_day(_local(_SOLD))} for s in service_charges]

@@ -31,3 +31,19 @@ STATUSES = MappingProxyType(
         "running": "running",
     }
 )
+
+HELD_BACK = MappingProxyType(
+    {
+        "open_cart": "A cart nobody tried to pay.",
+        "no_payment": "Clover calls the order paid, and no charge of it is known.",
+        "authorized": "Authorised and not captured: no money has moved.",
+        "pending": "A payment that is not settled yet.",
+        "failed": "Every payment failed.",
+        "canceled": "Given up without money.",
+        "unknown_status": "A status of Clover that is not known.",
+        "deleted": "Clover has it no more, and no money was taken for it.",
+        "no_money": "A card was verified with nothing charged.",
+        "unreadable": "A record that cannot be read.",
+        "without_order": "A charge or refund that leads to no order.",
+    }
+)
