@@ -37,7 +37,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "status": (
         "connector.cli.commands.status",
         "status",
-        "When each stream was last read, how far, and what went wrong.",
+        "One line a merchant, worst first: last success, held back, next run.",
     ),
     "runs": (
         "connector.cli.commands.runs",
@@ -87,7 +87,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "dictionary": (
         "connector.cli.commands.dictionary",
         "dictionary",
-        "Every view and column with its meaning, as Markdown or dbt sources.",
+        "Every view and column with its meaning: one here, all as Markdown or dbt.",
     ),
     "sandbox": ("connector.cli.commands.sandbox", "sandbox", "Run the stand-in Clover by itself."),
 }

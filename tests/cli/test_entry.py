@@ -5,8 +5,10 @@ import json
 
 import click
 import pytest
+from click.shell_completion import BashComplete
 
 from connector.cli import registry as commands
+from connector.cli.entry import root
 from connector.cli.invocation import Invocation, json_option, pass_invocation
 from connector.errors import (
     CloverUnavailable,
@@ -172,6 +174,16 @@ def test_the_help_lists_every_command_and_the_exit_codes(connector):
     for name in commands.COMMANDS:
         assert f"\n  {name}" in out
     assert "4  another run holds the lock" in out
+
+
+@pytest.mark.parametrize(
+    ("before", "begun", "completed"),
+    [([], "sta", ["status"]), (["status"], "--wa", ["--watch"]), (["runs"], "sh", ["show"])],
+)
+def test_a_shell_can_complete_what_was_begun(before, begun, completed):
+    """As the README says how to set up."""
+    found = BashComplete(root, {}, "connector", "_CONNECTOR_COMPLETE").get_completions(before, begun)
+    assert [one.value for one in found] == completed
 
 
 def test_the_version_is_told(connector):
