@@ -70,35 +70,6 @@ def test_the_hashes_are_of_the_versions_that_are_tested_and_of_all_that_is_neede
         assert re.search(r"--hash=sha256:[0-9a-f]{64}", block), block
 
 
-@pytest.mark.slow
-def test_pip_accepts_the_hashes_and_refuses_a_package_without_one(tmp_path):
-    """Only read, nothing is fetched: a line that lost its hash turns the whole file down."""
-    lines = (ROOT / "requirements.hashes").read_text()
-    broken = tmp_path / "broken.txt"
-    broken.write_text(re.sub(r"(?m)^(annotated-doc==[^ ]+) \\\n(    --hash=[^\n]+\n)+", r"\1\n", lines))
-    assert broken.read_text() != lines
-    done = subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "pip",
-            "install",
-            "--dry-run",
-            "--no-index",
-            "--require-hashes",
-            "-r",
-            str(broken),
-        ],
-        capture_output=True,
-        text=True,
-    )
-    if "No module named pip" in done.stderr:
-        pytest.skip("an environment without pip; .ci/run makes one with it")
-    assert done.returncode != 0
-    assert "annotated-doc" in done.stderr
-    assert "hash" in done.stderr.lower()
-
-
 def test_what_the_wheel_includes_is_copied_into_the_image():
     import tomllib
 
