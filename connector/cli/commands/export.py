@@ -131,10 +131,7 @@ def export(
     out = console()
     rows = ([one.view, f"{one.rows:,}", one.file] for one in done)
     out.print(table(None, ["view", "rows", "file"], rows, numbers=frozenset({"rows"})))
-    out.print(
-        f"Snapshot {snapshot_id} of epoch {of_epoch}, in {directory}; manifest.json has the sums.",
-        style="dim",
-    )
+    out.print(f"Snapshot {snapshot_id}, in {directory}; manifest.json has the sums.", style="dim")
     merges = [one.merge for one in done if one.merge is not None]
     if merges:
         click.echo("\nMerged into a copy of each view by:\n")
