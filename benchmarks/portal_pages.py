@@ -108,7 +108,7 @@ def report(client: httpx.Client, company: tuple[str, str], requests: int) -> Non
         "companies": lambda _n: "/portal",
         "company, by month": lambda _n: here,
         "company, by day": lambda _n: f"{here}?by=day",
-        "company, as of the first sync": lambda _n: f"{here}?asOf=1",
+        "company, as of the first sync": lambda _n: f"{here}?asOf={(NOW - timedelta(days=20)):%Y-%m-%d}",
         "orders": lambda _n: orders,
         "orders, other queries": lambda n: f"{orders}?query=totalAmount%3E{n}",
         "one order": lambda _n: an_order,

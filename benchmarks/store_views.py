@@ -28,11 +28,14 @@ from connector.ledger.views import definitions
 
 COMPANIES = 20
 DAYS = 730
-AGGREGATE_MS, ONE_COMPANY_MS = 500, 100
+AGGREGATE_MS, MONTH_MS, JOURNAL_MONTH_MS = 500, 100, 300
+# The day or month by which a view is asked for a month of one company.
+_DATES = ("entry_date", "day", "week", "month", "local_date", "created_local_date")
+_FIRST, _LAST = "DATE '2025-03-01'", "DATE '2025-03-31'"
 # The figure that a plain aggregate adds up: the first of these that a view has.
 _MAIN = (
     "net_sales", "total_amount", "recurring_revenue", "net_amount", "charged_amount", "refunded_amount", "amount",
-    "difference", "stored_amount", "difference_amount", "customers", "orders",
+    "difference", "stored_amount", "difference_amount", "debit", "customers", "orders",
 )  # fmt: skip
 _BESIDE = """
 INSERT INTO ledger.record_versions BY NAME
@@ -182,7 +185,10 @@ def report(directory: Path, threads: int, runs: int) -> list[str]:
     connection = duckdb.connect(str(path), read_only=True, config={"threads": threads})
     company = f"printf('8a210b68-6988-11ed-a1eb-%012d', {COMPANIES // 2})"
     print(f"{path.stat().st_size / 2**20:,.0f} MiB, duckdb {duckdb.__version__}, {threads} threads")
-    print(f"{'view':28} {'aggregate, ms':>14} {'one company, ms':>16} {'every row, ms':>14} {'rows':>12}")
+    print(
+        f"{'view':34} {'aggregate, ms':>14} {'its month, ms':>14} {'one company, ms':>16} {'every row, ms':>14}"
+        f" {'rows':>12}"
+    )
     broken = []
     for definition in definitions():
         name = f"{definition.name}(1)" if definition.name.endswith("as_of") else definition.name
@@ -194,13 +200,27 @@ def report(directory: Path, threads: int, runs: int) -> list[str]:
             connection, f"SELECT company_id, count(*){figure} FROM {name} GROUP BY company_id", runs
         )
         one = best_of(connection, f"SELECT * FROM {name} WHERE company_id = {company}", runs)
+        date = next((column for column in _DATES if column in columns), None)
+        month = None
+        if date is not None:
+            in_month = f"{date} BETWEEN {_FIRST} AND {_LAST}"
+            month = best_of(
+                connection, f"SELECT * FROM {name} WHERE company_id = {company} AND {in_month}", runs
+            )
         everything = best_of(connection, f"SELECT * FROM {name}", runs)
         rows = connection.execute("SELECT count(*) FROM result").fetchall()[0][0]
-        print(f"{definition.name:28} {aggregate:14,.0f} {one:16,.0f} {everything:14,.0f} {rows:12,}")
+        shown = "" if month is None else f"{month:,.0f}"
+        print(
+            f"{definition.name:34} {aggregate:14,.0f} {shown:>14} {one:16,.0f} {everything:14,.0f} {rows:12,}",
+            flush=True,
+        )
         if aggregate >= AGGREGATE_MS:
             broken.append(f"{definition.name}: {aggregate:,.0f} ms, promised under {AGGREGATE_MS}")
-        if definition.name == "monthly_sales" and one >= ONE_COMPANY_MS:
-            broken.append(f"monthly_sales of one company: {one:,.0f} ms, promised under {ONE_COMPANY_MS}")
+        most = JOURNAL_MONTH_MS if definition.name.startswith("journal") else MONTH_MS
+        if month is not None and month >= most:
+            broken.append(
+                f"{definition.name}, a month of one company: {month:,.0f} ms, promised under {most}"
+            )
     return broken
 
 

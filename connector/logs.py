@@ -1,4 +1,4 @@
-"""Log lines as fields: readable on a terminal, JSON elsewhere, always to standard error, never with a secret.
+"""Log lines as fields: words on a terminal, JSON elsewhere, always to standard error, never with a secret.
 
 One line a unit of work (``sync.finished``, ``store.published``), its facts as fields. Which run, company and
 connection a line belongs to is bound once with ``bound`` and follows every line inside.
@@ -15,6 +15,7 @@ from typing import Any, Literal, TextIO
 
 import structlog
 
+from connector.log_words import in_words
 from connector.redaction import redact, redact_value, trace
 
 LogFormat = Literal["console", "json"]
@@ -47,7 +48,7 @@ def configure_logging(
     renderer: structlog.typing.Processor = (
         structlog.processors.JSONRenderer(ensure_ascii=False)
         if chosen == "json"
-        else structlog.dev.ConsoleRenderer(colors=out.isatty(), pad_event_to=28)
+        else in_words(colors=out.isatty())
     )
     structlog.configure(
         processors=[
@@ -59,7 +60,7 @@ def configure_logging(
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=False,
     )
-    handler = logging.StreamHandler(out)
+    handler = logging.StreamHandler(out) if stream is not None else _StandardError()
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
@@ -76,6 +77,17 @@ def configure_logging(
     logging.captureWarnings(True)
     warnings.simplefilter("default" if verbose else "ignore", DeprecationWarning)
     threading.excepthook = _thread_failed
+
+
+class _StandardError(logging.StreamHandler[TextIO]):
+    """Writes to what standard error is now: while bars are drawn, that is above them."""
+
+    def __init__(self) -> None:
+        logging.Handler.__init__(self)
+
+    @property
+    def stream(self) -> TextIO:  # type: ignore[override] # a place that is looked up, not kept
+        return sys.stderr
 
 
 class Repeats(logging.Filter):

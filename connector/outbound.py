@@ -49,6 +49,17 @@ def post(client: httpx.Client, url: str, body: bytes, headers: Mapping[str, str]
         return answer.status_code
 
 
+def reach(url: str, networks: Networks, *, seconds: float) -> Attempt:
+    """Whether an address answers at all, without telling it anything: any status is an answer."""
+
+    def ask() -> int:
+        with outbound_client(networks) as client:
+            return client.head(url, timeout=seconds).status_code
+
+    tried = attempt(ask)
+    return Attempt(tried.status, tried.error if tried.status is None else None)
+
+
 def outbound_client(networks: Networks) -> httpx.Client:
     """A client that reaches only what it may."""
     return httpx.Client(transport=PinnedTransport(networks), follow_redirects=False)

@@ -25,11 +25,15 @@ class Progress(Protocol):
         ...
 
     def stage(self, name: Stage, *, total: int | None = None) -> None:
-        """The run has entered a stage; ``total`` is how many records it has to do, None if unknown."""
+        """The run has entered a stage; ``total`` is how much it has to do, None if unknown."""
         ...
 
     def advance(self, n: int = 1) -> None:
-        """``n`` more records of the current stage are done."""
+        """``n`` more of the stage's total are done: days of lists, else records."""
+        ...
+
+    def rows(self, n: int) -> None:
+        """``n`` more rows of lists were read; how far the lists are is told by ``advance``."""
         ...
 
     def note(self, text: str) -> None:
@@ -47,6 +51,9 @@ class Silent:
         pass
 
     def advance(self, n: int = 1) -> None:
+        pass
+
+    def rows(self, n: int) -> None:
         pass
 
     def note(self, text: str) -> None:

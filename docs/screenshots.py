@@ -1,4 +1,4 @@
-"""Takes the README's pictures of the portal: a demo shop is synced, served on this machine and opened in Chromium.
+"""Takes the README's pictures of portal and report: a demo shop is synced, served here and opened in Chromium.
 
     python docs/screenshots.py
 
@@ -15,7 +15,7 @@ from pathlib import Path
 from threading import Thread
 from time import sleep
 
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 
 from connector.api.door.connections import Server, ServerConfig
 from connector.api.state import ApiSettings, ApiState
@@ -44,6 +44,7 @@ def main() -> None:
         with served(demo) as (url, state), sync_playwright() as driver:
             browser = driver.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS))
             take_all(browser, url, state)
+            take_report(browser, demo)
             browser.close()
 
 
@@ -73,12 +74,36 @@ def take_all(browser: Browser, url: str, state: ApiState) -> None:
             page.click("#total-totalAmount summary")
         else:
             page.goto(url + path)
-        file = IMAGES / f"{name}.png"
-        page.screenshot(path=file)
-        page.close()
-        if file.stat().st_size > MOST_BYTES:
-            raise SystemExit(f"{file} has {file.stat().st_size} bytes, more than {MOST_BYTES}.")
-        print(file, file.stat().st_size)
+        kept(page, name)
+
+
+def take_report(browser: Browser, demo: Path) -> None:
+    """The first page of the statement."""
+    command = [
+        sys.executable,
+        "-m",
+        "connector",
+        "--config",
+        str(demo / "config.yaml"),
+        "report",
+        "--to",
+        str(demo),
+    ]
+    subprocess.run(command, check=True)  # noqa: S603
+    [statement] = demo.glob("*.html")
+    page = browser.new_page(viewport={"width": 1180, "height": 1500})
+    page.goto(f"file://{statement}")
+    kept(page, "report")
+
+
+def kept(page: Page, name: str) -> None:
+    """Keeps a picture; an error where it is too large for a README."""
+    file = IMAGES / f"{name}.png"
+    page.screenshot(path=file)
+    page.close()
+    if file.stat().st_size > MOST_BYTES:
+        raise SystemExit(f"{file} has {file.stat().st_size} bytes, more than {MOST_BYTES}.")
+    print(file, file.stat().st_size)
 
 
 @contextmanager

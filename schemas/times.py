@@ -47,7 +47,6 @@ def to_the_millisecond(moment: datetime) -> datetime:
     return aware.replace(microsecond=aware.microsecond // 1000 * 1000)
 
 
-@lru_cache(maxsize=8_192)
 def wire_text(moment: datetime) -> str:
     """``YYYY-MM-DDTHH:MM:SSZ`` of an aware moment, with milliseconds where there are some (Codat: dates are UTC)."""
     return _text(moment).replace(" ", "T") + "Z"
@@ -73,7 +72,6 @@ def as_ledger_text(wire: str | None) -> str | None:
     return None if wire is None else wire.replace("T", " ").removesuffix("Z")
 
 
-@lru_cache(maxsize=4_096)
 def _text(moment: datetime) -> str:
     aware = moment if moment.tzinfo is UTC else moment.astimezone(UTC)
     return aware.isoformat(" ", "milliseconds" if aware.microsecond >= 1000 else "seconds")[:-_OFFSET]

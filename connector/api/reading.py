@@ -84,6 +84,16 @@ class Reading:
         """The snapshot that a number or a time names. Raises ApiError 400, or 409 before the first."""
         return _snapshot(self.publication, self.state, self.connection_id, as_of)
 
+    def pinned(self, snapshot: int) -> int:
+        """The snapshot that the link of a later page names. Raises ApiError 400 where there never was one."""
+        if snapshot > self.snapshot:
+            raise ApiError(
+                400,
+                f"pinnedTo: snapshot {snapshot} is not one of this connection; its newest is {self.snapshot}."
+                " Begin again with page 1.",
+            )
+        return self.snapshot_of(str(snapshot))
+
     def at(self, snapshot: int) -> "Reading":
         """The same, as of another snapshot."""
         return Reading(self.publication, self.state, self.company_id, self.connection_id, snapshot)

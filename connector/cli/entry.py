@@ -1,5 +1,6 @@
 """Where ``connector`` begins and ends: finds the command, turns every failure into words and an exit code."""
 
+import difflib
 import importlib
 import os
 import signal
@@ -35,13 +36,29 @@ class CommandTable(click.Group):
             return None
         module, attribute, _help = COMMANDS[cmd_name]
         command: click.Command = getattr(importlib.import_module(module), attribute)
-        names = {parameter.name for parameter in command.params}
-        command.params += [option for option in global_options() if option.name not in names]
+        _take_global_options(command)
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args[0] not in COMMANDS and not args[0].startswith("-"):
+            close = difflib.get_close_matches(args[0], COMMANDS, n=1, cutoff=0.5)
+            meant = f"Did you mean {close[0]}?" if close else "connector --help lists them."
+            raise click.UsageError(f"There is no command '{args[0]}'. {meant}", ctx)
+        return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         with formatter.section("Commands"):
             formatter.write_dl([(name, line) for name, (_module, _attribute, line) in COMMANDS.items()])
+
+
+def _take_global_options(command: click.Command) -> None:
+    """Give a command, and every command below it, the options that may stand anywhere."""
+    names = {parameter.name for parameter in command.params}
+    command.params += [option for option in global_options() if option.name not in names]
+    for below in command.commands.values() if isinstance(command, click.Group) else ():
+        _take_global_options(below)
 
 
 def _version(context: click.Context, _parameter: click.Parameter, value: bool) -> None:

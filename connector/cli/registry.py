@@ -49,6 +49,11 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
         "schedule",
         "Sync each connection on its cron expression, in the foreground.",
     ),
+    "alerts": (
+        "connector.cli.commands.alerts",
+        "alerts",
+        "Who is told of failures: test sends one now.",
+    ),
     "backup": ("connector.cli.commands.backup", "backup", "The store in one file, read back and compared."),
     "restore": (
         "connector.cli.commands.restore",

@@ -50,6 +50,10 @@ def _connection(config: Config, asked: str, company_id: str | None) -> str:
 
 
 def _unknown(kind: str, asked: str, known: list[str]) -> ConfigError:
+    return ConfigError(f"The configuration has no {kind} '{asked}'.", hint=nearest(asked, known))
+
+
+def nearest(asked: str, known: list[str]) -> str:
+    """What to say of a name that is none: the one that was meant, or all there are."""
     close = difflib.get_close_matches(asked, known, n=1, cutoff=0.5)
-    hint = f"Did you mean {close[0]}?" if close else f"There are: {', '.join(known)}"
-    return ConfigError(f"The configuration has no {kind} '{asked}'.", hint=hint)
+    return f"Did you mean {close[0]}?" if close else f"There are: {', '.join(known)}"

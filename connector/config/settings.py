@@ -262,9 +262,13 @@ class Alerts(Section):
 
 
 class Metrics(Section):
-    """textfile: figures of the runs for Prometheus' node exporter, absolute after loading; None writes none."""
+    """textfile: figures of the runs for Prometheus' node exporter, absolute after loading; None writes none.
+
+    company_names: whether businesses may be named there beside their ids.
+    """
 
     textfile: Path | None = None
+    company_names: bool = False
 
 
 class Scheduler(Section):

@@ -5,9 +5,13 @@ A file holds definitions one after the other. Each begins with comment lines:
     -- view daily_sales: what one row is; may go on
     --   in lines that begin like this one
     -- grain: company_id, day, currency
+    -- references connections: connection_id
+    -- values status: Paid, Failed
     -- column orders: what it means, in which unit, with which sign
 
-and is followed by its ``CREATE``. ``-- like: order_line_items`` takes over what is explained there.
+and is followed by its ``CREATE``. ``references`` names the view of which these columns are the grain, where none of
+them is NULL; ``values`` lists all that a column holds beside NULL. ``-- like: order_line_items`` takes over what is
+explained there.
 ``{major_units(amount, currency)}`` stands for the SQL that makes minor units major, by the decimals of
 ``schemas.money``. SQL that several definitions share is a part, written once:
 
@@ -31,7 +35,9 @@ import duckdb
 from schemas.money import PLACES
 
 DIRECTORY = Path(__file__).parent / "views"
-_HEADER = re.compile(r"^-- (view|macro|part|grain|like|column)\s*([a-z_0-9]*)(?:\(([a-z_, ]*)\))?\s*: *(.*)$")
+_HEADER = re.compile(
+    r"^-- (view|macro|part|grain|like|references|values|column)\s*([a-z_0-9]*)(?:\(([a-z_, ]*)\))?\s*: *(.*)$"
+)
 
 
 _MAJOR_UNITS = re.compile(r"\{major_units\((\w+), (\w+)\)\}")
@@ -41,13 +47,16 @@ _CALL = re.compile(r"\{(\w+)\(([^{}]*)\)\}")
 @dataclass(slots=True)
 class Definition:
     """One view or table macro, or a part of several. columns: those explained beside the SQL. grain: those that tell
-    rows apart. takes: what is filled into a part.
+    rows apart. references: view -> columns that are its grain. values: column -> all it holds. takes: what is filled
+    into a part.
     """
 
     name: str
     is_macro: bool
     meaning: str
     grain: tuple[str, ...] = ()
+    references: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    values: dict[str, tuple[str, ...]] = field(default_factory=dict)
     columns: dict[str, str] = field(default_factory=dict)
     sql: str = ""
     takes: tuple[str, ...] | None = None
@@ -108,7 +117,11 @@ def parse(text: str) -> Iterator[Definition]:
         elif current is None:
             continue
         elif header and header[1] == "grain":
-            current.grain, last = tuple(name.strip() for name in header[4].split(",")), ""
+            current.grain, last = _listed(header[4]), ""
+        elif header and header[1] == "references":
+            current.references[header[2]], last = _listed(header[4]), ""
+        elif header and header[1] == "values":
+            current.values[header[2]], last = _listed(header[4]), ""
         elif header and header[1] == "like":
             current.like, last = header[4].strip(), ""
         elif header:
@@ -124,6 +137,10 @@ def parse(text: str) -> Iterator[Definition]:
             last = ""
     if current:
         yield current
+
+
+def _listed(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(","))
 
 
 def _major_units(call: re.Match[str]) -> str:
@@ -188,7 +205,10 @@ def _drop_all(connection: duckdb.DuckDBPyConnection) -> None:
 
 def _comment(connection: duckdb.DuckDBPyConnection, definition: Definition) -> None:
     kind = "MACRO TABLE" if definition.is_macro else "VIEW"
-    connection.execute(f"COMMENT ON {kind} main.{definition.name} IS {_text(definition.meaning)}")
+    meaning = definition.meaning
+    if definition.grain:
+        meaning += f" Grain: {', '.join(definition.grain)}."
+    connection.execute(f"COMMENT ON {kind} main.{definition.name} IS {_text(meaning)}")
     if definition.is_macro:
         return
     names = connection.execute(

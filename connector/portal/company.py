@@ -6,11 +6,14 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Annotated, Any
 
+import duckdb
 from fastapi import APIRouter, Path, Query, Request, Response
 from markupsafe import Markup
 
 from connector.api.answer.companies import one_company
 from connector.api.answer.errors import ApiError
+from connector.api.query.values import instant
+from connector.api.reads.restatement import RestatedOrder, restated_orders
 from connector.api.reads.runs import read_up_to, states_of
 from connector.api.state import Call, call_of
 from connector.ledger.published import NothingPublishedError, Publication
@@ -33,9 +36,9 @@ from connector.report.figures import ratio
 from connector.report.sales import (
     AMOUNTS,
     Sold,
-    months_as_of,
     payments_between,
     returns_by,
+    sales_as_of,
     sales_by,
     totals,
 )
@@ -46,6 +49,7 @@ router = APIRouter()
 COMPANY = f"{HOME}/companies/{{companyId}}"
 CompanyId = Annotated[str, Path(alias="companyId")]
 MOST_POINTS = 400
+MOST_RESTATED = 200
 ZERO: Mapping[str, Decimal] = dict.fromkeys(AMOUNTS, Decimal(0))
 
 
@@ -122,6 +126,12 @@ def company(
                 context |= _shown(call, publication, found, standing, by, since, until, as_of)
     except NothingPublishedError:
         context["standing"] = unread(found)
+    except duckdb.CatalogException as exc:
+        raise ApiError(
+            409,
+            "The published file was made by another version and lacks what this page reads; the next sync"
+            " makes it anew.",
+        ) from exc
     return page(request, "company.html" if context["standing"].synced else "unread.html", **context)
 
 
@@ -160,7 +170,6 @@ def _shown(
         point = None
     if point is not None:
         call.snapshot_id = point.snapshot_id
-        by = "month"
     span = chosen_span(by, since, until, read_until or call.now().date())
     common = {
         "by": span.by,
@@ -197,12 +206,20 @@ def _shown(
     if point is not None:
         then = remembered(
             publication,
-            f"portal|{found.id}|as of {point.snapshot_id}",
-            lambda: months_as_of(publication.cursor, found.id, point.snapshot_id),
+            f"portal|{found.id}|{span.by} as of {point.snapshot_id}",
+            lambda: sales_as_of(publication.cursor, found.id, span.by, point.snapshot_id),
         )
         kept = [one for one in then if span.since <= one.start <= span.until]
         read_then = _read_until_then(publication, found, point.snapshot_id)
-        return common | {"bridges": bridges(span, kept, read_then, now=now), "read_until": read_then}
+        return common | {
+            "bridges": bridges(span, kept, read_then, now=now),
+            "read_until": read_then,
+            "restated": remembered(
+                publication,
+                f"{name}|restated|{point.snapshot_id}|{known[-1].snapshot_id}",
+                lambda: _restated(publication, found, point, known[-1], span, read_then),
+            ),
+        }
     return common | {
         "bridges": bridges(span, now, read_until),
         "returned": remembered(
@@ -320,15 +337,21 @@ def _average(amounts: Mapping[str, Decimal], orders: int, currency: str) -> Deci
 
 
 def _point(publication: Publication, company_id: str, as_of: str) -> Point:
-    if not (as_of.isascii() and as_of.isdigit() and len(as_of) < 18):
-        raise ApiError(400, "asOf is the number of a snapshot.")
+    moment: int | datetime
+    if as_of.isascii() and as_of.isdigit() and len(as_of) < 18:
+        column, moment = "snapshot_id", int(as_of)
+    else:
+        try:
+            column, moment = "loaded_at", instant(as_of)
+        except ValueError as exc:
+            raise ApiError(400, f"asOf: neither a snapshot id nor a time: {exc}.") from exc
     row = publication.cursor.execute(
-        "SELECT snapshot_id, loaded_at FROM snapshots WHERE company_id = ? AND snapshot_id <= ?"
+        f"SELECT snapshot_id, loaded_at FROM snapshots WHERE company_id = ? AND {column} <= ?"  # noqa: S608
         " ORDER BY snapshot_id DESC LIMIT 1",
-        [company_id, int(as_of)],
+        [company_id, moment],
     ).fetchone()
     if row is None:
-        raise ApiError(400, f"asOf: nothing of this company had been loaded by snapshot {as_of}.")
+        raise ApiError(400, f"asOf: nothing of this company had been loaded by {as_of}.")
     return Point(*row)
 
 
@@ -339,6 +362,34 @@ def _read_until_then(publication: Publication, found: Company, snapshot_id: int)
     ]
     moments = [moment for moment in began if moment is not None]
     return local_day(publication, found.id, min(moments)) if moments else None
+
+
+@dataclass(frozen=True, slots=True)
+class Restated:
+    """What makes months that were over then others now: (connection, order), the first of ``total``, oldest first."""
+
+    orders: Sequence[tuple[str, RestatedOrder]]
+    total: int
+
+
+def _restated(
+    publication: Publication, found: Company, then: Point, now: Point, span: Span, read_then: date | None
+) -> Restated:
+    """Of the months shown."""
+    months = Span("month", span.since.replace(day=1), span.until)
+    over = {start for start in months.starts() if read_then is not None and months.end(start) < read_then}
+    kept = sorted(
+        (
+            (connection.id, order)
+            for connection in found.data_connections
+            for order in restated_orders(
+                publication, found.id, connection.id, told=then.snapshot_id, now=now.snapshot_id
+            )
+            if order.month in over
+        ),
+        key=lambda one: (one[1].month, one[1].order_id),
+    )
+    return Restated(kept[:MOST_RESTATED], len(kept))
 
 
 def _other_connections(publication: Publication, found: Company) -> int:

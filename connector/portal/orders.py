@@ -137,7 +137,7 @@ def export(
 
 
 def _pinned(call: Call, found: Reading, snapshot: int) -> Reading:
-    there = found.at(min(snapshot, found.snapshot))
+    there = found.at(found.pinned(snapshot))
     call.snapshot_id, call.headers = there.snapshot, there.headers
     return there
 

@@ -140,7 +140,7 @@ def _environment() -> Environment:
 
 
 def _money(amount: Decimal | None, currency: str) -> str:
-    return ABSENT if amount is None else money(amount, currency)
+    return ABSENT if amount is None else money(Decimal(amount), currency)
 
 
 def _signed(amount: Decimal | None, currency: str) -> str:

@@ -19,6 +19,7 @@ from connector.report.figures import (
     HeldBack,
     Month,
     OpenIssues,
+    Restatement,
     Sales,
 )
 from connector.report.words import HELD_BACK, ISSUES
@@ -77,6 +78,8 @@ def charts(figures: Figures, *, at: datetime) -> list[Chart]:
         reconciliation([one for one in figures.comparisons if one.currency == currency])
         for currency in dict.fromkeys(one.currency for one in figures.comparisons)
     ]
+    if figures.restatement is not None:
+        made += [restated(figures.restatement), restated_orders(figures.restatement)]
     return made
 
 
@@ -133,14 +136,20 @@ def net_sales(sales: Sales, read_until: date | None) -> Chart:
     )
     more = ("overpayments", "receivable", "amount_collected")
 
+    known_before = any(m.month.replace(year=m.month.year - 1) in by_month for m in sales.months)
+    beside = ("Net a year before", "Change") if known_before else ()
+
     def row(m: Month) -> tuple[str, ...]:
         before = by_month.get(m.month.replace(year=m.month.year - 1))
         return (
             _label(m.month, read_until),
             f"{m.orders:,}",
             *_all(currency, *(getattr(m, name) for name in (*names, *more))),
-            "" if before is None else money(before.net_sales, currency),
-            "" if before is None else _change(before.net_sales, m.net_sales),
+            *(
+                ("", "")
+                if before is None
+                else (money(before.net_sales, currency), _change(before.net_sales, m.net_sales))
+            )[: len(beside)],
         )
 
     return Chart(
@@ -168,7 +177,7 @@ def net_sales(sales: Sales, read_until: date | None) -> Chart:
         ),
         (
             "Month", "Orders", "Gross sales", "Discounts", "Returns", "Net sales", "Service charges", "Tax",
-            "Total sales", "Tips", "Overpaid", "Still owed", "Money received", "Net a year before", "Change",
+            "Total sales", "Tips", "Overpaid", "Still owed", "Money received", *beside,
         ),
         tuple(row(m) for m in sales.months),
         (
@@ -178,8 +187,7 @@ def net_sales(sales: Sales, read_until: date | None) -> Chart:
                 currency,
                 *(sum((getattr(m, name) for m in sales.months), Decimal(0)) for name in (*names, *more)),
             ),
-            "",
-            "",
+            *("" for _ in beside),
         ),
     )  # fmt: skip
 
@@ -426,3 +434,64 @@ def _hours(moment: datetime | None, at: datetime) -> int | None:
 
 def _utc(moment: datetime | None) -> str:
     return "never" if moment is None else f"{moment:%Y-%m-%d %H:%M} UTC"
+
+
+def restated(told: Restatement) -> Chart:
+    """Every figure of a month that changed since it was told."""
+    since = "nothing was loaded" if told.loaded_at is None else f"{told.loaded_at:%Y-%m-%d %H:%M} UTC"
+    return Chart(
+        "restated",
+        "As told, and now",
+        f"Figures that changed since snapshot {told.snapshot_id} ({since}), each thing in the month it happened; and"
+        " what of the difference is of orders learned since (new), changed and deleted.",
+        None,
+        (
+            "month",
+            "currency",
+            "figure",
+            "as told",
+            "now",
+            "difference",
+            "new",
+            "changed",
+            "deleted",
+            "orders",
+        ),
+        tuple(
+            (
+                f"{one.month:%Y-%m}",
+                one.currency,
+                one.figure.replace("_", " "),
+                *(
+                    f"{amount:,.0f}" if one.figure == "orders" else money(amount, one.currency)
+                    for amount in (one.was, one.became, one.difference, one.new, one.changed, one.deleted)
+                ),
+                f"{one.orders:,}",
+            )
+            for one in told.figures
+        ),
+        words=3,
+    )
+
+
+def restated_orders(told: Restatement) -> Chart:
+    """The orders that explain those differences."""
+    return Chart(
+        "restated-orders",
+        "The orders behind the differences",
+        "What each added to the total sales and to the money collected of a month.",
+        None,
+        ("month", "currency", "order", "why", "total sales", "amount collected"),
+        tuple(
+            (
+                f"{one.month:%Y-%m}",
+                one.currency,
+                one.order_id,
+                one.why,
+                money(one.total_sales, one.currency),
+                money(one.amount_collected, one.currency),
+            )
+            for one in told.orders
+        ),
+        words=4,
+    )

@@ -3,8 +3,8 @@
 Made from the definitions this version comes with, in an empty ledger in memory: no store has to exist.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 import duckdb
@@ -12,6 +12,8 @@ import yaml
 
 from connector.ledger.migrate import migrate
 from connector.ledger.views import definitions
+
+_FRESHNESS = "connection_state"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,13 +27,18 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """A view, or a table macro (then ``parameters`` is given). grain: the columns that tell its rows apart."""
+    """A view, or a table macro (then ``parameters`` is given). grain: the columns that tell its rows apart.
+
+    references: view -> columns that are its grain. values: column -> all it holds beside NULL.
+    """
 
     name: str
     meaning: str
     grain: tuple[str, ...]
     columns: tuple[Column, ...]
     parameters: tuple[str, ...] | None = None
+    references: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    values: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def signature(self) -> str:
@@ -61,6 +68,8 @@ def views() -> tuple[View, ...]:
             grain=definition.grain,
             columns=tuple(columns.get(definition.name, ())),
             parameters=tuple(parameters[definition.name]) if definition.is_macro else None,
+            references=definition.references,
+            values=definition.values,
         )
         for definition in definitions()
     )
@@ -115,19 +124,12 @@ def _cell(text: str) -> str:
 def dbt_sources(database: str = "commerce") -> str:
     """dbt's ``sources.yml``. database: the name under which the file is attached.
 
-    The columns of each grain get dbt's own test ``not_null``, a grain of one column ``unique`` too; the whole
-    grain stands in ``meta``.
+    Tested by what dbt itself comes with: every grain is unique and never NULL, what refers to another view is there,
+    columns hold what they may; and how long the connection that is furthest behind has not been read.
     """
-    tables = [
-        {
-            "name": view.name,
-            "description": view.meaning,
-            "config": {"meta": {"grain": list(view.grain)}},
-            "columns": [_dbt_column(column, view.grain) for column in view.columns],
-        }
-        for view in views()
-        if view.parameters is None
-    ]
+    everything = views()
+    grains = {view.name: view.grain for view in everything}
+    tables = [_dbt_table(view, grains) for view in everything if view.parameters is None]
     source = {
         "name": "commerce",
         "description": "Clover Ecommerce sales in Codat's commerce schema. Read-only; times in UTC.",
@@ -141,12 +143,67 @@ def dbt_sources(database: str = "commerce") -> str:
     )
 
 
-def _dbt_column(column: Column, grain: tuple[str, ...]) -> dict[str, object]:
+def _dbt_table(view: View, grains: Mapping[str, tuple[str, ...]]) -> dict[str, object]:
+    config: dict[str, object] = {"meta": {"grain": list(view.grain)}}
+    if view.name == _FRESHNESS:
+        # A connection that never succeeded has been stale since the beginning of time.
+        config["loaded_at_query"] = (
+            "select coalesce(min(coalesce(last_success, timestamp '1970-01-01')), timestamp '1970-01-01')"
+            " from {{ this }} where status = 'Linked'"
+        )
+        config["freshness"] = {
+            "warn_after": {"count": 6, "period": "hour"},
+            "error_after": {"count": 24, "period": "hour"},
+        }
+    table: dict[str, object] = {
+        "name": view.name,
+        "description": view.meaning,
+        "config": config,
+        "columns": [_dbt_column(column, view) for column in view.columns],
+    }
+    tests: list[object] = []
+    if len(view.grain) > 1:
+        tests.append(_dbt_test("unique", "grain_is_unique", view, column_name=_row(view.grain)))
+    for parent, columns in view.references.items():
+        arguments = {"column_name": _if_known(columns), "to": f"source('commerce', '{parent}')"}
+        tests.append(
+            _dbt_test("relationships", f"is_in_{parent}", view, **arguments, field=_row(grains[parent]))
+        )
+    if tests:
+        table["data_tests"] = tests
+    return table
+
+
+def _dbt_test(test: str, promise: str, view: View, **arguments: str) -> dict[str, object]:
+    return {test: {"name": f"{view.name}_{promise}", "arguments": arguments}}
+
+
+def _row(columns: Iterable[str]) -> str:
+    """Several columns as one value."""
+    return f"row({', '.join(_quoted(name) for name in columns)})"
+
+
+def _if_known(columns: tuple[str, ...]) -> str:
+    """Several columns as one value, NULL where one of them is: dbt leaves that out."""
+    known = " and ".join(f"{_quoted(name)} is not null" for name in columns)
+    return f"(case when {known} then {_row(columns)} end)"
+
+
+def _quoted(name: str) -> str:
+    return f'"{name}"'
+
+
+def _dbt_column(column: Column, view: View) -> dict[str, object]:
     described: dict[str, object] = {
         "name": column.name,
         "description": column.meaning,
         "data_type": column.type,
     }
-    if column.name in grain:
-        described["data_tests"] = ["not_null", "unique"] if grain == (column.name,) else ["not_null"]
+    tests: list[object] = []
+    if column.name in view.grain:
+        tests += ["not_null", "unique"] if view.grain == (column.name,) else ["not_null"]
+    if column.name in view.values:
+        tests.append({"accepted_values": {"arguments": {"values": list(view.values[column.name])}}})
+    if tests:
+        described["data_tests"] = tests
     return described

@@ -120,8 +120,52 @@ class Comparison:
 
 
 @dataclass(frozen=True, slots=True)
+class Restated:
+    """A figure of a month as it was told once and as it is now. orders: how many explain the difference.
+
+    new, changed, deleted: what of the difference is of orders learned since, changed and deleted.
+    """
+
+    month: date
+    currency: str
+    figure: str
+    was: Decimal
+    became: Decimal
+    difference: Decimal
+    new: Decimal
+    changed: Decimal
+    deleted: Decimal
+    orders: int
+
+
+@dataclass(frozen=True, slots=True)
+class RestatedOrder:
+    """An order behind such differences, and what it added to a month's total sales and to the money collected."""
+
+    month: date
+    currency: str
+    order_id: str
+    why: str
+    total_sales: Decimal
+    amount_collected: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Restatement:
+    """What changed of the figures since they were told at a snapshot. loaded_at: UTC, when that was loaded."""
+
+    snapshot_id: int
+    loaded_at: datetime | None
+    figures: tuple[Restated, ...]
+    orders: tuple[RestatedOrder, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Figures:
-    """Everything a report shows. quality: the company's row of ``data_quality``. read_until: the merchant's day."""
+    """Everything a report shows. quality: the company's row of ``data_quality``. read_until: the merchant's day.
+
+    restatement: what changed since the figures were told, where asked for.
+    """
 
     company_id: str
     company: str
@@ -136,6 +180,7 @@ class Figures:
     quality: Mapping[str, Any]
     held: tuple[HeldBack, ...]
     read_until: date | None
+    restatement: Restatement | None = None
 
 
 def ratio(sum_: Decimal, count: int, currency: str) -> Decimal | None:
@@ -145,8 +190,13 @@ def ratio(sum_: Decimal, count: int, currency: str) -> Decimal | None:
     return (sum_ / count).quantize(Decimal(1).scaleb(-exponent(currency)), ROUND_HALF_UP)
 
 
-def read_figures(connection: duckdb.DuckDBPyConnection, company_id: str, *, snapshot_id: int) -> Figures:
-    """The figures of one company as the published file has them."""
+def read_figures(
+    connection: duckdb.DuckDBPyConnection, company_id: str, *, snapshot_id: int, told: int | None = None
+) -> Figures:
+    """The figures of one company as the published file has them.
+
+    told: a snapshot at which they were told; then what changed of them since is among them.
+    """
     names = _rows(
         connection,
         "SELECT company_name, timezone FROM connections WHERE company_id = ? ORDER BY connection_id",
@@ -170,6 +220,7 @@ def read_figures(connection: duckdb.DuckDBPyConnection, company_id: str, *, snap
         read_until=read_until(connection, company_id),
         comparisons=comparisons(connection, company_id),
         quality=quality[0] if quality else {},
+        restatement=None if told is None else _restatement(connection, company_id, told, snapshot_id),
     )
 
 
@@ -371,6 +422,39 @@ def comparisons(connection: duckdb.DuckDBPyConnection, company_id: str) -> tuple
         company_id,
     )
     return tuple(Comparison(**row) for row in rows)
+
+
+def _restatement(
+    connection: duckdb.DuckDBPyConnection, company_id: str, told: int, snapshot_id: int
+) -> Restatement:
+    loaded = _rows(connection, "SELECT loaded_at FROM snapshots WHERE snapshot_id = ?", told)
+    figures = _rows(
+        connection,
+        """
+        SELECT "month", currency, figure, was, became, difference, new_difference AS new,
+          changed_difference AS changed, deleted_difference AS deleted, orders
+        FROM restatement($told, $now) WHERE company_id = $company
+        ORDER BY "month", currency, figure
+        """,
+        {"told": told, "now": snapshot_id, "company": company_id},
+    )
+    orders = _rows(
+        connection,
+        """
+        SELECT "month", currency, order_id, any_value(why) AS why,
+          coalesce(sum(difference) FILTER (figure = 'total_sales'), 0) AS total_sales,
+          coalesce(sum(difference) FILTER (figure = 'amount_collected'), 0) AS amount_collected
+        FROM restatement_orders($told, $now) WHERE company_id = $company
+        GROUP BY "month", currency, order_id ORDER BY "month", currency, order_id
+        """,
+        {"told": told, "now": snapshot_id, "company": company_id},
+    )
+    return Restatement(
+        snapshot_id=told,
+        loaded_at=loaded[0]["loaded_at"] if loaded else None,
+        figures=tuple(Restated(**row) for row in figures),
+        orders=tuple(RestatedOrder(**row) for row in orders),
+    )
 
 
 def _rows(connection: duckdb.DuckDBPyConnection, sql: str, *values: object) -> list[dict[str, Any]]:

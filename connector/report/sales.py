@@ -94,10 +94,13 @@ def sales_by(
     return [_sold(row) for row in rows]
 
 
-def months_as_of(connection: duckdb.DuckDBPyConnection, company_id: str, snapshot_id: int) -> list[Sold]:
-    """By month, as it was known at a snapshot, oldest first."""
+def sales_as_of(
+    connection: duckdb.DuckDBPyConnection, company_id: str, by: By, snapshot_id: int
+) -> list[Sold]:
+    """The same as it was known at a snapshot, oldest first."""
+    macro = {"month": "monthly_sales_as_of", "day": "daily_sales_as_of"}[by]
     rows = connection.execute(
-        f'SELECT "month", currency, orders, {_COLUMNS}, NULL, NULL FROM monthly_sales_as_of(?)'  # noqa: S608
+        f'SELECT "{by}", currency, orders, {_COLUMNS}, NULL, NULL FROM {macro}(?)'  # noqa: S608
         " WHERE company_id = ? ORDER BY 1, 2",
         [snapshot_id, company_id],
     ).fetchall()

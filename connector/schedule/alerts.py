@@ -4,7 +4,8 @@ An alert belongs to an episode: it is told when the episode begins and once more
 between. Keeping episodes is ``alert_book``'s, sending ``delivery``'s.
 """
 
-from collections.abc import Mapping
+import uuid
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal
@@ -82,21 +83,15 @@ def stale_after(expression: str | None, hours: float | None) -> timedelta | None
 
 
 def body(alert: Alert, *, alert_id: str, now: datetime) -> Mapping[str, Any]:
-    """What is posted, ready for JSON. Ids and an error in words; no names, no sales, no person."""
+    """What is posted, ready for JSON. Ids and an error in words; no names of businesses, no sales, no person."""
     known = alert.about
-    where = f"company {known.company_id}, connection {known.connection_id}"
-    since = _text(known.last_success) or "never"
-    said = {
-        "connection.failed": f"Sync failed: {where}. {known.error or known.status or ''}".strip(),
-        "connection.stale": f"No successful sync since {since}: {where}.",
-        "connection.recovered": f"Sync works again: {where}.",
-    }[alert.event]
     wrong = alert.event != "connection.recovered"
+    following = next_command(known.error_kind, company_id=known.company_id) if wrong else None
     document = {
         "id": alert_id,
         "event": alert.event,
         "at": _text(now),
-        "text": redact(said),
+        "text": redact(_said(alert, following)),
         "companyId": known.company_id,
         "connectionId": known.connection_id,
         "merchantId": known.merchant_id,
@@ -107,9 +102,45 @@ def body(alert: Alert, *, alert_id: str, now: datetime) -> Mapping[str, Any]:
         if wrong and known.error
         else None,
         "ended": list(alert.ends),
-        "next": next_command(known.error_kind, company_id=known.company_id) if wrong else None,
+        "next": following,
     }
     return {key: value for key, value in document.items() if value not in (None, [])}
+
+
+def trial_body(connections: Sequence[tuple[str, str, str]], *, now: datetime) -> Mapping[str, Any]:
+    """What ``connector alerts test`` posts: the shape of an alert, marked as none.
+
+    connections: each one's company id, own id and merchant id; at least one.
+    """
+    merchants = ", ".join(merchant for _, _, merchant in connections[:5])
+    more = f" and {len(connections) - 5} more" if len(connections) > 5 else ""
+    company_id, connection_id, merchant_id = connections[0]
+    return {
+        "id": f"alert_{uuid.uuid4().hex}",
+        "event": "alerts.test",
+        "at": _text(now),
+        "text": f"A test, nothing is wrong: alerts of merchants {merchants}{more} arrive here. Next: nothing to do",
+        "companyId": company_id,
+        "connectionId": connection_id,
+        "merchantId": merchant_id,
+    }
+
+
+def _said(alert: Alert, following: str | None) -> str:
+    """What a person reads in a chat: which merchant, why, and what to type."""
+    known = alert.about
+    whose = f"merchant {known.merchant_id}, company {known.company_id}"
+    cause = known.error or {"partly_done": "Some records could not be read, or money is held back."}.get(
+        known.status or "", ""
+    )
+    what = {
+        "connection.failed": f"Sync failed: {whose}.",
+        "connection.stale": f"No successful sync since {_text(known.last_success) or 'ever'}: {whose}.",
+        "connection.recovered": f"Sync works again: {whose}.",
+    }[alert.event]
+    if following is None:
+        return what
+    return " ".join(part for part in (what, cause, f"Next: {following}") if part)
 
 
 def _is_failing(known: Known) -> bool | None:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, write_to_textfile
+from prometheus_client import CollectorRegistry, Counter, Gauge, disable_created_metrics, write_to_textfile
 
 from connector.config import Config
 from connector.errors import StoreError
@@ -19,6 +19,9 @@ from connector.sync.report import RunReport
 
 if TYPE_CHECKING:
     import duckdb
+
+# A counter's birth says nothing here, where every figure is read from the store anew, and doubles the series.
+disable_created_metrics()  # type: ignore[no-untyped-call]
 
 _WHOSE = ("company_id", "connection_id")
 _BY_STREAM = (*_WHOSE, "stream")
@@ -38,6 +41,17 @@ def write_textfile(
         now.timestamp()
     )
     _gauge(registry, "connector_connections", "Connections of the configuration.").set(len(configured))
+    info = _gauge(
+        registry,
+        "connector_connection_info",
+        "Always 1; joins the ids of the other figures to the merchant's and, if allowed, the company's name.",
+        *_WHOSE,
+        "merchant_id",
+        "company_name",
+    )
+    for company, connection in config.pairs():
+        name = company.name if config.metrics.company_names else ""
+        info.labels(company.id, connection.id, connection.merchant_id, name).set(1)
     try:
         with store.open_reader() as reader:
             states = connection_states(reader.connection, at=now)

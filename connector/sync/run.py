@@ -45,7 +45,7 @@ def run_connection(
         started_at=started,
     )
     with structlog.contextvars.bound_contextvars(
-        run_id=report.run_id, company_id=company.id, connection_id=connection.id
+        run_id=report.run_id, company=company.name, company_id=company.id, connection_id=connection.id
     ):
         try:
             with runtime.store.run_lock(connection.id), MappingProcesses() as processes:
@@ -124,7 +124,8 @@ class _Run:
     def _commits(self, source: Source, directory: Path, background: ThreadPoolExecutor) -> None:
         """One commit after the other, each with as many pieces as it can take.
 
-        The next rows are listed while these are loaded: one waits for Clover, the other for the disk.
+        The next rows are listed while these are mapped and loaded: one waits for Clover, the others for processors and
+        the disk.
         """
         listed: Future[Commit] | None = None
         left: list[Span] | None = None
@@ -140,14 +141,16 @@ class _Run:
                 with commit:
                     commit.complete()
                     count_requests(self.report, source.clients)
+                    listed, left = None, commit.left
+                    if left and not self.mode.dry_run:
+                        rest = replace(plan, pieces=tuple(left))
+                        listed = background.submit(
+                            copy_context().run, self._list_ahead, rest, source, directory
+                        )
                     mapped = commit.map_orders(self.processes)
-            listed, left = None, commit.left
             self._note(commit, mapped)
             if self.mode.dry_run:
                 continue
-            if left:
-                rest = replace(plan, pieces=tuple(left))
-                listed = background.submit(copy_context().run, self._list_ahead, rest, source, directory)
             self._load(commit, mapped, self._check_clock(source))
             if left:
                 self.progress.stage("extract")

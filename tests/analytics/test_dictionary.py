@@ -1,6 +1,8 @@
 """The data dictionary covers everything an analyst sees, and says it in words."""
 
 import re
+from fnmatch import fnmatch
+from pathlib import Path
 
 import pytest
 import yaml
@@ -93,3 +95,53 @@ def test_the_command_prints_it_without_config_or_store(tmp_path, monkeypatch, ca
     monkeypatch.chdir(tmp_path)
     assert run(["dictionary", *option]) == 0
     assert capsys.readouterr().out.startswith(start)
+
+
+def test_the_comment_of_every_view_holds_its_grain(sales):
+    told = dict(
+        sales.execute(
+            "SELECT view_name, comment FROM duckdb_views() WHERE schema_name = 'main' AND NOT internal"
+            " AND database_name = 'commerce'"
+        ).fetchall()
+    )
+    silent = [view.name for view in views() if view.grain and not told[view.name].endswith(
+        f" Grain: {', '.join(view.grain)}."
+    )]  # fmt: skip
+    assert not silent
+    assert len(told) == len([view for view in views() if view.grain])
+
+
+EMPTY = re.compile(r"^\| (`[^|]+) \| (always|in the demo) \| (.+) \|$", re.M)
+
+
+def said_to_be_empty():
+    """Pattern of view.column -> whether it never has a value, from the page for analysts."""
+    page = (Path(__file__).resolve().parents[2] / "docs" / "analysts.md").read_text()
+    return {
+        name: when == "always"
+        for names, when, _why in EMPTY.findall(page)
+        for name in re.findall(r"`([^`]+)`", names)
+    }
+
+
+def test_every_column_has_a_value_in_the_demo_or_is_said_to_be_empty_and_why(demo_sales, sales):
+    """And nothing is said to be empty that is not: in the demo, or anywhere."""
+    said, used = said_to_be_empty(), set()
+    assert len(said) > 20
+    silent, wrong = [], []
+    for view in views():
+        if view.parameters is not None:
+            continue
+        counted = ", ".join(f'count("{column.name}")' for column in view.columns)
+        [filled] = demo_sales.execute(f"SELECT {counted} FROM {view.name}").fetchall()
+        [elsewhere] = sales.execute(f"SELECT {counted} FROM {view.name}").fetchall()
+        for column, values, others in zip(view.columns, filled, elsewhere, strict=True):
+            told = [name for name in said if fnmatch(f"{view.name}.{column.name}", name)]
+            used |= set(told) if not values else set()
+            if not values and not told:
+                silent.append(f"{view.name}.{column.name}")
+            if any(said[name] for name in told) and (values or others):
+                wrong.append(f"{view.name}.{column.name}")
+    assert not silent, "without a value in the demo, and not in the table of docs/analysts.md"
+    assert not wrong, "said to be empty always, and is not"
+    assert used == said.keys(), "said to be empty, and has values in the demo"

@@ -18,7 +18,7 @@ _spec.loader.exec_module(recipes)
 SECTIONS = recipes.sections(PAGE)
 # What a recipe cannot run without, and how to get it.
 NEEDS = {"duckdb": "duckdb-cli", "dbt": "dbt-duckdb", "pandas": "pandas", "polars": "polars", "marimo": "marimo",
-         "chromium": "chromium"}  # fmt: skip
+         "sqlalchemy": "duckdb-engine", "chromium": "chromium"}  # fmt: skip
 
 
 def missing(blocks):
@@ -71,6 +71,14 @@ def test_the_page_has_a_recipe_for_every_tool_it_promises():
         "dbt",
         "another database",
         "stale",
+        "Superset",
+        "Evidence",
+        "Metabase",
+        "Power BI and Excel",
+        "R",
+        "DuckDB's own UI",
+        "MotherDuck",
+        "long-lived",
     ):
         assert any(tool in heading for heading in headings), tool
     assert "duckdb.read_only" in PAGE

@@ -12,6 +12,7 @@ from html.parser import HTMLParser
 import pytest
 from markupsafe import escape
 
+from connector.cli.entry import run
 from connector.report.figures import companies, ratio, read_figures
 from connector.report.page import page
 
@@ -243,6 +244,51 @@ def test_averages_are_a_sum_over_a_count_in_whole_minor_units(total, count, curr
     assert ratio(Decimal(0), 0, currency) is None
 
 
+def test_as_told_and_now_is_the_restatement_of_every_month(ledger_store, ledgers, sales):
+    """The tables and the figures for programs say what the macros say; a page that was not asked has none."""
+    company = ledgers["juniper"].company_id
+    (first,) = sales.execute(
+        "SELECT min(snapshot_id) FROM snapshots WHERE company_id = ?", [company]
+    ).fetchone()
+    with ledger_store.open_reader() as reader:
+        figures = read_figures(reader.connection, company, snapshot_id=reader.snapshot_id, told=first)
+        told = Page(page(figures, at=AT))
+    wanted = sales.execute(
+        f"SELECT currency, figure, was, became, difference, orders FROM restatement({first}, now())"
+        " WHERE company_id = ? ORDER BY month, currency, figure",
+        [company],
+    ).fetchall()
+    header, *rows = told.tables["table-restated"]
+    assert header[3:6] == ["as told", "now", "difference"]
+    assert [(row[1], row[2].replace(" ", "_")) for row in rows] == [row[:2] for row in wanted]
+    assert [[Decimal(cell.replace(",", "").replace("\u2212", "-")) for cell in row[3:6]] for row in rows] == [
+        list(row[2:5]) for row in wanted
+    ]
+    restated = told.json["figures"]["restatement"]
+    assert restated["snapshot_id"] == first
+    assert [one["orders"] for one in restated["figures"]] == [row[5] for row in wanted]
+    assert {row[3] for row in told.tables["table-restated-orders"][1:]} == {"new", "changed"}
+    plain = Page(page(read_figures(sales, company, snapshot_id=first), at=AT))
+    assert "table-restated" not in plain.tables
+
+
+@pytest.mark.parametrize(
+    ("told", "code"), [("1", 0), ("2099-01-01", 0), ("99", 2), ("1999-01-01", 2), ("then", 2)]
+)
+def test_the_command_takes_a_snapshot_or_a_time(demo, tmp_path, told, code):
+    asked = [
+        "--config",
+        str(demo / "demo/config.yaml"),
+        "report",
+        "--to",
+        str(tmp_path / "r"),
+        "--told",
+        told,
+    ]
+    assert run(asked) == code
+    assert (tmp_path / "r").exists() == (code == 0)
+
+
 def test_the_year_before_stands_beside_a_month():
     from connector.report.charts import net_sales
     from connector.report.figures import Month, Sales
@@ -330,12 +376,13 @@ def test_every_reason_for_holding_back_has_words():
     assert {str(reason) for reason in HeldBack} <= HELD_BACK.keys()
 
 
-def test_the_page_prints_with_every_figure(pages, tmp_path):
+def test_the_page_shuts_nobody_out_and_prints_with_every_figure(pages, tmp_path):
     if CHROMIUM is None:
         if os.environ.get("CI"):
             pytest.fail("no browser: apt-get install chromium")
         pytest.skip("no browser here: apt-get install chromium")
     (tmp_path / "juniper.html").write_text(pages["Juniper Goods"][1])
+    from axe_playwright_python.sync_playwright import Axe
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as driver:
@@ -349,6 +396,10 @@ def test_the_page_prints_with_every_figure(pages, tmp_path):
             assert opened.evaluate("document.scrollingElement.scrollWidth") <= width
             back = opened.evaluate("getComputedStyle(document.body).backgroundColor")
             assert (back == "rgb(255, 255, 255)") is (scheme == "light")
+            answer = Axe().run(opened).response
+            assert "color-contrast" in {one["id"] for one in answer["passes"]}, "it looked"
+            serious = [one["id"] for one in answer["violations"] if one["impact"] in ("serious", "critical")]
+            assert serious == []
         opened.set_viewport_size({"width": 1040, "height": 800})  # A4 across, less its margins, in CSS pixels
         opened.emulate_media(media="print", color_scheme="light")
         for table in opened.query_selector_all("table"):

@@ -568,6 +568,20 @@ def test_an_earlier_state_is_shown_as_it_was_and_what_was_restated_is_marked(por
         if month >= "2026-11":
             assert "so far" in row[0], "that month was not over then"
     assert marked == 0, "a refund of later is booked when it happened: closed months stay"
+    days = seen(
+        portal, company_path(portal), asOf=str(first), by="day", **{"from": "2026-10-20", "to": "2026-11-10"}
+    )
+    known = dict(
+        asked(
+            portal,
+            "SELECT \"day\", net_sales FROM daily_sales_as_of(?) WHERE company_id = ? AND currency = 'USD'"
+            " AND \"day\" BETWEEN DATE '2026-10-20' AND DATE '2026-11-10'",
+            first,
+            company,
+        )
+    )
+    shown = {row[0][:10]: row[5] for row in days.rows("bridge-table-USD")[1:-1] if row[1] != "0"}
+    assert shown == {day.isoformat(): written(net, "USD") for day, net in known.items()}
     same = seen(portal, company_path(portal), asOf=str(newest), **{"from": "2026-07-01"})
     assert not any("As known at snapshot" in text for text in same.text), "the newest is now"
 
@@ -601,6 +615,10 @@ def test_a_closed_month_that_is_another_now_is_marked_with_its_difference(portal
             " WHERE connection_id = ? AND order_id = ? AND NOT is_deleted",
             [newest, *key],
         )
+        con.execute(
+            "UPDATE ledger.postings SET replaced_by = ? WHERE connection_id = ? AND order_id = ?",
+            [newest, *key],
+        )
     with builders.portal_client(portal_copy) as server:
         _key, secret = api_keys.create_key(server.state.control, "x", now=server.state.settings.clock())
         server.client.post(f"{HOME}/sign-in", data={"key": secret})
@@ -625,13 +643,29 @@ def test_a_closed_month_that_is_another_now_is_marked_with_its_difference(portal
     assert (rows["2026-09"][5], rows["2026-09"][14]) == (written(then, "USD"), written(now, "USD"))
     assert rows["2026-09"][15] == written(now - then, "USD")
     assert [month for month, row in rows.items() if "restated" in row[0]] == ["2026-09"]
+    [behind] = Seen(answer.text).rows("restated-table")[1:]
+    assert behind[:3] == [order_id, "2026-09", "deleted since"]
+    assert behind[4] == written(now - then, "USD"), "the orders explain the difference to the cent"
+
+
+def test_a_file_that_another_version_published_is_said_to_be_one(portal_copy, builders):
+    import duckdb
+
+    with duckdb.connect(str((portal_copy.directory / "commerce.duckdb").resolve())) as con:
+        con.execute("DROP VIEW main.monthly_sales")
+    with builders.portal_client(portal_copy) as server:
+        _key, secret = api_keys.create_key(server.state.control, "x", now=server.state.settings.clock())
+        server.client.post(f"{HOME}/sign-in", data={"key": secret})
+        answer = server.client.get(f"{HOME}/companies/{portal_copy.ids[0]}")
+        assert answer.status_code == 409
+        assert "the next sync makes it anew" in answer.text
 
 
 @pytest.mark.parametrize(
     "wrong",
     [
-        {"by": "year"}, {"from": "yesterday"}, {"from": "2026-13-01"}, {"to": "0001-01-01"}, {"asOf": "x"},
-        {"asOf": "0"}, {"from": "2026-02-01", "to": "2026-01-01"}, {"by": "day", "from": "2020-01-01"},
+        {"by": "year"}, {"from": "yesterday"}, {"asOf": "2026-01-01"}, {"from": "2026-13-01"}, {"to": "0001-01-01"},
+        {"asOf": "x"}, {"asOf": "0"}, {"from": "2026-02-01", "to": "2026-01-01"}, {"by": "day", "from": "2020-01-01"},
     ],
 )  # fmt: skip
 def test_what_cannot_be_shown_is_said(portal, lender, wrong):
@@ -795,7 +829,7 @@ def test_the_first_view_is_small(portal, operator):
     for path in pages(portal):
         page = portal.client.get(path)
         parts = set(re.findall(r'(?:src|href)="(/portal/static/[^"]+)"', page.text))
-        assert len(parts) == 3
+        assert len(parts) == 4
         answers = [page, *(portal.client.get(part) for part in parts)]
         assert all("immutable" in answer.headers["cache-control"] for answer in answers[1:])
         assert sum(int(answer.headers["content-length"]) for answer in answers) < 150_000, path
@@ -836,7 +870,7 @@ def test_runs_are_shown_with_what_they_cost(portal, lender):
         portal.store.ids[0],
     )
     rows = page.rows(None)[1:]
-    assert [(row[2], row[5], row[9], row[10]) for row in rows] == [
+    assert [(row[1], row[4], row[8], row[9]) for row in rows] == [
         tuple(ABSENT if value is None else str(value) for value in row) for row in found
     ]
     assert {row[0] for row in found} == {"sync", "reconcile"}

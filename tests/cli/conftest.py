@@ -78,6 +78,7 @@ def shop(tmp_path, monkeypatch):
     (tmp_path / "config.yaml").write_text(CONFIG)
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("CONNECTOR_CONFIG", raising=False)
+    monkeypatch.delenv("COLUMNS", raising=False)
     return tmp_path
 
 

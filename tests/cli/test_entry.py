@@ -120,6 +120,31 @@ def test_global_options_stand_before_or_after_the_command(command, connector, ar
     assert seen == [("a.yaml", "json")]
 
 
+@pytest.mark.parametrize("arguments", [("runs", "show", "r1"), ("keys", "list"), ("webhooks", "list")])
+def test_global_options_stand_after_a_command_below_a_command_too(connector, published, arguments):
+    (published / "other.yaml").write_text((published / "config.yaml").read_text())
+    (published / "config.yaml").unlink()
+    assert connector(*arguments)[0] == 2
+    assert connector(*arguments, "--config", "other.yaml", "--log-format", "json", "--verbose")[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "meant"),
+    [
+        (("syncc",), "Did you mean sync?"),
+        (("stats",), "Did you mean status?"),
+        (("zzzzzz",), "connector --help lists them."),
+        (("runs", "shw"), "Did you mean 'show'?"),
+        (("sync", "--compny", "x"), "--company"),
+        (("dictionary", "mont_sales"), "Did you mean monthly_sales?"),
+    ],
+)
+def test_a_slip_is_answered_with_what_was_meant(connector, shop, arguments, meant):
+    code, out, err = connector(*arguments)
+    assert (code, out) == (2, "")
+    assert meant in err
+
+
 def test_the_config_may_come_from_the_environment_and_the_option_wins(command, connector, monkeypatch):
     seen = []
     command(lambda invocation: seen.append(str(invocation.config_path)))

@@ -3,17 +3,84 @@
 import csv
 import io
 import json
+import sys
 
 import pytest
 
 
-def test_a_table_shows_exact_money_and_utc(connector, published):
+def test_a_table_shows_exact_money_and_times(connector, published):
     code, out, _err = connector("query", "SELECT order_id, total_amount, created_date FROM orders ORDER BY 1")
     assert code == 0
-    assert "12.5" in out
-    assert "900719925474.0993" in out
-    assert "2026-11-20T04:00:00Z" in out
+    assert "12.5000" in out
+    assert "900,719,925,474.0993" in out
+    assert "2026-11-20T04:00:00\n" in out, "a column without a zone: no Z"
     assert "2 rows." in out
+
+
+AT = "TIMESTAMPTZ '2026-11-20 04:00:00+00'"
+TIMES = [
+    # SQL, as CSV and the table show it, as JSON
+    (AT, "2026-11-20T04:00:00Z", "2026-11-20T04:00:00Z"),
+    ("TIMESTAMPTZ '2026-11-19 23:00:00.25-05'", "2026-11-20T04:00:00.250000Z", "2026-11-20T04:00:00.250000Z"),
+    ("TIMESTAMP '2026-11-20 04:00:00'", "2026-11-20T04:00:00", "2026-11-20T04:00:00"),
+    (f"{AT} AT TIME ZONE 'America/New_York'", "2026-11-19T23:00:00", "2026-11-19T23:00:00"),
+    (
+        "TIMESTAMP '2026-11-19 23:00:00' AT TIME ZONE 'America/New_York'",
+        "2026-11-20T04:00:00Z",
+        "2026-11-20T04:00:00Z",
+    ),
+    ("TIMESTAMP_S '2026-11-20 04:00:00'", "2026-11-20T04:00:00", "2026-11-20T04:00:00"),
+    ("DATE '2026-11-20'", "2026-11-20", "2026-11-20"),
+    ("NULL::TIMESTAMPTZ", "", None),
+    (f"[{AT}, NULL]", '["2026-11-20T04:00:00Z", null]', ["2026-11-20T04:00:00Z", None]),
+    (f"[[{AT}]]", '[["2026-11-20T04:00:00Z"]]', [["2026-11-20T04:00:00Z"]]),
+    (f"array_value({AT})", '["2026-11-20T04:00:00Z"]', ["2026-11-20T04:00:00Z"]),
+    (
+        f"{{'at': {AT}, 'wall': TIMESTAMP '2026-11-19 23:00:00', 'TIMESTAMP WITH TIME ZONE': 1}}",
+        '{"at": "2026-11-20T04:00:00Z", "wall": "2026-11-19T23:00:00", "TIMESTAMP WITH TIME ZONE": 1}',
+        {"at": "2026-11-20T04:00:00Z", "wall": "2026-11-19T23:00:00", "TIMESTAMP WITH TIME ZONE": 1},
+    ),
+    (f"MAP {{'k': {AT}}}", '{"k": "2026-11-20T04:00:00Z"}', {"k": "2026-11-20T04:00:00Z"}),
+    (f"union_value(k := {AT})", "2026-11-20T04:00:00Z", "2026-11-20T04:00:00Z"),
+]
+
+
+@pytest.mark.parametrize(("sql", "text", "value"), TIMES)
+def test_only_a_point_in_time_ends_in_z_and_nothing_but_duckdb_is_needed(
+    connector, published, monkeypatch, sql, text, value
+):
+    """DuckDB asks for pytz, which an install without extras does not have."""
+    monkeypatch.setitem(sys.modules, "pytz", None)
+    statement = f"SELECT 1 AS n, {sql} AS t, {sql} AS t -- twice"
+    code, out, err = connector("query", "--csv", statement)
+    assert code == 0, err
+    assert list(csv.reader(io.StringIO(out))) == [["n", "t", "t_2"], ["1", text, text]]
+    assert json.loads(connector("query", "--json", statement + "\n;")[1]) == [
+        {"n": 1, "t": value, "t_2": value}
+    ]
+    assert text in connector("query", f"SELECT {sql} AS t")[1]
+
+
+def test_points_in_time_come_in_the_order_that_was_asked_for(connector, published):
+    sql = "SELECT to_timestamp(i) AS t FROM range(20000) r(i) ORDER BY i DESC"
+    lines = connector("query", "--csv", sql)[1].splitlines()[1:]
+    assert lines == sorted(lines, reverse=True)
+    assert len(lines) == 20000
+
+
+def test_money_has_the_decimals_of_its_currency_and_lines_up(connector, published):
+    rows = "(VALUES (1234567.5::DECIMAL(18,4), 'USD'), (500, 'JPY'), (1.234, 'KWD'), (NULL, 'USD')) t(amount, currency)"
+    lines = connector("query", f"SELECT amount, currency FROM {rows}")[1].splitlines()[2:6]
+    assert lines == [
+        "1,234,567.50   USD",
+        "      500      JPY",
+        "        1.234  KWD",
+        "               USD",
+    ]
+    shown = connector(
+        "query", "SELECT 1.5::DECIMAL(18,4) AS quantity, 0.0825::DECIMAL(18,4) AS rate, 7 AS year"
+    )[1]
+    assert shown.splitlines()[2].split() == ["1.5", "0.0825", "7"], "no money"
 
 
 def test_json_keeps_every_digit(connector, published):

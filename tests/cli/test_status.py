@@ -40,6 +40,39 @@ def test_max_age_makes_it_a_health_check(connector, published):
     assert "Stale: Kite Wholesale (merchant MHT4QK2Z9WX62) has never succeeded." in err
 
 
+def test_it_is_one_line_a_merchant_worst_first(connector, published, monkeypatch):
+    """A failing one before one that was never synced; stale ones before both."""
+    lines = connector("status")[1].splitlines()
+    assert [line.split("  ")[0] for line in lines[2:4]] == ["Juniper Goods", "Kite Wholesale"]
+    assert "failed" in lines[2]
+    assert "never synced" in lines[3]
+    with closing(duckdb.connect(str(published / "data" / "commerce.duckdb"))) as opened:
+        opened.execute("UPDATE ledger.sync_runs SET status = 'succeeded'")
+    first = connector("status")[1].splitlines()[2]
+    assert first.startswith("Kite Wholesale"), "never synced is worse than good"
+
+
+def test_the_streams_are_shown_when_asked_for(connector, published):
+    out = connector("status", "--streams")[1]
+    charges = next(line.split() for line in out.splitlines() if "charges" in line)
+    assert charges[2:5] == ["charges", "1", "2026-11-20T03:55:00Z"]
+    assert "read until" not in connector("status")[1]
+
+
+def test_watching_shows_it_again_until_ctrl_c(connector, published, monkeypatch):
+    waited = []
+
+    def sleep(seconds):
+        waited.append(seconds)
+        if len(waited) == 3:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr("connector.cli.commands.status.time.sleep", sleep)
+    code, out, _err = connector("status", "--watch")
+    assert (code, out.count("Kite Wholesale"), waited) == (0, 3, [5.0, 5.0, 5.0])
+    assert connector("status", "--watch", "--json")[0] == 2
+
+
 def test_json_is_one_document_with_every_connection(connector, published):
     code, out, _err = connector("status", "--json", "--max-age", "1h")
     document = json.loads(out)

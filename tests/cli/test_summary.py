@@ -11,6 +11,7 @@ import pytest
 from connector.cli.terminal.summary import print_changes, print_summary
 from connector.sync.report import Change, Report, RunReport, Totals
 
+CONNECTION = "2e9d2c44-f675-40ba-8049-353bfcb5e171"
 START = datetime(2026, 11, 20, 4, tzinfo=UTC)
 
 
@@ -38,7 +39,7 @@ def test_the_summary_tells_work_sales_reasons_file_and_what_next(published, caps
             "1234663.5",
         )
     ]
-    report = Report([run_report()], [Totals("c1", "USD", 3, *amounts)])
+    report = Report([run_report(connection_id=CONNECTION)], [Totals("c1", "USD", 3, *amounts)])
     print_summary(report, store=str(published / "data"), config_path=Path("config.yaml"))
     out = capsys.readouterr().out
     for fact in (
@@ -47,7 +48,7 @@ def test_the_summary_tells_work_sales_reasons_file_and_what_next(published, caps
         "1,234,568.00",
         "4.50",
         "1,234,660.50",
-        "open_cart 1",
+        "3 orders no longer at Clover = 2 published + 1 held back (open_cart 1)",
         "source_total (warning) 1",
         str(published / "data" / "commerce.duckdb"),
         "connector reconcile",
@@ -58,7 +59,7 @@ def test_the_summary_tells_work_sales_reasons_file_and_what_next(published, caps
 def test_the_next_commands_name_the_config_where_it_is_not_the_default(published, capsys):
     print_summary(Report([run_report()]), store=str(published / "data"), config_path=Path("demo/config.yaml"))
     out = capsys.readouterr().out
-    assert 'connector --config demo/config.yaml query "SELECT * FROM monthly_sales"' in out
+    assert 'connector --config demo/config.yaml query "FROM monthly_sales ORDER BY month"' in out
 
 
 def test_a_failure_is_told_with_what_to_do(published, capsys):
@@ -98,4 +99,4 @@ def test_a_dry_run_lists_the_orders_that_would_change(capsys):
     assert "O1" in out
     assert "12.50" in out
     assert "open_cart 2" in out
-    assert "1 orders would change. Nothing was written." in out
+    assert "1 order would change. Nothing was written." in out

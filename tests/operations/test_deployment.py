@@ -1,6 +1,7 @@
 """The deployment files say what they should: lint without an engine, systemd's own verifier, recipes that run."""
 
 import ast
+import json
 import os
 import re
 import shutil
@@ -15,7 +16,7 @@ import yaml
 ROOT = Path(__file__).resolve().parents[2]
 DEPLOY = ROOT / "deploy"
 RECIPES = sorted((DEPLOY / "orchestrators").glob("*.py"))
-UNITS = sorted((DEPLOY / "systemd").iterdir())
+UNITS = sorted(path for path in (DEPLOY / "systemd").iterdir() if path.suffix in (".service", ".timer"))
 
 
 def instructions():
@@ -25,11 +26,85 @@ def instructions():
     return [(line.split(None, 1)[0], line.split(None, 1)[1].strip()) for line in lines]
 
 
+def tool(name, package):
+    """The path of a program that checks files of its own kind; without it a test fails in CI and is left out here."""
+    if (found := shutil.which(name)) is None:
+        if os.environ.get("CI"):
+            pytest.fail(f"no {name}: apt-get install {package}")
+        pytest.skip(f"no {name} here: apt-get install {package}")
+    return found
+
+
 def test_the_image_is_slim_pinned_and_made_in_two_stages():
+    """By tag here, by digest where it is built: the command is in the file, and the argument takes what it prints."""
     stages = [arguments for name, arguments in instructions() if name == "FROM"]
-    assert len(stages) == 2
-    for stage in stages:
-        assert re.match(r"python:3\.\d+-slim-\w+( AS build)?$", stage), stage
+    assert stages == ["${PYTHON} AS build", "${PYTHON}"]
+    base = dict(instructions())["ARG"]
+    assert re.fullmatch(r"PYTHON=python:3\.\d+-slim-\w+(@sha256:[0-9a-f]{64})?", base), base
+    assert "--build-arg PYTHON=" in (ROOT / "Dockerfile").read_text()
+
+
+def test_every_package_of_the_image_is_checked_against_its_hash():
+    [run] = [arguments for name, arguments in instructions() if name == "RUN" and "pip" in arguments]
+    installs = re.findall(r"pip install ([^&]+)", run)
+    assert len(installs) == 2
+    assert "--require-hashes -r requirements.hashes" in installs[0]
+    assert "--no-deps --no-build-isolation ." in installs[1], "nothing is fetched to build it"
+
+
+def pinned(path):
+    return dict(re.findall(r"^([a-z0-9][a-z0-9._-]*)==([^ ;\\\n]+)", path.read_text(), re.MULTILINE))
+
+
+def test_the_hashes_are_of_the_versions_that_are_tested_and_of_all_that_is_needed():
+    import tomllib
+
+    hashes, lock = ROOT / "requirements.hashes", pinned(ROOT / "requirements.lock")
+    found = pinned(hashes)
+    assert {name: lock.get(name) for name in found} == found
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    needed = [*project["project"]["dependencies"], *project["build-system"]["requires"]]
+    names = {re.match(r"[A-Za-z0-9._-]+", one)[0].lower().replace("_", "-") for one in needed}
+    assert names <= set(found), "made anew after a change of dependencies"
+    for block in re.split(r"\n(?=[a-z0-9])", re.sub(r"^#.*\n", "", hashes.read_text(), flags=re.MULTILINE)):
+        assert re.search(r"--hash=sha256:[0-9a-f]{64}", block), block
+
+
+@pytest.mark.slow
+def test_pip_accepts_the_hashes_and_refuses_a_package_without_one(tmp_path):
+    """Only read, nothing is fetched: a line that lost its hash turns the whole file down."""
+    lines = (ROOT / "requirements.hashes").read_text()
+    broken = tmp_path / "broken.txt"
+    broken.write_text(re.sub(r"(?m)^(annotated-doc==[^ ]+) \\\n(    --hash=[^\n]+\n)+", r"\1\n", lines))
+    assert broken.read_text() != lines
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "pip",
+            "install",
+            "--dry-run",
+            "--no-index",
+            "--require-hashes",
+            "-r",
+            str(broken),
+        ],
+        capture_output=True,
+        text=True,
+    )
+    if "No module named pip" in done.stderr:
+        pytest.skip("an environment without pip; .ci/run makes one with it")
+    assert done.returncode != 0
+    assert "annotated-doc" in done.stderr
+    assert "hash" in done.stderr.lower()
+
+
+def test_what_the_wheel_includes_is_copied_into_the_image():
+    import tomllib
+
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    wheel = project["tool"]["hatch"]["build"]["targets"]["wheel"]
+    assert {*wheel["packages"], *wheel["force-include"], project["project"]["readme"]} <= set(copied())
 
 
 def test_the_image_runs_as_a_numbered_user_without_rights():
@@ -54,7 +129,7 @@ def test_no_secret_and_no_remote_file_gets_into_the_image():
         assert not re.search(r"(?i)token|secret|password|key=", arguments), arguments
     ignored = (ROOT / ".dockerignore").read_text().splitlines()
     assert ignored[0] == "*", "nothing but what is named"
-    assert not [line for line in ignored if re.match(r"!(data|config|\.env|tests)", line)]
+    assert not [line for line in ignored if re.match(r"!(data|config(?!\.example)|\.env|tests)", line)]
 
 
 def copied():
@@ -136,10 +211,7 @@ def test_the_commands_of_the_image_run_from_nothing_but_what_it_copies(town, tmp
 
 def test_systemd_finds_nothing_wrong(tmp_path):
     """Verified with a program that exists here in the place of the connector."""
-    if shutil.which("systemd-analyze") is None:
-        if os.environ.get("CI"):
-            pytest.fail("no systemd-analyze: apt-get install systemd")
-        pytest.skip("no systemd-analyze here: apt-get install systemd")
+    tool("systemd-analyze", "systemd")
     for unit in UNITS:
         text = unit.read_text().replace("/opt/connector/bin/connector", shutil.which("true"))
         (tmp_path / unit.name).write_text(text)
@@ -161,7 +233,8 @@ def test_services_are_stopped_gently_and_run_without_rights(unit):
     assert "DynamicUser=yes" in text
     assert "NoNewPrivileges=yes" in text
     assert int(re.search(r"TimeoutStopSec=(\d+)", text)[1]) > 25, "longer than scheduler.grace_seconds"
-    assert "LoadCredentialEncrypted=CLOVER_TOKEN" in text
+    asks_clover = "connector-api" not in unit.name
+    assert ("LoadCredentialEncrypted=CLOVER_TOKEN" in text) == asks_clover
     assert "CLOVER_TOKEN=" not in text
 
 
@@ -170,7 +243,7 @@ def test_every_command_the_files_call_exists():
 
     texts = [path.read_text() for path in DEPLOY.rglob("*") if path.is_file() and path.suffix != ".pyc"]
     called = {word for text in texts for word in re.findall(r"bin/connector ([a-z]+)", text)}
-    assert called == {"schedule", "sync", "backup"}
+    assert called == {"schedule", "sync", "backup", "serve"}
     assert called <= set(COMMANDS)
 
 
@@ -210,6 +283,221 @@ def test_the_kubernetes_manifest_is_valid_and_lets_no_two_runs_overlap():
     mounts = {mount["name"] for mount in container["volumeMounts"]}
     assert mounts == {one["name"] for one in pod["volumes"]}
     assert pod["terminationGracePeriodSeconds"] > 25
+
+
+def test_a_command_beside_the_service_runs_as_the_service_does():
+    """connector-run has the unit's user, store and secrets; the shell can read it."""
+    script = DEPLOY / "systemd" / "connector-run"
+    assert subprocess.run(["sh", "-n", str(script)]).returncode == 0
+    assert script.stat().st_mode & 0o100
+    unit = (DEPLOY / "systemd" / "connector.service").read_text()
+    given = dict(re.findall(r"--property=(\w+)=(\S+)", script.read_text()))
+    assert set(given) >= {"DynamicUser", "User", "StateDirectory", "LoadCredentialEncrypted", "UMask"}
+    for name, value in given.items():
+        assert f"\n{name}={value}\n" in unit, name
+    assert "--setenv=CONNECTOR_CONFIG=/etc/connector/config.yaml" in script.read_text()
+    assert "CONNECTOR_CONFIG=/etc/connector/config.yaml" in unit
+
+
+def test_what_systemd_run_is_told_is_known_to_it():
+    """Read by systemd's own parser: a unit with the same lines."""
+    tool("systemd-analyze", "systemd")
+    script = (DEPLOY / "systemd" / "connector-run").read_text()
+    lines = "\n".join(f"{name}={value}" for name, value in re.findall(r"--property=(\w+)=(\S+)", script))
+    import tempfile
+
+    with tempfile.TemporaryDirectory() as directory:
+        unit = Path(directory) / "connector-run-check.service"
+        unit.write_text(f"[Service]\nExecStart={shutil.which('true')}\n{lines}\n")
+        done = subprocess.run(
+            ["systemd-analyze", "verify", "--man=no", str(unit)], capture_output=True, text=True
+        )
+    assert [line for line in done.stderr.splitlines() if "connector-run-check" in line] == []
+
+
+def test_compose_accepts_the_file(tmp_path):
+    command = ["docker", "compose"]
+    if (
+        not shutil.which("docker")
+        or subprocess.run([*command, "version"], capture_output=True).returncode != 0
+    ):
+        command = [tool("docker-compose", "docker-compose")]
+    (tmp_path / "compose").mkdir()
+    shutil.copy(DEPLOY / "compose" / "compose.yaml", tmp_path / "compose")
+    (tmp_path / "compose" / "clover_token").write_text("x")
+    done = subprocess.run(
+        [*command, "-f", "compose.yaml", "config"],
+        cwd=tmp_path / "compose",
+        env=os.environ | {"CONNECTOR_HOST": "data.example.com"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    services = yaml.safe_load(done.stdout)["services"]
+    assert set(services) == {"schedule", "api", "proxy"}
+    for name in ("schedule", "api"):
+        assert services[name]["read_only"] is True
+        assert services[name]["cap_drop"] == ["ALL"]
+        assert not services[name].get("ports"), "nobody gets past the proxy"
+        assert "/data" in str(services[name]["volumes"])
+        assert services[name]["logging"]["options"]["max-size"]
+    assert services["schedule"]["secrets"]
+    assert not services["api"].get("secrets"), "the API needs no token"
+
+
+def test_the_commands_of_the_containers_are_commands_of_ours(capsys):
+    from connector.cli.entry import run
+
+    compose = yaml.safe_load((DEPLOY / "compose" / "compose.yaml").read_text())["services"]
+    pods = [
+        container
+        for document in yaml.safe_load_all((DEPLOY / "kubernetes" / "service.yaml").read_text())
+        if document["kind"] == "Deployment"
+        for container in document["spec"]["template"]["spec"]["containers"]
+    ]
+    for arguments in [
+        compose["schedule"]["command"],
+        compose["api"]["command"],
+        *(one["args"] for one in pods),
+    ]:
+        assert run([*arguments, "--help"]) == 0, (arguments, capsys.readouterr().err)
+
+
+def test_caddy_accepts_the_proxy(tmp_path):
+    done = subprocess.run(
+        [tool("caddy", "caddy"), "adapt", "--validate", "--config", str(DEPLOY / "proxy" / "Caddyfile")],
+        env=os.environ | {"HOME": str(tmp_path), "CONNECTOR_HOST": "data.example.com"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "127.0.0.1:8080" in done.stdout
+    assert "data.example.com" in done.stdout
+
+
+@pytest.mark.slow
+def test_the_proxy_ends_tls_and_lets_the_api_see_the_client(town, tmp_path):
+    """Caddy with a certificate of its own before a real `connector serve`."""
+    import socket
+    import time
+
+    import httpx
+
+    caddy = tool("caddy", "caddy")
+    here = town(1)
+    here.sell()
+    here.sync()
+    with socket.create_server(("127.0.0.1", 0)) as one, socket.create_server(("127.0.0.1", 0)) as other:
+        port, front = one.getsockname()[1], other.getsockname()[1]
+    from tests.operations.town import write_config
+
+    config = write_config(here, tmp_path / "c.yaml", api={"port": port, "trusted_proxies": ["127.0.0.1"]})
+    environment = os.environ | {
+        "PYTHONPATH": str(ROOT),
+        "HOME": str(tmp_path),
+        "XDG_DATA_HOME": str(tmp_path),
+    }
+    text = (DEPLOY / "proxy" / "Caddyfile").read_text()
+    local = text.replace(
+        "{\n\tservers", "{\n\tadmin off\n\tskip_install_trust\n\tauto_https disable_redirects\n\tservers", 1
+    )
+    local = local.replace("{$CONNECTOR_HOST:localhost} {", f"https://localhost:{front} {{\n\ttls internal", 1)
+    (tmp_path / "Caddyfile").write_text(local)
+    serve = subprocess.Popen(
+        [sys.executable, "-m", "connector", "--config", str(config), "serve"],
+        env=environment,
+        stderr=subprocess.DEVNULL,
+    )
+    proxy = subprocess.Popen(
+        [caddy, "run", "--config", str(tmp_path / "Caddyfile"), "--adapter", "caddyfile"],
+        env=environment | {"CONNECTOR_UPSTREAM": f"127.0.0.1:{port}"},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        with httpx.Client(verify=False, timeout=5) as client:  # its own certificate is not known here
+            for _ in range(100):
+                try:
+                    live = client.get(f"https://localhost:{front}/health/live")
+                    if live.status_code == 200:
+                        break
+                except httpx.HTTPError:
+                    pass
+                time.sleep(0.3)
+            assert live.status_code == 200
+            assert live.headers["strict-transport-security"]
+            assert client.get(f"https://localhost:{front}/metrics").status_code == 404
+            assert client.get(f"https://localhost:{front}/companies").status_code == 401
+    finally:
+        for process in (proxy, serve):
+            process.terminate()
+            process.wait(20)
+
+
+@pytest.mark.parametrize("path", sorted((DEPLOY / "kubernetes").glob("*.yaml")), ids=lambda path: path.name)
+def test_kubernetes_own_schemas_accept_the_manifests(path):
+    import kubernetes_validate
+
+    documents = list(yaml.safe_load_all(path.read_text()))
+    for version in ("1.29", kubernetes_validate.latest_version()):
+        for document in documents:
+            kubernetes_validate.validate(document, version, strict=True)
+    broken = json.loads(json.dumps(documents[-1]))
+    broken["spec"]["no-such-field"] = 1
+    with pytest.raises(kubernetes_validate.ValidationError):
+        kubernetes_validate.validate(broken, kubernetes_validate.latest_version(), strict=True)
+
+
+def test_the_pod_of_scheduler_and_api_shares_one_volume_and_is_never_there_twice():
+    volume, pod, service = yaml.safe_load_all((DEPLOY / "kubernetes" / "service.yaml").read_text())
+    assert volume["spec"]["accessModes"] == ["ReadWriteOncePod"]
+    assert pod["spec"]["strategy"] == {"type": "Recreate"}
+    assert pod["spec"]["replicas"] == 1
+    spec = pod["spec"]["template"]["spec"]
+    assert spec["terminationGracePeriodSeconds"] > 25
+    assert str(spec["securityContext"]["runAsUser"]) == dict(instructions())["USER"].split(":")[0]
+    by_name = {one["name"]: one for one in spec["containers"]}
+    assert set(by_name) == {"schedule", "api"}
+    for one in by_name.values():
+        assert one["securityContext"]["readOnlyRootFilesystem"] is True
+        assert {mount["name"] for mount in one["volumeMounts"]} <= {
+            volume["name"] for volume in spec["volumes"]
+        }
+        assert "data" in {mount["name"] for mount in one["volumeMounts"]}
+    assert "secrets" not in {mount["name"] for mount in by_name["api"]["volumeMounts"]}
+    from connector.api.door.middleware import OPEN_PATHS
+
+    for probe in ("readinessProbe", "livenessProbe"):
+        assert by_name["api"][probe]["httpGet"]["path"] in OPEN_PATHS
+    assert service["spec"]["selector"] == pod["spec"]["template"]["metadata"]["labels"]
+
+
+def test_logrotate_accepts_its_file_and_rotates_what_cron_writes(tmp_path):
+    logrotate = shutil.which("logrotate") or "/usr/sbin/logrotate"
+    if not Path(logrotate).exists():
+        tool("logrotate", "logrotate")
+    text = (DEPLOY / "logrotate" / "connector").read_text()
+    cron = (DEPLOY / "cron" / "connector").read_text()
+    written = set(re.findall(r">>? (/var/log/connector/\S+)", cron))
+    import fnmatch
+
+    patterns = re.findall(r"/var/log/connector/\S+", text)
+    assert written
+    assert all(any(fnmatch.fnmatch(path, pattern) for pattern in patterns) for path in written)
+    logs = tmp_path / "logs"
+    logs.mkdir(mode=0o755)
+    for name in ("sync.log", "sync.json"):
+        (logs / name).write_text("a line\n" * 10)
+    local = re.sub(r"(?m)^\tsu .*\n|^\tcreate .*\n", "", text).replace("/var/log/connector", str(logs))
+    (tmp_path / "conf").write_text(local)
+    (tmp_path / "conf").chmod(0o644)
+    done = subprocess.run(
+        [logrotate, "--force", "--state", str(tmp_path / "state"), str(tmp_path / "conf")],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert {path.name for path in logs.iterdir()} == {"sync.log.1", "sync.json.1"}
 
 
 @pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: path.name)
@@ -307,7 +595,8 @@ def test_the_units_let_analysts_into_the_published_directory_and_nowhere_else(tm
     for unit in (unit for unit in UNITS if unit.suffix == ".service"):
         text = unit.read_text()
         assert f"User={account}\n" in text
-        assert f"ReadWritePaths=-{directory}\n" in text
+        publishes = "connector-api" not in unit.name
+        assert (f"ReadWritePaths=-{directory}\n" in text) == publishes
         assert "StateDirectoryMode=0700" in text
     if shutil.which("systemd-sysusers"):
         (tmp_path / "etc").mkdir()

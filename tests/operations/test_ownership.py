@@ -30,6 +30,7 @@ WRITES = {
     "status": None,
     "runs": None,
     "schedule": ["--once"],
+    "alerts": None,
     "backup": None,
     "restore": None,
     "forget": ["--company", "Company 0", "--yes"],

@@ -85,6 +85,23 @@ def test_one_run_is_explained_by_the_beginning_of_its_id(connector):
     assert "connector check" in out
 
 
+def test_a_run_is_told_in_words_and_scripts_find_one_spelling(connector):
+    good = json.loads(connector("runs", "--json")[1])["runs"][1]
+    out = connector("runs", "show", good["runId"])[1]
+    assert out.startswith("Sync of Company 0: succeeded.\n")
+    assert "  orders    1 new, 0 changed, 0 unchanged, 0 held back\n" in out
+    assert f"  snapshot  {good['snapshotId']}\n" in out
+    assert "{" not in out
+    assert good["heldBack"] == 0
+
+    def names(value):
+        if isinstance(value, dict):
+            return {*value, *(name for member in value.values() for name in names(member))}
+        return set()
+
+    assert not [name for name in names(good) if "_" in name or " " in name]
+
+
 def test_an_unknown_or_ambiguous_run_is_said_to_be_so(connector):
     code, _out, err = connector("runs", "show", "nothing")
     assert code == 2

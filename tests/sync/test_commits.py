@@ -1,7 +1,7 @@
 """A long first load is committed part by part; while one part is written the next is listed."""
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
@@ -10,6 +10,7 @@ from connector.sandbox.shapes import PLAIN, Shapes
 from connector.sandbox.shop import generate_shop
 from connector.sync import commit as pipeline
 from connector.sync.commit import Commit
+from connector.sync.map.processes import MappingProcesses
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 
@@ -17,6 +18,7 @@ NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 @pytest.fixture(autouse=True)
 def small_commits(monkeypatch):
     monkeypatch.setattr(pipeline, "_ROWS_A_COMMIT", 10)
+    monkeypatch.setattr(pipeline, "_MOST_ROWS_A_COMMIT", 10)
 
 
 def shop_of(bench, shapes=PLAIN, orders=120):
@@ -169,3 +171,43 @@ def test_a_refund_in_a_later_part_than_its_sale_is_loaded_with_the_sale(bench, r
     again = shop.sync(at=NOON + timedelta(hours=1), full=True)
     assert (again.orders_inserted, again.orders_updated) == (0, 0)
     assert shop.orders() == before
+
+
+def test_each_part_is_as_large_as_all_before_it(bench, monkeypatch):
+    """So that publishing after every part copies a few times what is stored, however long the load is."""
+    monkeypatch.setattr(pipeline, "_MOST_ROWS_A_COMMIT", 10**6)
+    world = generate_shop(300, seed=7, until=NOON, days=580)
+    shop = bench(world=world, shapes=PLAIN, start_date=date(2024, 7, 1))
+    shop.sync(at=NOON)
+    brought = [
+        orders for (orders,) in shop.rows("SELECT orders_inserted FROM snapshots ORDER BY snapshot_id")
+    ]
+    assert len(brought) > 2
+    before = [sum(brought[:part]) for part in range(len(brought))]
+    assert all(part >= all_before for part, all_before in list(zip(brought, before, strict=True))[:-1])
+    shop.check()
+
+
+def test_what_processes_map_is_what_one_maps(bench, monkeypatch):
+    monkeypatch.setattr(pipeline, "_MOST_ROWS_A_COMMIT", 10**6)
+    one = shop_of(bench, Shapes(), orders=60)
+    one.sync(at=NOON)
+    used = []
+    mapped_by = MappingProcesses.map
+
+    def noted(self, *given):
+        for batch in mapped_by(self, *given):
+            used.append((len(batch.seen), len(batch.lines), set(batch.files)))
+            yield batch
+
+    monkeypatch.setattr(MappingProcesses, "map", noted)
+    monkeypatch.setattr(pipeline, "WORTH_IT_FROM", 1)
+    monkeypatch.setattr(pipeline, "_BATCH", 7)
+    many = bench(sandbox=one.sandbox, name="many")
+    report = many.sync(at=NOON)
+    assert sum(seen for seen, _, _ in used) == report.orders_mapped >= 60
+    assert {(lines, *sorted(files)) for _, lines, files in used} == {(0, "order_versions", "source_records")}
+    many.check()
+    assert many.orders() == one.orders()
+    said = "SELECT kind, record_id, order_id, content_hash, payload FROM ledger.source_records ORDER BY ALL"
+    assert many.rows(said) == one.rows(said)

@@ -113,6 +113,7 @@ def test_a_first_load_that_was_interrupted_is_still_one(bench, monkeypatch):
     shop = bench(world=generate_shop(120, seed=7, until=NOON, days=58), shapes=PLAIN)
     assert stored_orders(shop.store) == {}
     monkeypatch.setattr(pipeline, "_ROWS_A_COMMIT", 10)
+    monkeypatch.setattr(pipeline, "_MOST_ROWS_A_COMMIT", 10)
     mapped, map_orders = [], Commit.map_orders
     monkeypatch.setattr(
         Commit, "map_orders", lambda *a, **b: mapped.append(1 // (1 - len(mapped))) or map_orders(*a, **b)

@@ -69,13 +69,7 @@ def _answer_list(
         reader = (call.reader.key_id, request.url.path, *question)
         pin = call.state.pins.snapshot(reader, asked.number, here.snapshot)
         if pinned_to is not None and asked.number > 1:
-            if pinned_to > here.snapshot:
-                raise ApiError(
-                    400,
-                    f"pinnedTo: snapshot {pinned_to} is not one of this connection; its newest is {here.snapshot}."
-                    " Begin again with page 1.",
-                )
-            pin = here.snapshot_of(str(pinned_to))
+            pin = here.pinned(pinned_to)
         here = here.at(pin)
         call.snapshot_id, call.headers = here.snapshot, here.headers
     tag = entity_tag(VERSION, here.connection_id, here.snapshot, request.url.path, given)

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 
 import click
 
+from connector.cli.check.alerts import examine_alerts
 from connector.cli.check.clover import (
     Finding,
     examine_clock,
@@ -59,6 +60,7 @@ def _examine(invocation: Invocation, config: Config) -> Iterator[Finding]:
     yield from examine_plausible(config, invocation.config_path, now=datetime.now(UTC))
     yield from examine_store(config.store)
     yield from examine_operations(config, now=datetime.now(UTC))
+    yield from examine_alerts(config)
     first = config.companies[0].connections[0]
     yield examine_clock(lambda: host_date(first), lambda: datetime.now(UTC))
     for company, connection in config.pairs():

@@ -14,7 +14,7 @@ from connector.cli.terminal.summary import print_failures, print_next, print_run
 from connector.errors import ConfigError
 from connector.files import replace_private
 
-NEXT = ('query "SELECT * FROM monthly_sales"', "status", 'query "DESCRIBE orders"')
+NEXT = ('query "FROM monthly_sales ORDER BY month"', "status", "dictionary orders")
 
 MARK = "# Written by connector demo; running it again rewrites this file.\n"
 
@@ -106,6 +106,7 @@ def _sync_and_reconcile(invocation: Invocation, *, as_json: bool) -> int:
     else:
         print_runs(report, invocation.config_path)
         print_store(report, config.store)
+        click.echo()
         print_reconciliation(checked)
         if not print_failures(report, invocation.config_path):
             print_next(NEXT, invocation.config_path)

@@ -10,6 +10,7 @@ import click
 
 from connector.cli.invocation import Invocation, json_option, pass_invocation
 from connector.cli.terminal.output import json_text
+from connector.cli.terminal.times import Moment
 from connector.files import replace_private
 
 
@@ -24,9 +25,16 @@ from connector.files import replace_private
     help="Where the pages go.",
 )
 @click.option("--company", metavar="ID", help="Only this company, by id or name.")
+@click.option(
+    "--told",
+    metavar="WHEN",
+    help="Also what changed since the figures were told: a snapshot, or a time such as 2026-03-31T12:00Z.",
+)
 @json_option
 @pass_invocation
-def report(invocation: Invocation, directory: Path, company: str | None, as_json: bool) -> None:
+def report(
+    invocation: Invocation, directory: Path, company: str | None, told: str | None, as_json: bool
+) -> None:
     """Write one HTML page a company: sales, refunds, customers, products, freshness, issues, reconciliation.
 
     Each page is one file that needs no network and no script: open it, mail it, print it to a PDF.
@@ -35,9 +43,10 @@ def report(invocation: Invocation, directory: Path, company: str | None, as_json
     Examples:
       connector report
       connector report --company "Juniper Goods" --to ~/mail
+      connector report --told 2026-03-31
 
     \b
-    Exit codes: 0 done, 1 nothing published yet, 2 the configuration has no such company
+    Exit codes: 0 done, 1 nothing published yet, 2 no such company or snapshot
     """
     from connector.cli.selection import selected
     from connector.report.figures import companies, read_figures
@@ -45,11 +54,12 @@ def report(invocation: Invocation, directory: Path, company: str | None, as_json
 
     config = invocation.config(secrets_may_be_missing=True)
     company_id, _ = selected(config, company, None)
-    directory.mkdir(mode=0o700, parents=True, exist_ok=True)  # the pages are somebody's books
     written: list[dict[str, str]] = []
     with invocation.store(config).open_reader() as reader:
+        since = None if told is None else reader.as_of(int(told) if told.isdigit() else _moment(told))
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)  # the pages are somebody's books
         for one in [company_id] if company_id else companies(reader.connection):
-            figures = read_figures(reader.connection, one, snapshot_id=reader.snapshot_id)
+            figures = read_figures(reader.connection, one, snapshot_id=reader.snapshot_id, told=since)
             path = directory / file_name(figures.company, one)
             replace_private(path, page(figures, at=datetime.now(UTC)).encode())
             written.append({"company_id": one, "company": figures.company, "file": path.name})
@@ -58,6 +68,11 @@ def report(invocation: Invocation, directory: Path, company: str | None, as_json
         return
     for entry in written:
         click.echo(f"{entry['company']}: {directory / entry['file']}")
+
+
+def _moment(text: str) -> datetime:
+    moment: datetime = Moment().convert(text, None, None)
+    return moment
 
 
 def file_name(company: str, company_id: str) -> str:

@@ -8,7 +8,7 @@ import click
 from connector.cli.invocation import Invocation, json_option, pass_invocation
 from connector.cli.published import open_published
 from connector.cli.selection import selected, selection_options
-from connector.cli.terminal.output import console, json_text, plain, table
+from connector.cli.terminal.output import console, json_text, say, table
 from connector.cli.terminal.times import ago
 from connector.errors import ConfigError
 from connector.redaction import redact
@@ -66,7 +66,7 @@ def runs(
             names.get(row["connection_id"]) or str(row["company_id"]),
             row["kind"],
             f"{ago(_utc(row['started_at']), now)} ago",
-            _seconds(row),
+            _took(row) or "",
             row["status"].replace("_", " "),
             f"{row['requests'] or 0:,}",
             f"{row['orders_inserted'] or 0:,}",
@@ -77,7 +77,8 @@ def runs(
     ]
     columns = ("run", "company", "kind", "began", "took", "status", "requests", "new", "changed", "error")
     numbers = frozenset({"took", "requests", "new", "changed"})
-    console().print(table(None, columns, lines, numbers=numbers))
+    words, spare = frozenset({"company"}), ("kind", "requests", "changed", "new")
+    console().print(table(None, columns, lines, numbers=numbers, words=words, spare=spare))
     return 0
 
 
@@ -100,15 +101,50 @@ def show(invocation: Invocation, run_id: str, as_json: bool) -> int:
         raise ConfigError(
             f"Several runs begin with {run_id}.", hint="One of: " + ", ".join(row["run_id"] for row in found)
         )
-    document = _document(found[0])
     if as_json:
-        click.echo(json_text(document))
+        click.echo(json_text(_document(found[0])))
         return 0
-    for name, value in document.items():
-        if isinstance(value, dict):
-            value = ", ".join(f"{one} {plain(count) or '-'}" for one, count in value.items())
-        click.echo(f"{name:14} {plain(value) or '-'}")
+    names = {one.id: company.name for company, one in config.pairs()}
+    _print_run(found[0], names.get(found[0]["connection_id"]) or found[0]["company_id"], datetime.now(UTC))
     return 0
+
+
+def _print_run(row: Row, company: str, now: datetime) -> None:
+    """One run in words. What an earlier version did not record is left out."""
+    say(f"{row['kind'].capitalize()} of {company}: {row['status'].replace('_', ' ')}.")
+    began = _utc(row["started_at"])
+    took = _took(row)
+    requests = [_counted(row, "requests", ""), _counted(row, "retries", "tried again")]
+    requests += [_counted(row, "throttled", "refused for their pace")]
+    if row["waited_seconds"]:
+        requests.append(f"waited {row['waited_seconds']:,.0f} s for Clover")
+    read = [_counted(row, f"{kind}_read", kind) for kind in ("charges", "orders", "refunds")]
+    orders = [
+        _counted(row, f"orders_{name}", word)
+        for name, word in (("inserted", "new"), ("updated", "changed"), ("unchanged", "unchanged"),
+                           ("held_back", "held back"))
+    ]  # fmt: skip
+    facts = {
+        "run": row["run_id"],
+        "began": f"{began:%Y-%m-%d %H:%M:%S} UTC, {ago(began, now)} ago",
+        "took": took or "not finished",
+        "requests": ", ".join(filter(None, requests)),
+        "read": ", ".join(filter(None, read)),
+        "orders": ", ".join(filter(None, orders)),
+        "snapshot": "none made" if row["snapshot_id"] is None else str(row["snapshot_id"]),
+    }
+    for name, fact in facts.items():
+        if fact:
+            click.echo(f"  {name:9} {fact}")
+    document = _document(row)
+    if document["error"]:
+        say(f"{document['error']}", indent="  ")
+    if document["next"]:
+        click.echo(f"  Next: {document['next']}")
+
+
+def _counted(row: Row, column: str, word: str) -> str:
+    return "" if row[column] is None else f"{row[column]:,} {word}".rstrip()
 
 
 def _rows(store: str, condition: str, values: list[Any], *, most: int) -> list[Row]:
@@ -136,7 +172,8 @@ def _document(row: Row) -> dict[str, Any]:
         "requests": {name: row[name] for name in ("requests", "retries", "throttled")},
         "waitedSeconds": row["waited_seconds"],
         "rowsRead": {kind: row[f"{kind}_read"] for kind in ("charges", "orders", "refunds")},
-        "orders": {name: row[f"orders_{name}"] for name in ("inserted", "updated", "unchanged", "held_back")},
+        "orders": {name: row[f"orders_{name}"] for name in ("inserted", "updated", "unchanged")},
+        "heldBack": row["orders_held_back"],
         "snapshotId": row["snapshot_id"],
         "errorKind": row["error_kind"],
         "error": None if row["error"] is None else redact(row["error"]),
@@ -144,10 +181,10 @@ def _document(row: Row) -> dict[str, Any]:
     }
 
 
-def _seconds(row: Row) -> str:
+def _took(row: Row) -> str | None:
     if row["finished_at"] is None:
-        return ""
-    return f"{(row['finished_at'] - row['started_at']).total_seconds():.0f} s"
+        return None
+    return f"{(row['finished_at'] - row['started_at']).total_seconds():,.0f} s"
 
 
 def _utc(moment: datetime) -> datetime:

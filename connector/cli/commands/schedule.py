@@ -28,7 +28,7 @@ def schedule(invocation: Invocation, once: bool) -> int:
     Examples:
       connector schedule
       connector schedule --once --log-format json
-      kill -HUP $(pidof -s connector)
+      pkill -HUP -f 'connector schedule'      (under systemd: systemctl reload connector)
 
     \b
     Exit codes: 0 stopped as asked, 2 the config is wrong, 4 another scheduler holds the store

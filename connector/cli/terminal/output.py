@@ -2,23 +2,26 @@
 
 import math
 import os
+import re
 import shutil
 import sys
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import IO, Any
 
+import click
 import msgspec
 from rich.console import Console
-from rich.table import Table
 
+from connector.cli.terminal.grid import Grid
 from schemas.wire import encode, number_text, ready
 
 
 def json_text(value: Any, *, indent: int | None = 2) -> str:
-    """One JSON document. Decimals are numbers with all their digits, times end in Z; indent None is one line."""
+    """One JSON document. Decimals are numbers with all their digits, points in time end in Z. indent None: one line."""
     return msgspec.json.format(encode(_json(value)), indent=indent or 0).decode()
 
 
@@ -45,8 +48,12 @@ def plain(value: Any) -> str:
     if isinstance(value, Decimal):
         return number_text(value)
     if isinstance(value, datetime):
-        moment = value if value.tzinfo is None else value.astimezone(UTC).replace(tzinfo=None)
-        return moment.isoformat() + "Z"
+        # A time without a zone may be the wall's in New York: it gets no Z.
+        return (
+            value.isoformat()
+            if value.tzinfo is None
+            else value.astimezone(UTC).replace(tzinfo=None).isoformat() + "Z"
+        )
     if isinstance(value, date | Path):
         return str(value)
     if isinstance(value, timedelta):
@@ -66,9 +73,10 @@ def bytes_text(size: float) -> str:
 
 
 def console(stream: IO[str] | None = None) -> Console:
-    """Where people read. Wide enough for every column when nobody is watching the width."""
+    """Where people read. COLUMNS says how wide it is; else the terminal; else wide enough for most tables."""
     out = stream or sys.stdout
-    return Console(file=out, width=None if out.isatty() else 160, highlight=False, soft_wrap=not out.isatty())
+    is_told = out.isatty() or os.environ.get("COLUMNS", "").isdigit()
+    return Console(file=out, width=None if is_told else 160, highlight=False, soft_wrap=not out.isatty())
 
 
 def table(
@@ -77,14 +85,62 @@ def table(
     rows: Iterable[Sequence[str]],
     *,
     numbers: frozenset[str] = frozenset(),
-) -> Table:
-    """A table; the columns named in ``numbers`` are set to the right."""
-    made = Table(title=title, title_justify="left", title_style="bold", header_style="bold", pad_edge=False)
-    for column in columns:
-        made.add_column(column, justify="right" if column in numbers else "left", overflow="fold")
-    for row in rows:
-        made.add_row(*row)
-    return made
+    words: frozenset[str] = frozenset(),
+    spare: Sequence[str] = (),
+    foot: Iterable[Sequence[str]] = (),
+) -> Grid:
+    """A table that fits where it is printed; how it gives way: ``Grid``."""
+    return Grid(title, tuple(columns), [*map(tuple, rows)], numbers, words, tuple(spare), [*map(tuple, foot)])
+
+
+def say(text: str, *, indent: str = "") -> None:
+    """A sentence, folded between words where somebody reads; later lines of a paragraph stand further in.
+
+    Commands to type are not for this: ``say_next``.
+    """
+    later = indent or "  "
+    click.echo(
+        textwrap.fill(
+            text,
+            _reading_width(),
+            initial_indent=indent,
+            subsequent_indent=later,
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+    )
+
+
+def say_next(*steps: str) -> None:
+    """What to do next, in one line where it fits; a command that does not is continued with ``\\``, to be copied."""
+    width = _reading_width()
+    whole = f"  Next: {' Then: '.join(steps)}"
+    if len(whole) <= width:
+        click.echo(whole)
+        return
+    for number, step in enumerate(steps):
+        lead = "  Next: " if number == 0 else "  Then: "
+        if "connector" in step.partition(" ")[0]:
+            click.echo(command_text(lead + step))
+        else:
+            say(lead.strip() + " " + step, indent="  ")
+
+
+def command_text(line: str) -> str:
+    """A line that ends with a command, continued with a backslash before options where it would be too long."""
+    width, lines = _reading_width(), [""]
+    for part in re.split(r" (?=--|query )", line):
+        if lines[-1] and len(f"{lines[-1]} {part} \\") > width and len(line) > width:
+            lines.append(f"    {part}")
+        else:
+            lines[-1] += f" {part}" if lines[-1] else part
+    return " \\\n".join(lines)
+
+
+def _reading_width() -> int:
+    """Cells of the line where somebody reads; as good as endless in a pipe."""
+    is_told = sys.stdout.isatty() or os.environ.get("COLUMNS", "").isdigit()
+    return console().width if is_told else 1_000_000
 
 
 def program() -> str:

@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, SpinnerColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as RichProgress
 
+from connector.log_words import done_text
 from connector.logs import get_logger
 from connector.progress import STAGES, Progress, Stage
 from connector.redaction import redact
@@ -25,7 +26,10 @@ class Bar:
     def __init__(self, display: RichProgress, label: str = "") -> None:
         self._display = display
         self._label = label
-        self._task = display.add_task(label, total=None) if label else None
+        self._stage: Stage | None = None
+        self._total: int | None = None
+        self._done = self._rows = 0
+        self._task = display.add_task(label, total=None, done="") if label else None
 
     def of(self, label: str) -> Progress:
         return Bar(self._display, label)
@@ -34,16 +38,27 @@ class Bar:
         # A new bar, because a bar that once had a total cannot lose it.
         if self._task is not None:
             self._display.remove_task(self._task)
+        # Lists are read in pieces: their rows are counted over all of them.
+        self._stage, self._total, self._done = name, total, 0
         text = f"{self._label}: {STAGES[name]}" if self._label else STAGES[name]
-        self._task = self._display.add_task(text, total=total)
+        self._task = self._display.add_task(text, total=total, done="")
 
     def advance(self, n: int = 1) -> None:
-        if self._task is not None:
-            self._display.advance(self._task, n)
+        self._done += n
+        self._show(n)
+
+    def rows(self, n: int) -> None:
+        self._rows += n
+        self._show(0)
 
     def note(self, text: str) -> None:
         prefix = f"{self._label}: " if self._label else ""
         self._display.console.print(redact(prefix + text), style="dim", highlight=False, markup=False)
+
+    def _show(self, n: int) -> None:
+        if self._task is not None and self._stage is not None:
+            said = done_text(self._stage, self._done, self._total, self._rows)
+            self._display.update(self._task, advance=n, done=said)
 
 
 class Lines:
@@ -55,7 +70,7 @@ class Lines:
         self._said = clock()
         self._stage: Stage | None = None
         self._total: int | None = None
-        self._done = 0
+        self._done = self._rows = 0
         self._lock = threading.Lock()
 
     def of(self, label: str) -> Progress:
@@ -67,13 +82,20 @@ class Lines:
         log.debug("stage.started", stage=name, of=self._label, total=total)
 
     def advance(self, n: int = 1) -> None:
+        self._say(done=n)
+
+    def rows(self, n: int) -> None:
+        self._say(rows=n)
+
+    def _say(self, *, done: int = 0, rows: int = 0) -> None:
         with self._lock:
-            self._done += n
-            done, stage, total, now = self._done, self._stage, self._total, self._clock()
+            self._done, self._rows = self._done + done, self._rows + rows
+            fields = {"stage": self._stage, "done": self._done, "total": self._total, "rows": self._rows}
+            now = self._clock()
             if now - self._said < SECONDS_BETWEEN_LINES:
                 return
             self._said = now
-        log.info("progress", stage=stage, of=self._label, done=done, total=total)
+        log.info("progress", of=self._label, **fields)
 
     def note(self, text: str) -> None:
         log.info("note", of=self._label, text=text)
@@ -89,8 +111,8 @@ def watching(*, log_format: str | None = None, verbose: bool = False) -> Iterato
         SpinnerColumn(),
         TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=24),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
+        TextColumn("{task.fields[done]}", markup=False),
+        TimeRemainingColumn(compact=True),
         console=Console(stderr=True),
         transient=True,
         redirect_stdout=False,

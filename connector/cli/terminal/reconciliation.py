@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from connector.cli.terminal.output import console, table
+from connector.cli.terminal.output import console, say, say_next, table
 from schemas.money import money
 
 if TYPE_CHECKING:
@@ -31,7 +31,11 @@ def print_reconciliation(report: "ReconcileReport") -> None:
         "amount ",
         "unexplained",
     )
-    console().print(table("Clover against the store", columns, rows, numbers=frozenset(columns[3:])))
+    numbers, words = frozenset(columns[3:]), frozenset({"company"})
+    spare = ("company",) if len(report.connections) == 1 else ()
+    console().print(
+        table("Clover against the store", columns, rows, numbers=numbers, words=words, spare=spare)
+    )
     for found in report.connections:
         _print_verdict(found)
 
@@ -58,19 +62,19 @@ def _sums(found: "ConnectionReconciliation") -> list[tuple[str, ...]]:
 def _print_verdict(found: "ConnectionReconciliation") -> None:
     name = found.company_name
     if found.error:
-        click.echo(f"{name}: {found.error}")
+        say(f"{name}: {found.error}")
         if found.hint:
-            click.echo(f"  Next: {found.hint}")
+            say_next(found.hint)
         return
     reasons: Counter[str] = Counter()
     for line in found.lines:
         reasons.update(line.reasons)
     explained = ", ".join(f"{reason} {count:,}" for reason, count in sorted(reasons.items()))
     if found.agrees:
-        click.echo(f"{name}: agrees to the minor unit." + (f" Explained: {explained}." if explained else ""))
+        say(f"{name}: agrees to the minor unit." + (f" Explained: {explained}." if explained else ""))
         return
     days = [line for line in found.lines if not line.agrees]
-    click.echo(f"{name}: does not agree on {len(days):,} line(s). Records: {explained}.")
+    say(f"{name}: does not agree on {len(days):,} line(s). Records: {explained}.")
     for line in days[:MOST_RECORDS]:
         amount = money(line.unexplained, line.currency)
         click.echo(
@@ -82,17 +86,17 @@ def _print_verdict(found: "ConnectionReconciliation") -> None:
         click.echo(
             f"  {record.stream} {record.record_id}: {amount} {record.currency}, {record.reason}{detail}"
         )
-    click.echo(f"  Next: {_what_heals(found, reasons)}")
+    say_next(*_what_heals(found, reasons))
 
 
-def _what_heals(found: "ConnectionReconciliation", reasons: Counter[str]) -> str:
+def _what_heals(found: "ConnectionReconciliation", reasons: Counter[str]) -> tuple[str, ...]:
     """Missing: read it again. Published wrong: map it again. Held back: look at the reason, mend it, read all again."""
     whose = f"--connection {found.connection_id}"
     if reasons["missing"] or reasons["changed_since"]:
         days = [line.day for line in found.lines if not line.agrees]
         since, until = min(days) - timedelta(days=1), max(days) + timedelta(days=2)
-        return f"connector resync {whose} --since {since} --until {until}; then: connector reconcile {whose}"
+        return f"connector resync {whose} --since {since} --until {until}", f"connector reconcile {whose}"
     if reasons["uncounted"]:
-        return f"connector rebuild {whose}; then: connector reconcile {whose}"
+        return f"connector rebuild {whose}", f"connector reconcile {whose}"
     see = 'connector query "SELECT * FROM held_back WHERE resolved_run IS NULL"'
-    return f"{see}; correct at Clover what it names, then: connector sync --full {whose}"
+    return see, "correct at Clover what it names.", f"connector sync --full {whose}"

@@ -1,6 +1,6 @@
 """What a run did and what the store holds now, on one screen. Money is exact."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from decimal import Decimal
 from pathlib import Path
@@ -9,33 +9,55 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from connector.cli.published import open_published
-from connector.cli.terminal.output import console, program, table
+from connector.cli.terminal.output import command_text, console, program, say, say_next, table
 from connector.errors import StoreError
 from connector.ledger.places import door
 from schemas.money import exponent, money, to_decimal
 
 if TYPE_CHECKING:
-    from connector.sync.report import Report, RunReport
+    from connector.sync.report import Report, RunReport, Totals
 
-NEXT = ('query "SELECT * FROM monthly_sales"', "reconcile", "status")
+NEXT = ('query "FROM monthly_sales ORDER BY month"', "reconcile", "status")
 """The commands a summary ends with."""
 
 
 _HELD_BACK = """
-    SELECT reason, count(*) FROM ledger.held_back
-    WHERE resolved_run IS NULL GROUP BY reason ORDER BY 2 DESC, 1
+    SELECT record_kind || ' ' || reason, count(*) FROM ledger.held_back
+    WHERE resolved_run IS NULL AND record_kind <> 'order' GROUP BY ALL ORDER BY 2 DESC, 1
 """
+"""Records held back that are no orders; those are in the account of the orders."""
+
+_ACCOUNT = """
+    WITH published AS (
+      SELECT connection_id, order_id FROM ledger.order_versions WHERE replaced_by IS NULL AND NOT is_deleted
+    ), held AS (
+      SELECT connection_id, record_id AS order_id, any_value(reason) AS reason FROM ledger.held_back
+      WHERE resolved_run IS NULL AND record_kind = 'order' GROUP BY ALL
+    ), known AS (
+      SELECT connection_id, order_id, NULL AS reason, true AS is_published FROM published
+      UNION ALL
+      SELECT connection_id, order_id, reason, false FROM held ANTI JOIN published USING (connection_id, order_id)
+    ), records AS (
+      SELECT connection_id, kind, record_id AS order_id FROM ledger.source_records
+      WHERE replaced_by IS NULL AND NOT is_deleted AND kind IN ('order', 'charge')
+    ), every AS (
+      SELECT connection_id, order_id, reason, is_published,
+        o.order_id IS NOT NULL AS is_order, c.order_id IS NOT NULL AS is_charge
+      FROM known
+      FULL JOIN (FROM records WHERE kind = 'order') o USING (connection_id, order_id)
+      LEFT JOIN (FROM records WHERE kind = 'charge') c USING (connection_id, order_id)
+    )
+    SELECT connection_id, count(*) FILTER (is_order), count(*) FILTER (NOT is_order AND is_charge),
+      count(*) FILTER (NOT is_order AND NOT is_charge), count(*) FILTER (is_published),
+      count(*) FILTER (is_published IS NULL), histogram(reason) FILTER (is_published = false)
+    FROM every GROUP BY 1
+"""
+"""Each order of Clover, and each charge that is an order of its own, once: where it is now."""
 
 _OPEN_ISSUES = """
     SELECT code || ' (' || severity || ')', count(*) FROM ledger.data_issues
     WHERE resolved_snapshot IS NULL GROUP BY code, severity ORDER BY 2 DESC, 1
 """
-
-
-def read_counts(store: str, sql: str) -> list[tuple[str, int]]:
-    """Rows of (name, how many), most first."""
-    with open_published(store) as published:
-        return published.execute(sql).fetchall()
 
 
 def print_summary(report: "Report", *, store: str, config_path: Path) -> None:
@@ -63,21 +85,30 @@ def print_runs(report: "Report", config_path: Path) -> None:
         for run in report.runs
     ]
     columns = ("company", "run", "rows read", "new", "changed", "unchanged", "requests", "retries", "took")
-    console().print(table("This run (orders)", columns, rows, numbers=frozenset(columns[2:])))
+    console().print(
+        table(
+            "This run (orders)",
+            columns,
+            rows,
+            numbers=frozenset(columns[2:]),
+            words=frozenset({"company"}),
+            spare=("retries", "requests", "unchanged"),
+        )
+    )
     for run in report.runs:
         if run.error and run.status != "failed":  # a failure stands at the end, where it is seen
             _print_failure(run, config_path)
         for warning in run.warnings:
-            click.echo(f"{run.company_name}: warning: {warning}")
+            say(f"{run.company_name}: warning: {warning}")
         for record in run.unreadable:
-            click.echo(f"{run.company_name}: could not be read, held back: {record}")
+            say(f"{run.company_name}: could not be read, held back: {record}")
         for held in run.withheld:
             amount = (
                 "amount unknown"
                 if held.amount is None or held.currency is None
                 else f"{money(to_decimal(held.amount, exponent(held.currency)), held.currency)} {held.currency}"
             )
-            click.echo(
+            say(
                 f"{run.company_name}: in no figure though money may have moved: {held.reason},"
                 f" {held.records:,} record(s), {amount}"
             )
@@ -98,39 +129,35 @@ def _print_failure(run: "RunReport", config_path: Path) -> None:
     from connector.schedule.advice import next_command
 
     if run.error:
-        click.echo(f"{run.company_name}: {run.error}")
+        say(f"{run.company_name}: {run.error}")
     command = next_command(run.error_kind, company_id=run.company_id)
     then = command.replace("connector", _called(config_path), 1)
     if run.hint and "connector " in run.hint:
-        click.echo(f"  Next: {run.hint}")
+        say_next(run.hint)
     elif run.hint:
-        click.echo(f"  Next: {run.hint} Then: {then}")
+        say_next(run.hint, then)
     else:
-        click.echo(f"  Next: {then}")
+        say_next(then)
 
 
 def print_store(report: "Report", store: str) -> None:
-    """What the published file holds: sales, held-back records, open issues, and where it is."""
+    """What the published file holds: sales, where each order is, open issues, and the file itself."""
     names = {run.company_id: run.company_name for run in report.runs}
     try:
-        held_back, issues = read_counts(store, _HELD_BACK), read_counts(store, _OPEN_ISSUES)
+        with open_published(store) as published:
+            held_back = published.execute(_HELD_BACK).fetchall()
+            issues = published.execute(_OPEN_ISSUES).fetchall()
+            accounts = {row[0]: _account(*row[1:]) for row in published.execute(_ACCOUNT).fetchall()}
     except StoreError as error:
         click.echo(error.message)
         return
-    rows = []
+    rows = [
+        (names.get(one.company_id, one.company_id), one.currency, *_figures([one])) for one in report.totals
+    ]
+    by_currency: dict[str, list[Totals]] = defaultdict(list)
     for one in report.totals:
-        amounts = (
-            one.gross_sales,
-            one.discounts,
-            one.returns,
-            one.net_sales,
-            one.service_charges,
-            one.tax,
-            one.total_sales,
-            one.tips,
-        )
-        shown = (money(amount, one.currency) for amount in amounts)
-        rows.append((names.get(one.company_id, one.company_id), one.currency, f"{one.orders:,}", *shown))
+        by_currency[one.currency].append(one)
+    foot = [("together", code, *_figures(some)) for code, some in by_currency.items() if len(some) > 1]
     columns = (
         "company",
         "currency",
@@ -144,15 +171,49 @@ def print_store(report: "Report", store: str) -> None:
         "total sales",
         "tips",
     )
-    console().print(table("In the store", columns, rows, numbers=frozenset(columns[2:])))
-    _print_counts("Held back, not published", held_back)
+    numbers, words = frozenset(columns[2:]), frozenset({"company"})
+    click.echo()
+    console().print(table("In the store", columns, rows, numbers=numbers, words=words, foot=foot))
+    for connection_id, name in {run.connection_id: run.company_name for run in report.runs}.items():
+        if connection_id in accounts:
+            say(f"{name}: {accounts[connection_id]}")
+    _print_counts("Held back besides", held_back)
     _print_counts("Did not add up (view data_issues)", issues)
     click.echo(f"DuckDB file: {door(Path(store))}")
 
 
+def _figures(some: "Sequence[Totals]") -> list[str]:
+    """Orders and amounts of companies in one currency, added up."""
+    amounts = (
+        "gross_sales", "discounts", "returns", "net_sales", "service_charges", "tax", "total_sales", "tips"
+    )  # fmt: skip
+    sums = (sum((getattr(one, name) for one in some), Decimal()) for name in amounts)
+    return [f"{sum(one.orders for one in some):,}", *(money(amount, some[0].currency) for amount in sums)]
+
+
+def _account(
+    orders: int, charges: int, gone: int, published: int, unmapped: int, held: dict[str, int] | None
+) -> str:
+    """Why the counts differ: ``498 orders at Clover + 1 charge without order = 488 published + 11 held back``."""
+    had = [_count(orders, "order", "at Clover")]
+    had += [_count(charges, "charge", "without order")] if charges else []
+    had += [_count(gone, "order", "no longer at Clover")] if gone else []
+    has = [f"{published:,} published"]
+    if held:
+        reasons = sorted(held.items(), key=lambda one: (-one[1], one[0]))
+        why = ", ".join(f"{reason} {count:,}" for reason, count in reasons)
+        has.append(f"{sum(held.values()):,} held back ({why})")
+    has += [f"{unmapped:,} not mapped yet"] if unmapped else []
+    return f"{' + '.join(had)} = {' + '.join(has)}"
+
+
+def _count(number: int, thing: str, what: str) -> str:
+    return f"{number:,} {thing}{'' if number == 1 else 's'} {what}"
+
+
 def _print_counts(title: str, counts: Sequence[tuple[str, int]]) -> None:
     if counts:
-        click.echo(f"{title}: " + ", ".join(f"{name} {count:,}" for name, count in counts))
+        say(f"{title}: " + ", ".join(f"{name} {count:,}" for name, count in counts))
 
 
 def print_changes(report: "Report") -> None:
@@ -171,20 +232,21 @@ def print_changes(report: "Report") -> None:
         for change in run.changes
     ]
     columns = ("company", "order", "currency", "total now", "total then", "refund now", "refund then")
-    console().print(table("Would change", columns, rows, numbers=frozenset(columns[3:])))
+    words = frozenset({"company"})
+    console().print(table("Would change", columns, rows, numbers=frozenset(columns[3:]), words=words))
     held: Counter[str] = sum((Counter(run.held_back) for run in report.runs), Counter())
     _print_counts("Would be held back", sorted(held.items()))
     for run in report.runs:
         if run.error:
-            click.echo(f"{run.company_name}: {run.error}")
-    click.echo(f"{len(rows):,} orders would change. Nothing was written.")
+            say(f"{run.company_name}: {run.error}")
+    click.echo(f"{_count(len(rows), 'order', 'would change')}. Nothing was written.")
 
 
 def print_next(commands: Sequence[str], config_path: Path) -> None:
     """The next commands to try, as they can be typed here."""
-    click.echo("Next:")
+    click.echo("\nNext:")
     for command in commands:
-        click.echo(f"  {_called(config_path)} {command}")
+        click.echo(command_text(f"  {_called(config_path)} {command}"))
 
 
 def _called(config_path: Path) -> str:

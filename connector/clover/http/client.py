@@ -167,8 +167,9 @@ class CloverClient:
         def before_wait(number: int, error: CloverError, seconds: float) -> None:
             self.meter.count(retries=1, waited=seconds)
             log.warning(
-                "clover.retry", path=path, status=error.status, attempt=number, wait_seconds=round(seconds, 2)
-            )
+                "clover.retry", path=path, status=error.status, attempt=number, attempts=self._policy.attempts,
+                wait_seconds=round(seconds, 2),
+            )  # fmt: skip
 
         return with_retries(
             attempt,

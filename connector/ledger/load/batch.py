@@ -116,10 +116,14 @@ class Applied:
 
 
 class NdjsonWriter:
-    """Writes one NDJSON file a table into a directory, once it has a row. Money goes in as text."""
+    """Writes one NDJSON file a table into a directory, once it has a row. Money goes in as text.
 
-    def __init__(self, directory: Path) -> None:
+    part: sets the files apart where several writers share a directory.
+    """
+
+    def __init__(self, directory: Path, part: str = "") -> None:
         self._directory = directory
+        self._part = part
         self._open: dict[str, IO[bytes]] = {}
 
     def write(self, table: Table, rows: Iterable[Mapping[str, Any]]) -> None:
@@ -130,14 +134,26 @@ class NdjsonWriter:
         """Append rows that are lines of JSON already, each with its line break."""
         for line in lines:
             if table not in self._open:
-                self._open[table] = (self._directory / f"{table}.ndjson").open("ab")
+                self._open[table] = self._path(table).open("ab")
             self._open[table].write(line)
 
     def close(self) -> dict[str, Path]:
         """Close every file; table -> path, as ``Batch.files`` wants it."""
         for file in self._open.values():
             file.close()
-        return {table: self._directory / f"{table}.ndjson" for table in self._open}
+        return self.paths()
+
+    def flush(self) -> None:
+        """From now on others may read what was written."""
+        for file in self._open.values():
+            file.flush()
+
+    def paths(self) -> dict[str, Path]:
+        """Table -> the file that has rows of it."""
+        return {table: self._path(table) for table in self._open}
+
+    def _path(self, table: str) -> Path:
+        return self._directory / f"{table}{self._part}.ndjson"
 
     def __enter__(self) -> Self:
         return self

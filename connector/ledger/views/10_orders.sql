@@ -7,6 +7,10 @@ company_id, connection_id, order_id, order_number, country, currency, created_da
 
 -- view orders: One current order, with every refund known so far taken into account.
 -- grain: connection_id, order_id
+-- references connections: connection_id
+-- references snapshots: snapshot_id
+-- references customers: connection_id, customer_id
+-- references locations: connection_id, location_id
 CREATE VIEW main.orders AS
 SELECT {order_columns()}
 FROM ledger.order_versions
@@ -14,6 +18,8 @@ WHERE replaced_by IS NULL AND NOT is_deleted;
 
 -- view order_versions: One version of one order as it was known from a snapshot on. Nothing is ever overwritten.
 -- grain: connection_id, order_id, source_modified_date, content_hash
+-- references connections: connection_id
+-- references snapshots: snapshot_id
 CREATE VIEW main.order_versions AS
 SELECT {order_columns()},
   content_hash, replaced_by, is_deleted
@@ -31,6 +37,9 @@ company_id, connection_id, order_id, line.id AS line_id, currency, created_date,
 
 -- view order_line_items: One line of a current order. A line with quantity < 0 is a refund line.
 -- grain: connection_id, order_id, line_id
+-- references orders: connection_id, order_id
+-- references products: connection_id, product_id
+-- values kind: goods, amount, service_charge, overpayment
 -- column quantity: Units sold; negative on a refund line.
 -- column unit_price: Price of one unit without tax and discounts, major units, never negative.
 -- column tax_percentage: Tax of the line in percent, 0 to 100.
@@ -54,6 +63,8 @@ FROM (
 
 -- view discount_allocations: One discount on one line of a current order.
 -- grain: connection_id, order_id, line_id, allocation_number
+-- references orders: connection_id, order_id
+-- references order_line_items: connection_id, order_id, line_id
 -- column allocation_number: Position of the discount on its line, from 1.
 -- column name: Name of the discount at Clover.
 -- column total_amount: Share of the discount on this line, major units, positive lowers the price; negative on refund
@@ -82,6 +93,9 @@ company_id, connection_id, payment.id AS payment_id, order_id, payment.amount AS
 
 -- view payments: One charge, or one refund as a negative payment, of a current order. Only status Paid is money.
 -- grain: connection_id, order_id, payment_id
+-- references orders: connection_id, order_id
+-- values status: Paid, Authorized, Pending, Failed, Cancelled, Unknown
+-- values type: OnlineCard, Card, Cash, Paypal, Prepaid, Custom, Unknown
 -- column payment_id: Clover's id of the charge or refund.
 -- column amount: Amount, major units, tip in; negative for a refund.
 -- column type: How it was paid: OnlineCard, Card, Cash, Paypal, Prepaid, Custom, Unknown.
@@ -101,6 +115,10 @@ FROM (
 
 -- view transactions: One movement of money: a captured charge, or a refund that counted.
 -- grain: connection_id, order_id, transaction_id
+-- references payments: connection_id, order_id, transaction_id
+-- values type: Payment, Refund
+-- values sub_type: charge, refund
+-- values source_type: Order
 -- column transaction_id: Id of the payment it is; joins payments.payment_id.
 -- column total_amount: Amount, major units, tip in; negative for a refund.
 -- column type: Payment or Refund.
@@ -117,6 +135,8 @@ WHERE status = 'Paid';
 
 -- view service_charges: One service charge of a current order: shipping, a surcharge, or money beyond what was owed.
 -- grain: connection_id, order_id, charge_number
+-- references orders: connection_id, order_id
+-- values type: Generic, Shipping, Overpayment, Unknown
 -- column charge_number: Position of the charge on its order, from 1.
 -- column description: What it was for.
 -- column total_amount: The whole charge, major units, tax in; not per unit.

@@ -1,5 +1,7 @@
 -- view customers: One customer who ordered, as last known.
 -- grain: connection_id, customer_id
+-- references connections: connection_id
+-- references snapshots: snapshot_id
 -- column email_address: E-mail address, where Clover gave it.
 -- column phone: Phone number, where Clover gave it.
 -- column default_currency: Currency the customer pays in, where known.
@@ -15,6 +17,8 @@ WHERE data_type = 'customers' AND replaced_by IS NULL AND NOT is_deleted;
 
 -- view products: One product that was sold, as last known.
 -- grain: connection_id, product_id
+-- references connections: connection_id
+-- references snapshots: snapshot_id
 -- column description: Description, where Clover gave it.
 -- column categorization: Category, free text.
 -- column is_gift_card: Whether it is a gift card.
@@ -28,6 +32,8 @@ WHERE data_type = 'products' AND replaced_by IS NULL AND NOT is_deleted;
 
 -- view locations: One place of sale: the merchant.
 -- grain: connection_id, location_id
+-- references connections: connection_id
+-- references snapshots: snapshot_id
 -- column line1: First line of the address.
 -- column line2: Second line of the address.
 -- column city: City of the address.
@@ -44,6 +50,9 @@ WHERE data_type = 'locations' AND replaced_by IS NULL AND NOT is_deleted;
 
 -- view payment_methods: One way of paying that was used.
 -- grain: connection_id, payment_method_id
+-- references connections: connection_id
+-- references snapshots: snapshot_id
+-- values status: Active, Archived, Unknown
 -- column payment_method_id: Id of the way of paying.
 -- column status: Active, Archived or Unknown.
 CREATE VIEW main.payment_methods AS

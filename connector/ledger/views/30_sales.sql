@@ -125,6 +125,7 @@ CREATE VIEW main.daily_refunds AS
 
 -- view payments_by_day: Money that moved on one day of the merchant, by way of paying and currency. Only status Paid.
 -- grain: company_id, day, currency, payment_type
+-- values payment_type: OnlineCard, Card, Cash, Paypal, Prepaid, Custom, Unknown
 -- column day: The merchant's day of the charge or refund.
 -- column payment_type: OnlineCard, Card, Cash, Paypal, Prepaid, Custom or Unknown.
 -- column charges: Number of charges.
@@ -171,6 +172,8 @@ GROUP BY ALL;
 
 -- view payment_types: Payments of one company by way of paying, status and currency. Only status Paid is money.
 -- grain: company_id, currency, payment_type, status
+-- values payment_type: OnlineCard, Card, Cash, Paypal, Prepaid, Custom, Unknown
+-- values status: Paid, Authorized, Pending, Failed, Cancelled, Unknown
 -- column payment_type: OnlineCard, Card, Cash, Paypal, Prepaid, Custom or Unknown.
 -- column status: Paid, Authorized, Pending, Failed, Cancelled or Unknown.
 -- column charges: Number of charges.
@@ -188,6 +191,7 @@ GROUP BY company_id, currency, coalesce("type", 'Unknown'), coalesce(status, 'Un
 --   thing happened, as in monthly_sales. Lines that name no product, such as refunds that name no goods, are under the
 --   product (none). Service charges are in no product.
 -- grain: company_id, connection_id, product_id, month, currency
+-- references connections: connection_id
 -- column product_id: Clover's id of the inventory item, or (none).
 -- column product_name: One of the names it was sold under.
 -- column quantity_sold: Units sold.

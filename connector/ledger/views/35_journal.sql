@@ -33,6 +33,9 @@ FROM (
 --   balances. Its trial balance is monthly_sales and payments_by_day: Sales credits are gross_sales, and so on; the
 --   clearing accounts are net_amount by way of paying.
 -- grain: connection_id, entry_id, account, currency
+-- references orders: connection_id, order_id
+-- references snapshots: snapshot_id
+-- values event: sale, payment, refund
 -- column entry_id: The order, the event and the charge or refund it stands on. Unique within the connection.
 -- column entry_date: The merchant's day of the event.
 -- column event: sale, payment (money received) or refund (goods, tax, tips and money given back).

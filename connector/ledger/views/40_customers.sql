@@ -1,5 +1,6 @@
 -- view customer_orders: One customer of a company in one currency: how often, how much, since when. Guests are left out.
 -- grain: connection_id, customer_id, currency
+-- references customers: connection_id, customer_id
 -- column first_order_date: When the first order was placed, UTC.
 -- column last_order_date: When the last order was placed, UTC.
 -- column first_day: The merchant's day of the first order.
@@ -120,6 +121,7 @@ GROUP BY company_id, "month", currency;
 -- view customer_recurring_revenue: Revenue of one customer in one month of the merchant that recurs, in one currency: what
 --   monthly_recurring_revenue adds up, customer by customer.
 -- grain: connection_id, customer_id, month, currency
+-- references customers: connection_id, customer_id
 -- column recurring_revenue: Revenue of the products that recur, major units: line totals less tax, discounts and refunds
 --   off.
 -- column products: Products that the customer bought in this month and in at least three months in a row with it.

@@ -55,6 +55,7 @@ SELECT company_id, connection_id, 'orders' AS entity, order_id AS id, snapshot_i
 --   Replayed into an empty database it gives what orders_as_of gives at every snapshot. Versions that came late and were
 --   never current are no change. A forgotten company leaves none.
 -- grain: change_id
+-- values change: inserted, updated, deleted
 -- column change_id: Number of the change, BIGINT: larger in every later load, never given to another change of the epoch.
 --   Not without gaps.
 -- column entity: orders, or the kind of record beside them: customers, products, locations, paymentMethods,
@@ -120,9 +121,9 @@ snapshot_id <= <number> AND (replaced_by IS NULL OR replaced_by > <number>)
   FROM {stored(postings)} postings, (SELECT {snapshot_of(as_of)} AS as_of_number) told
   WHERE {held_at(told.as_of_number)}) postings WHERE true
 
--- macro orders_as_of: orders as they were known at a snapshot or at a time (UTC): SELECT * FROM orders_as_of(42), or
+-- macro orders_as_of: orders as they were known at a snapshot or at a time (UTC): SELECT * FROM orders_as_of(1), or
 --   orders_as_of(TIMESTAMP '2026-03-31 23:59:59'). Columns as in orders. In a file that is attached under another name
---   say USE that_name first, or orders_as_of(42, attached_as := 'that_name'). The same holds for every macro here.
+--   say USE that_name first, or orders_as_of(1, attached_as := 'that_name'). The same holds for every macro here.
 CREATE MACRO main.orders_as_of(as_of, attached_as := NULL) AS TABLE
 SELECT {order_columns()} FROM {versions_as_of()};
 
@@ -273,7 +274,7 @@ count(*) FILTER (event = 'sale' AND record_id IS NULL AND <condition>)::DECIMAL(
   GROUP BY connection_id, order_id)
 
 -- macro restatement_orders: Why a month's figures of monthly_sales differ between two snapshots or times: one order and
---   what it added to the difference of one figure. SELECT * FROM restatement_orders(42, 57), or of one connection with
+--   what it added to the difference of one figure. SELECT * FROM restatement_orders(1, now()), or of one connection with
 --   of_connection := 'its id'. Columns: company_id, month,
 --   currency, figure (a column of monthly_sales), connection_id, order_id, why (new: learned since, also late; changed;
 --   deleted), difference (major units; a number for orders).
@@ -286,7 +287,7 @@ JOIN {presence()} presence USING (connection_id, order_id)
 WHERE became <> was;
 
 -- macro restatement: Figures of monthly_sales as told at one snapshot or time and as told at another:
---   SELECT * FROM restatement(42, 57), or with times, or of one connection with of_connection := 'its id'. One row a month, currency and figure that some order changed.
+--   SELECT * FROM restatement(1, now()), or with times, or of one connection with of_connection := 'its id'. One row a month, currency and figure that some order changed.
 --   Columns: company_id, month, currency, figure (a column of monthly_sales), was, became, difference, and what of the
 --   difference is of orders that are new (learned since, also late), changed and deleted (major units; numbers for
 --   orders), and how many orders they are. restatement_orders names them; their differences sum to difference.

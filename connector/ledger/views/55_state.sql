@@ -1,6 +1,8 @@
 -- view connection_state: How current one connection is: when a sync of it last succeeded, how its newest run ended, how
 --   far its lists were read, and how much of it there is. Everything that asks for one of these reads them here.
 -- grain: connection_id
+-- references connections: connection_id
+-- values last_status: running, succeeded, partly_done, failed
 -- column status: Linked, Deauthorized, Unlinked or PendingAuth; NULL while nothing was ever loaded.
 -- column currency: Currency the merchant sells in, ISO 4217, where it is configured.
 -- column last_success: When a sync last came to its end, with or without records held back, UTC; NULL when none did.

@@ -19,6 +19,9 @@ FROM ledger.snapshots;
 
 -- view sync_runs: One run of one connection.
 -- grain: run_id, connection_id
+-- references connections: connection_id
+-- values kind: sync, resync, rebuild, reconcile
+-- values status: running, succeeded, partly_done, failed
 -- column run_id: Id of the run.
 -- column kind: sync, resync, rebuild or reconcile.
 -- column started_at: When it began, UTC.
@@ -46,6 +49,7 @@ FROM ledger.sync_runs;
 
 -- view connections: One Clover merchant of a company.
 -- grain: connection_id
+-- values status: Linked, Deauthorized, Unlinked, PendingAuth
 -- column company_name: Name of the company.
 -- column merchant_id: Clover's id of the merchant.
 -- column merchant_name: Name of the merchant.
@@ -63,6 +67,8 @@ FROM ledger.connections;
 
 -- view data_issues: One thing about one order that did not add up, open or closed. Nothing is dropped because of it.
 -- grain: connection_id, order_id, code, detail, record_id, first_seen_snapshot
+-- references connections: connection_id
+-- values severity: info, warning, error
 -- column order_id: The order; (none) when the finding is about no order.
 -- column code: Which rule was broken, e.g. payments_total.
 -- column severity: info (an estimate was needed, totals are exact), warning (the source contradicts itself), error (held back).
@@ -85,6 +91,8 @@ FROM ledger.data_issues;
 
 -- view open_issues: data_issues that are not healed.
 -- grain: connection_id, order_id, code, detail, record_id, first_seen_snapshot
+-- references connections: connection_id
+-- values severity: info, warning, error
 -- column order_id: The order; (none) when the finding is about no order.
 -- column code: Which rule is broken, e.g. payments_total.
 -- column severity: info (an estimate was needed, totals are exact), warning (the source contradicts itself), error (held back).
@@ -102,6 +110,7 @@ WHERE resolved_snapshot IS NULL;
 
 -- view held_back: One record that was kept raw and not published, and why; resolved once it could be.
 -- grain: connection_id, record_kind, record_id, first_seen_run
+-- values record_kind: charge, order, refund
 -- column record_kind: charge, order or refund.
 -- column record_id: Clover's id of the record; for list rows without an id, (no id) and the span they were listed in.
 -- column reason: Why, e.g. unpaid, unreadable, deleted.
@@ -140,6 +149,8 @@ FROM ledger.reconciliations;
 -- view source_records: One record as Clover gave it, newest state: the lineage behind each order. Card and personal
 --   data are removed.
 -- grain: connection_id, kind, record_id
+-- references snapshots: snapshot_id
+-- values kind: charge, order, refund
 -- column kind: charge, order or refund.
 -- column record_id: Clover's id of the record.
 -- column order_id: The order it went into.

@@ -61,6 +61,7 @@ CASE WHEN <heads> > 0 THEN ((sign(<amount>)::HUGEINT * ((abs(<amount>) * 20000):
 -- view lifetime_value: What one customer of a company has been worth so far, in one currency: all orders with everything
 --   that was given back of them since. What is still to come is not guessed. Guests are left out.
 -- grain: connection_id, customer_id, currency
+-- references customer_orders: connection_id, customer_id, currency
 -- column cohort_month: The merchant's month of the customer's first order in any currency, as its first day.
 -- column first_day: The merchant's day of the first order in this currency.
 -- column last_day: The merchant's day of the last order in this currency.
@@ -180,6 +181,7 @@ GROUP BY company_id, "month", currency, coalesce(share."name", '(none)');
 --   of the order. Where several charges paid an order and Clover's tips of them do not come to the order's, all of it is
 --   on the last of them.
 -- grain: company_id, day, currency, payment_type
+-- values payment_type: OnlineCard, Card, Cash, Paypal, Prepaid, Custom, Unknown
 -- column day: The merchant's day of the charge that held the tip, or of the refund that gave it back.
 -- column payment_type: OnlineCard, Card, Cash, Paypal, Prepaid, Custom or Unknown.
 -- column charges: Number of charges with a tip.

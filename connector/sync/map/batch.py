@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
+from pathlib import Path
 from typing import Any, Literal
 
 import orjson
@@ -126,6 +127,7 @@ class SideRecord:
 class MappedBatch:
     """The result of one batch. lines: changed orders as NDJSON; source_lines: what Clover said, likewise.
 
+    files: where these lines are, by table, if they were written to files instead.
     unknown_words: (field, word) of Clover's that the mapping does not know, and in how many orders.
     open_reasons: order id -> (why it is unsettled, when it last changed).
     changes: (order id, currency, totalAmount, totalRefund) of the changed orders.
@@ -134,6 +136,7 @@ class MappedBatch:
     seen: list[str] = field(default_factory=list)
     lines: list[bytes] = field(default_factory=list)
     source_lines: list[bytes] = field(default_factory=list)
+    files: dict[str, Path] = field(default_factory=dict)
     changes: list[tuple[str, str, Decimal, Decimal]] = field(default_factory=list)
     unchanged: int = 0
     tombstones: list[str] = field(default_factory=list)

@@ -30,6 +30,7 @@ class BatchFiles:
 
     def __init__(self, directory: Path, company_id: str, connection_id: str) -> None:
         self._writer = NdjsonWriter(directory)
+        self._others: dict[str, set[Path]] = {}  # written by the processes that map
         self._ids = {"company_id": company_id, "connection_id": connection_id}
         self._seen: set[str] = set()
         self._holding: dict[tuple[str, str], Withheld] = {}
@@ -51,6 +52,8 @@ class BatchFiles:
         """
         self._writer.write_lines("order_versions", batch.lines)
         self._writer.write_lines("source_records", batch.source_lines)
+        for table, path in batch.files.items():
+            self._others.setdefault(table, set()).add(path)
         self.write_rows("seen_orders", ({"order_id": order_id} for order_id in batch.seen))
         self._seen.update(batch.seen)
         self.tombstones += batch.tombstones
@@ -134,9 +137,13 @@ class BatchFiles:
         } | self._holding
         return [held for held in holding.values() if is_withheld(held.reason, held.amount)]
 
-    def finish(self) -> dict[str, Path]:
-        """Close every file; table name -> path."""
-        return self._writer.close()
+    def finish(self) -> dict[str, list[Path]]:
+        """Close every file; table name -> paths."""
+        own = self._writer.close()
+        return {
+            table: [*([own[table]] if table in own else []), *sorted(self._others.get(table, ()))]
+            for table in {**own, **self._others}
+        }
 
     def _issue_rows(self, batch: MappedBatch) -> Iterator[dict[str, Any]]:
         for issue, currency in batch.issues:

@@ -14,6 +14,7 @@ from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
 
+from connector.ledger.load.batch import NdjsonWriter
 from connector.sync.link.notebook import Staging
 from connector.sync.map.batch import MappedBatch, MappingTask, map_batch
 
@@ -64,7 +65,19 @@ def _begin() -> None:
 
 
 def _map_staged(task: MappingTask, notebook: Path) -> MappedBatch:
-    return map_batch(task, _open(notebook).records_of(task.order_ids))
+    """A mapped batch whose lines lie in files beside the notebook: they need not travel between processes."""
+    batch = map_batch(task, _open(notebook).records_of(task.order_ids))
+    writer = _writer(notebook.parent)
+    writer.write_lines("order_versions", batch.lines)
+    writer.write_lines("source_records", batch.source_lines)
+    writer.flush()
+    batch.lines, batch.source_lines, batch.files = [], [], writer.paths()
+    return batch
+
+
+@lru_cache(maxsize=1)
+def _writer(directory: Path) -> NdjsonWriter:
+    return NdjsonWriter(directory, f"-{os.getpid()}")
 
 
 @lru_cache(maxsize=1)

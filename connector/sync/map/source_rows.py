@@ -46,13 +46,18 @@ def fingerprint(row: object) -> tuple[bytes, str]:
 
 def without_personal_data(row: Row) -> dict[str, Any]:
     """A copy of a Clover record without names, addresses, e-mails, card data or free notes."""
-    return {
-        key: value
-        if (kind := type(value)) in _PLAIN or (kind is str and _says_nothing_personal(key, value))
-        else _clean(key, value)
-        for key, value in row.items()
-        if key not in _PERSONAL or key == "metadata"
-    }
+    kept = {}
+    for key, value in row.items():
+        if key in _PERSONAL and key != "metadata":
+            continue
+        kind = type(value)
+        if kind is str:
+            # Letters and digits alone are no address, and with a letter among them no card number: most are ids.
+            is_plain = len(value) < 6 or (value.isalnum() and not value.isdecimal())
+            kept[key] = value if is_plain and key not in _CUT_DOWN else _clean(key, value)
+        else:
+            kept[key] = value if kind in _PLAIN else _clean(key, value)
+    return kept
 
 
 def source_row(ids: Mapping[str, str], record: KeptRecord, row: Row) -> dict[str, Any]:
@@ -73,12 +78,6 @@ def source_row(ids: Mapping[str, str], record: KeptRecord, row: Row) -> dict[str
         "is_deleted": False,
         "payload": text.decode(),
     }
-
-
-def _says_nothing_personal(key: str, value: str) -> bool:
-    # Letters and digits alone are no address, and with a letter among them no card number: most values are ids.
-    short = len(value) < 6
-    return key not in _CUT_DOWN and (short or (value.isalnum() and not value.isdecimal()))
 
 
 def _clean(key: str, value: Any) -> Any:

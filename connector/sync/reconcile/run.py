@@ -206,6 +206,7 @@ class _Sides:
             if item.page is None:
                 progress.advance(item.job.window.days)
                 continue
+            progress.rows(len(item.page.rows))
             for row in item.page.rows:
                 yield item.job.stream.kind, row
 
