@@ -13,7 +13,7 @@ SHOP, RIVAL_SHOP, ABSENT = (
     "n-rival",
     "99999999-aaaa-4bbb-8ccc-0242ac120009",
 )
-RIVAL_WORDS = (RIVAL, RIVAL_SHOP, "Rival", "RIVAL", "777.77", "RCH", "RC1", "r2")
+RIVAL_WORDS = (RIVAL, RIVAL_SHOP, "Rival", "RIVAL", "777.77", "RCH0", "RC1", "r2")
 BODY = {"name": "X", "platformKey": "fqly", "status": "Unlinked", "url": "https://example.com"}
 
 
