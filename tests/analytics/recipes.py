@@ -19,7 +19,9 @@ import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from unittest import mock
 
+WIDTH = "160"
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
@@ -81,7 +83,8 @@ def run_block(block, directory, environment):
 def _query(sql, directory):
     """`connector query`, in this process: starting Python for every query would take longer than all of them."""
     shown = io.StringIO()
-    with contextlib.redirect_stdout(shown):
+    # The width of the page, whatever that of the terminal, or of a test runner's worker, is.
+    with contextlib.redirect_stdout(shown), mock.patch.dict(os.environ, {"COLUMNS": WIDTH}):
         code = run(["--config", str(directory / "demo/config.yaml"), "query", sql])
     assert code == 0, sql
     return shown.getvalue()
@@ -100,7 +103,7 @@ def environment(directory):
         "PATH": os.pathsep.join([str(programs), str(Path(sys.executable).parent), os.environ["PATH"]]),
         "PYTHONPATH": str(ROOT),
         "CONNECTOR_CONFIG": "demo/config.yaml",
-        "COLUMNS": "160",
+        "COLUMNS": WIDTH,
         "UNDERWRITER": str(ROOT / "notebooks" / "underwriter.py"),
         "NO_COLOR": "1",
         "DO_NOT_TRACK": "1",
