@@ -19,7 +19,6 @@ CALLED_FROM_OUTSIDE = {
     "timeout_keep_alive_task": "uvicorn's own timer, stopped by us",
     "compress_type": "zipfile reads it",
     "external_attr": "zipfile reads it: the mode of a file",
-    "args": "Python prints an exception's args",
     "row_factory": "sqlite3 makes rows by it",
     "mtime": "tarfile reads it",
     "work_database": "benchmarks fill a store by it",
