@@ -27,13 +27,15 @@ import resource, sys
 resource.setrlimit(resource.RLIMIT_AS, (1 << 30, 1 << 30))
 from datetime import UTC, datetime
 from connector.clover.auth.tokens import StaticToken
-from connector.clover.http.client import CloverClient
+from connector.clover.http.client import CloverClient, Limits
 from connector.clover.http.retry import RetryPolicy
 from connector.clover.lists.pages import walk
 from connector.clover.lists.streams import CHARGES
 from connector.clover.lists.window import Window
 week = Window(datetime(2026, 10, 5, tzinfo=UTC), datetime(2026, 10, 12, tzinfo=UTC))
-client = CloverClient(sys.argv[1], StaticToken("tok-example"), policy=RetryPolicy(attempts=2, first_wait=0))
+limits = Limits(total_seconds=float(sys.argv[2]))
+policy = RetryPolicy(attempts=2, first_wait=0)
+client = CloverClient(sys.argv[1], StaticToken("tok-example"), policy=policy, limits=limits)
 try:
     print("rows", sum(len(page.rows) for page in walk(client, CHARGES, week)))
 except BaseException as error:
@@ -68,6 +70,21 @@ def in_chunks():
     yield head(b"Transfer-Encoding: chunked")
     for _ in range(ZEROS >> 20):
         yield b"%x\r\n%s\r\n" % (1 << 20, b" " * (1 << 20))
+
+
+def tiny_chunks():
+    """A byte a chunk: six bytes of the wire and some objects of ours for each."""
+    yield head(b"Transfer-Encoding: chunked")
+    for _ in range(ZEROS >> 20):
+        yield b"1\r\n \r\n" * (1 << 17)
+
+
+def record(text):
+    """A page of one record, as large as a body may be."""
+    return once(gzip.compress(b'{"has_more":false,"data":[' + text + b"]}"), b"gzip")
+
+
+SEVEN = 7 << 20
 
 
 def huge_header():
@@ -114,6 +131,27 @@ BOMBS = {
     "empty lists": (lambda: values(b"[],"), "values"),
     "small objects": (lambda: values(b'{"a":{"b":{}}},'), "values"),
     "nested lists": (lambda: values(b"[" * 900 + b"]" * 900 + b","), "values"),
+    "lists without an end": (lambda: once(gzip.compress(b'{"data":' + b"[" * SEVEN), b"gzip"), "values"),
+    "deep lists": (lambda: record(b"[" * 200_000 + b"]" * 200_000), "broken JSON"),
+    "deep objects": (lambda: record(b'{"a":' * 200_000 + b"1" + b"}" * 200_000), "broken JSON"),
+    "objects without an end": (lambda: once(b'{"data":[' + b'{"a":' * 200_000, b"identity"), "broken JSON"),
+    "a number of seven million digits": (lambda: record(b'{"amount":' + b"9" * SEVEN + b"}"), ""),
+    "a fraction of seven million digits": (lambda: record(b'{"amount":1.' + b"9" * SEVEN + b"}"), ""),
+    "an exponent of seven million digits": (lambda: record(b'{"amount":1e' + b"9" * SEVEN + b"}"), ""),
+    "one string": (lambda: record(b'{"id":"C1","note":"' + b"a" * SEVEN + b'"}'), "rows 1"),
+    "one string of escapes": (
+        lambda: record(b'{"id":"C1","note":"' + rb"\u1234" * (SEVEN // 6) + b'"}'),
+        "rows 1",
+    ),
+    "one key": (lambda: record(b'{"id":"C1","' + b"a" * SEVEN + b'":1}'), "rows 1"),
+    "as many keys as there may be": (
+        lambda: record(b"{" + b",".join(b'"%d":1' % n for n in range(240_000)) + b"}"),
+        "rows 0",
+    ),
+    "bytes that are no text": (lambda: record(b'{"note":"' + b"\xff" * SEVEN + b'"}'), ""),
+    "gzip of gzip of gzip": (lambda: once(gzip.compress(gzip.compress(packed(31))), b"gzip"), "broken JSON"),
+    "many members": (lambda: once(gzip.compress(b" ") * 200_000 + packed(31), b"gzip"), ""),
+    "tiny chunks": (tiny_chunks, ""),
     "wide letters": (lambda: once(wide_letters(), b"gzip"), "rows 0"),
 }
 
@@ -143,11 +181,15 @@ def serve(answer):
 @pytest.mark.parametrize("name", BOMBS)
 def test_no_answer_takes_more_than_300_mb(name):
     build, words = BOMBS[name]
-    made = None if build in (plain, in_chunks, huge_header, many_headers) else build()
+    made = None if build in (plain, in_chunks, tiny_chunks, huge_header, many_headers) else build()
     listener, url = serve(build if made is None else lambda: made)
     with listener:
         done = subprocess.run(
-            [sys.executable, "-c", ASK, url], capture_output=True, text=True, timeout=120, check=False
+            [sys.executable, "-c", ASK, url, "4" if build is tiny_chunks else "90"],
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
         )
         listener.shutdown(socket.SHUT_RDWR)
     said, figures = done.stdout.strip().rsplit("\n", 1)

@@ -61,6 +61,23 @@ def tampered(shop, change):
     return path
 
 
+def test_a_restored_store_numbers_its_snapshots_in_an_epoch_of_its_own(town, shop):
+    """The next load of both gets the same number: whoever kept one can tell whose it is."""
+    again = restored(town, shop)
+    epochs = []
+    for store in (shop, again):
+        before = store.rows("SELECT DISTINCT epoch FROM snapshots")
+        store.sell(0)
+        store.clock.advance(hours=1)
+        assert store.sync().exit_code == 0
+        assert store.rows("SELECT DISTINCT epoch FROM snapshots") == before, "a sync begins none"
+        assert store.rows("SELECT DISTINCT epoch FROM changes") == before
+        epochs += before
+    numbers = [store.rows("SELECT max(snapshot_id) FROM snapshots") for store in (shop, again)]
+    assert numbers[0] == numbers[1]
+    assert len(set(epochs)) == 2
+
+
 def test_a_restored_store_is_the_same_store_and_syncs_on(town, shop):
     again = restored(town, shop)
     everything = "SELECT * FROM ledger.order_versions ORDER BY order_id, snapshot_id"

@@ -3,11 +3,14 @@
 ``CONNECTOR_FLIPS=200`` flips that many places of each file, by hand before a release.
 """
 
+import gc
 import json
 import os
 import random
 import re
 import shutil
+import sqlite3
+from contextlib import closing
 
 import duckdb
 import pytest
@@ -191,6 +194,57 @@ def test_bytes_flipped_anywhere(shop, tmp_path, which, part):
         assert shop.sold() == expected, at
         assert verify.damage(shop.published()) is None, at
         assert verify.damage(shop.work) is None, at
+
+
+BESIDE = {
+    "control.sqlite": [["keys", "list"], ["webhooks", "list"], ["backup", "BACKUP"], ["status"]],
+    "raw": [["rebuild"], ["backup", "BACKUP"]],
+    "locks/verified": [["status"], ["backup", "BACKUP"]],
+}
+
+
+@pytest.mark.parametrize("which", BESIDE)
+def test_bytes_flipped_in_the_files_beside_the_ledger(shop, tmp_path, which):
+    """Keys, payloads and notes: every command ends with words, sales go on being read, and the cure heals."""
+    assert shop.call("keys", "create", "--label", "lender", "--company", shop.config.companies[0].id)[0] == 0
+    assert shop.call("webhooks", "add", "https://lender.example.com/x")[0] == 0
+    gc.collect()  # what a command leaves open ends with its process
+    with closing(sqlite3.connect(shop.store.directory / "control.sqlite")) as control:
+        control.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    keep = tmp_path / "keep"
+    shutil.copytree(shop.store.directory, keep, symlinks=True)
+    chance, expected = random.Random(which), sorted(shop.orders)
+    for number in range(FLIPS if FLIPS >= 200 else FLIPS // 5):
+        shutil.rmtree(shop.store.directory)
+        shutil.copytree(keep, shop.store.directory, symlinks=True)
+        shop.store = DuckStore(shop.store.directory, clock=shop.clock.now)
+        found = shop.store.directory / which
+        path = chance.choice(sorted(found.rglob("*.gz"))) if found.is_dir() else found
+        at, most = chance.randrange(path.stat().st_size), chance.choice([1, 8, 512])
+        flip(path, at, most=most)
+        commands = BESIDE[which]
+        for command in (commands[number % len(commands)], commands[(number + 1) % len(commands)]):
+            (tmp_path / "BACKUP").unlink(missing_ok=True)
+            words = [str(tmp_path / word) if word == "BACKUP" else word for word in command]
+            code, out, err = shop.call(*words)
+            assert code in (0, 1, 3), (at, most, command, out, err)
+            assert "should not happen" not in out + err, (at, most, command, out, err)
+            assert code != 1 or "Next:" in out + err, (at, most, command, out, err)
+        shop.clock.advance(hours=1)
+        assert shop.sync().exit_code == 0, (at, most)
+        assert shop.sold() == expected, (at, most)
+        shop.check_books()
+        if which == "control.sqlite":  # the cure: that of a backup
+            gc.collect()
+            for rest in shop.store.directory.glob("control.sqlite*"):
+                rest.unlink()
+            shutil.copy(keep / "control.sqlite", shop.store.directory)
+            code, out, _err = shop.call("keys", "list", "--json")
+            assert (code, [key["label"] for key in json.loads(out)]) == (0, ["lender"])
+        elif which == "raw":  # the cure: what is not kept whole is read again
+            assert shop.sync(full=True).exit_code == 0
+            assert shop.sync(kind="rebuild").exit_code == 0
+            assert shop.sold() == expected
 
 
 def test_a_run_that_fails_ends_with_its_failure_and_the_next_command(shop):
