@@ -26,6 +26,7 @@ from transforms.check.withheld import Withheld
 KEPT = Path(__file__).with_name("snapshots")
 NOW = datetime(2026, 11, 20, 6, 10, tzinfo=UTC)
 CONNECTION = "2e9d2c44-f675-40ba-8049-353bfcb5e171"
+EPOCH = "0b8f6f7e-0c7b-4b1e-9d59-6a1f6a4f7c11"
 DAY = date(2026, 11, 18)
 
 
@@ -43,7 +44,8 @@ def kept(request, monkeypatch, capsys):
         monkeypatch.setattr(module, "datetime", Frozen)
 
     def compare(name):
-        shown = capsys.readouterr().out
+        # The one thing that no seed decides.
+        shown = re.sub(r"epoch [0-9a-f-]{36}", f"epoch {EPOCH}", capsys.readouterr().out)
         lines = shown.splitlines()
         assert max(map(len, lines)) <= request.param, "a line is wider than the terminal"
         file = KEPT / f"{name}-{request.param}.txt"
@@ -192,7 +194,11 @@ def test_of_the_store(published, kept, name, arguments):
         ("query-wide", ("query", "FROM monthly_sales ORDER BY month")),
         (
             "query-orders",
-            ("query", "SELECT * EXCLUDE (modified_date) FROM orders ORDER BY total_amount DESC LIMIT 2"),
+            (
+                "query",
+                "SELECT company_id, order_id, currency, created_date, customer_name, total_amount, total_tax_amount, "
+                "total_discount, total_gratuity, paid_amount FROM orders ORDER BY total_amount DESC LIMIT 2",
+            ),
         ),
         ("dictionary", ("dictionary", "payments")),
         ("export", ("export", "--to", "export", "--view", "orders", "--view", "payments", "--format", "csv")),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from connector.cli.invocation import Invocation, json_option, pass_invocation
-from connector.cli.terminal.output import console, json_text, table
+from connector.cli.terminal.output import console, json_text, say, table
 from connector.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -131,7 +131,7 @@ def export(
     out = console()
     rows = ([one.view, f"{one.rows:,}", one.file] for one in done)
     out.print(table(None, ["view", "rows", "file"], rows, numbers=frozenset({"rows"})))
-    out.print(f"Snapshot {snapshot_id}, in {directory}; manifest.json has the sums.", style="dim")
+    say(f"Snapshot {snapshot_id} of epoch {of_epoch}, in {directory}; manifest.json has the sums.")
     merges = [one.merge for one in done if one.merge is not None]
     if merges:
         click.echo("\nMerged into a copy of each view by:\n")
