@@ -55,7 +55,7 @@ def serve(
 ) -> int:
     """Serve the published data to holders of an API key: as Codat's API does, and as pages for people.
 
-    Reads the published file and never disturbs a sync; a new publication is served from the next request on.
+    Reads the published file and never disturbs a sync; a new snapshot is served from the next request on.
     Webhooks are sent from here. Put a proxy with TLS before it when it listens on more than this machine.
 
     \b
