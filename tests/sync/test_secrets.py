@@ -282,7 +282,8 @@ def everything_written(place):
         if not path.is_file() or path.is_symlink() or path.name == "config.yaml":
             continue
         raw = path.read_bytes()
-        yield path, "", raw.decode("latin-1") if path.suffix not in (".duckdb",) else ""
+        # What a database holds is read as its tables, with the log beside it.
+        yield path, "", "" if path.name.endswith((".duckdb", ".duckdb.wal")) else raw.decode("latin-1")
         if path.suffix == ".gz":
             yield path, "", zlib.decompressobj(16 + zlib.MAX_WBITS).decompress(raw).decode("utf-8", "replace")
         elif path.suffix == ".duckdb":
