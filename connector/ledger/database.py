@@ -80,10 +80,16 @@ def work_database(directory: Path) -> Iterator[duckdb.DuckDBPyConnection]:
         yield connection
 
 
-def attach_new(connection: duckdb.DuckDBPyConnection, path: Path, catalog: str) -> None:
-    """Make an empty database file that only its owner can read, as a catalog with an empty ledger."""
+def attach_new(
+    connection: duckdb.DuckDBPyConnection, path: Path, catalog: str, *, has_log: bool = True
+) -> None:
+    """Make an empty database file that only its owner can read, as a catalog with an empty ledger.
+
+    has_log: whether commits go to a log first; without one nothing is in the file before a CHECKPOINT.
+    """
     # duckdb.connect(path) would make a file in the newest format; ATTACH can choose.
-    connection.execute(f"ATTACH {quoted(path)} AS {catalog} (STORAGE_VERSION '{STORAGE_VERSION}')")
+    log = "" if has_log else ", RECOVERY_MODE no_wal_writes"
+    connection.execute(f"ATTACH {quoted(path)} AS {catalog} (STORAGE_VERSION '{STORAGE_VERSION}'{log})")
     path.chmod(0o600)
     connection.execute(f"CREATE SCHEMA {catalog}.ledger")
 

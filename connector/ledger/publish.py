@@ -126,7 +126,7 @@ def publish_log(directory: Path, commit: int, place: Place) -> Path | None:
             copy_in_child(log, log_of(draft))
             draft.hardlink_to(base)
             failpoint("publish.after_copy")
-            if _commit_in(draft) != commit:
+            if _number(draft, "SELECT commit_id FROM examined.ledger.publication") != commit:
                 raise StoreError(f"The log beside {work} does not go with {base}.")  # a copy is made instead
             place.remove(place.copy_of(commit))  # what a killed process made and did not lead to
             target = place.let_read_linked(draft, commit)
@@ -218,7 +218,13 @@ def copy_in_child(source: Path, target: Path) -> None:
 
 
 def _note_base(directory: Path, path: Path) -> None:
-    """Remember that the writer's file, as it is now, is the same as a copy of it."""
+    """Remember that the writer's file, as it is now, is the same as a copy of it; not of one that holds no load yet.
+
+    What grows out of an empty file is to be copied once it holds something, or all there is lies in the log.
+    """
+    if _number(path, "SELECT count(*) FROM examined.ledger.snapshots") == 0:
+        forget_base(directory)
+        return
     states = (*(file_state(directory / WORK) or ()), *_state(path))
     # Only a hint that spares copying: without it, or where a figure does not fit what is there, a copy is made.
     with suppress(OSError):
@@ -238,10 +244,10 @@ def _base(directory: Path, place: Place) -> Path | None:
     return None
 
 
-def _commit_in(path: Path) -> int:
+def _number(path: Path, question: str) -> int:
     with closing(duckdb.connect(":memory:")) as connection:
         connection.execute(f"ATTACH {quoted(path)} AS examined (READ_ONLY)")
-        row = connection.execute("SELECT commit_id FROM examined.ledger.publication").fetchone()
+        row = connection.execute(question).fetchone()
     assert row is not None
     return int(row[0])
 

@@ -169,6 +169,6 @@ def test_a_company_is_forgotten_on_a_full_disk(today, process, disk, is_publishe
 def stopped_before_publishing():
     """As a kill between the load and the publication leaves a store."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("connector.ledger.store.publish_copy", lambda *_: 1 // 0)
+        patch.setattr("connector.ledger.store.publish_log", lambda *_: 1 // 0)
         patch.setattr("connector.sync.failure.explained", lambda error: (_ for _ in ()).throw(error))
         yield

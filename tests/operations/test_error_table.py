@@ -117,7 +117,7 @@ def call(town, tmp_path, capsys, monkeypatch):
         out, err = capsys.readouterr()
         return code, out, err
 
-    connector.town, connector.textfile = here, textfile
+    connector.town, connector.textfile, connector.said = here, textfile, capsys.readouterr
     return connector
 
 
@@ -134,6 +134,7 @@ def figures(path):
 )
 def test_a_failure_is_seen_everywhere(call, monkeypatch, case):
     case.arrange(call.town, monkeypatch)
+    call.said()  # what was logged on the way
     code, out, err = call("sync", "--json")
     monkeypatch.undo()
     assert code == case.exit_code
@@ -226,11 +227,11 @@ def test_runs_that_are_committed_and_cannot_be_published_have_failed(town, tmp_p
     textfile = tmp_path / "connector.prom"
     config = write_config(here, tmp_path / "config.yaml", metrics={"textfile": str(textfile)})
 
-    def is_full(_directory, _commit):
+    def is_full(*_):
         raise StoreError("Could not copy work.duckdb for publishing: no space left.", hint="Free disk space.")
 
     with monkeypatch.context() as patch:
-        patch.setattr("connector.ledger.store.publish_copy", is_full)
+        patch.setattr("connector.ledger.store.publish_log", is_full)
         code = run(["--config", str(config), "--log-format", "json", "sync", "--json"])
     out, err = capsys.readouterr()
     assert code == 1
@@ -254,5 +255,5 @@ def test_every_error_class_has_its_case():
         return {kind}.union(*(all_of(one) for one in kind.__subclasses__()))
 
     ours = {one for one in all_of(ConnectorError) if one.__module__ == "connector.errors"}
-    elsewhere = {errors.StoreBusy, errors.ConfigError}  # the two tests above
+    elsewhere = {errors.StoreBusy, errors.ConfigError, errors.StoreNotOurs}  # tests above, and test_ownership
     assert ours - {errors.CloverError} == {case.error for case in CASES} | elsewhere

@@ -277,11 +277,11 @@ def test_another_store_needs_a_restart(town, scheduler):
 def test_runs_that_end_together_are_published_once(town, scheduler, monkeypatch):
     here = town(5)
     published = []
-    whole = duck_store.publish_copy
+    publish = duck_store.publish_log
     monkeypatch.setattr(
         duck_store,
-        "publish_copy",
-        lambda directory, commit: published.append(commit) or whole(directory, commit),
+        "publish_log",
+        lambda directory, commit, place: published.append(commit) or publish(directory, commit, place),
     )
     one = scheduler(here)
     assert settle(one) == 5
@@ -317,10 +317,10 @@ def test_runs_that_cannot_be_published_are_told_to_have_failed_and_tried_again(
     here.clock.advance(hours=1)
     with monkeypatch.context() as patch:
 
-        def is_full(_directory, _commit):
+        def is_full(*_):
             raise StoreError("No space left on the disk.", hint="Free some.")
 
-        patch.setattr(duck_store, "publish_copy", is_full)
+        patch.setattr(duck_store, "publish_log", is_full)
         settle(one)
         here.clock.advance(minutes=1)
         settle(one)

@@ -79,7 +79,7 @@ def write_without(
             connection.execute(
                 f"ATTACH {quoted(source)} AS {CATALOG}{'' if source.name == WORK else ' (READ_ONLY)'}"
             )
-            attach_new(connection, target, _FRESH)
+            attach_new(connection, target, _FRESH, has_log=False)  # which would take the room twice
             connection.execute(f"USE {_FRESH}")
             migrate(connection, at=at)
             removed = _copy_others(connection, company_id)
