@@ -17,6 +17,7 @@ from connector.control.access_log import TABLES, Access, AccessLog
 from connector.control.file import ControlFile
 from connector.ledger import open_store
 from connector.ledger.keep.forget_proof import search
+from connector.ledger.publish import forget_base
 from tests.operations.processes import ended
 
 pytestmark = pytest.mark.slow
@@ -73,6 +74,7 @@ def test_a_disk_that_is_full_after_any_number_of_bytes_fails_clean_and_recovers(
     while True:
         here.sell()
         sold += 1
+        forget_base(here.store.directory)  # a whole copy is written, and not only the log
         with (disk.path / "filler").open("wb") as filler:
             os.posix_fallocate(filler.fileno(), 0, max(1, shutil.disk_usage(disk.path).free - room))
         failure = failed_clean(*ended(process(here, "sync", "--json")))
