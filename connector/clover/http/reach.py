@@ -109,7 +109,7 @@ def _reason(error: BaseException) -> str:
         if isinstance(cause, ConnectionRefusedError):
             return "the connection was refused"
         if isinstance(cause, ConnectionResetError):
-            return "the connection was cut"
+            return "the connection broke"  # or was closed in good order, as it happens: one word for both
         if isinstance(cause, OSError) and cause.strerror and not isinstance(cause, TimeoutError):
             return cause.strerror.lower()
     if "looked up in time" in str(error):
