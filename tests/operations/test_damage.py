@@ -252,5 +252,7 @@ def test_a_run_that_fails_ends_with_its_failure_and_the_next_command(shop):
     shop.sandbox.access.revoke(shop.worlds[0])
     code, out, _err = shop.call("sync")
     assert code == 1
-    assert out.rstrip().splitlines()[-1].startswith("  Next: ")
+    before, _, command = out.rstrip().rpartition("\n  Next: ")
+    assert before
+    assert all(line.startswith("  ") for line in command.splitlines()[1:]), "nothing comes after it"
     assert "monthly_sales" not in out
