@@ -23,7 +23,7 @@ from connector.ledger.publish import copies, forget_base, verified_copy
 from connector.ledger.store import DuckStore
 from tests.operations.town import write_config
 
-FLIPS = int(os.environ.get("CONNECTOR_FLIPS", "40"))
+FLIPS = int(os.environ.get("CONNECTOR_FLIPS", "12"))
 PARTS = 4  # side by side
 COMMANDS = [
     ["status"], ["query", "SELECT sum(total_amount) FROM orders"], ["check"], ["query", "SELECT * FROM monthly_sales"],
@@ -214,7 +214,7 @@ def test_bytes_flipped_in_the_files_beside_the_ledger(shop, tmp_path, which):
     keep = tmp_path / "keep"
     shutil.copytree(shop.store.directory, keep, symlinks=True)
     chance, expected = random.Random(which), sorted(shop.orders)
-    for number in range(FLIPS if FLIPS >= 200 else FLIPS // 5):
+    for number in range(FLIPS if FLIPS >= 200 else max(4, FLIPS // 5)):
         shutil.rmtree(shop.store.directory)
         shutil.copytree(keep, shop.store.directory, symlinks=True)
         shop.store = DuckStore(shop.store.directory, clock=shop.clock.now)
