@@ -21,6 +21,8 @@ CATALOG = "work"
 TEMPORARY = Path("staging/duckdb.tmp")
 # Readable by DuckDB 1.4 and later, so that older command lines and DBeaver open what is published.
 STORAGE_VERSION = "v1.4.0"
+# A question that takes long would draw one on standard output, which may be somebody's JSON.
+NO_PROGRESS_BAR = "SET enable_progress_bar = false"
 THREADS = min(4, os.cpu_count() or 1)
 MEMORY_LIMIT = 256 << 20
 _MAKE_ROOM = "Free disk space, then run it again. What was published before is unharmed."
@@ -155,6 +157,7 @@ def memory_database(directory: Path) -> duckdb.DuckDBPyConnection:
     )
     connection.execute("SET TimeZone = 'UTC'")
     connection.execute(f"SET memory_limit = '{_memory_limit(connection)}B'")
+    connection.execute(NO_PROGRESS_BAR)
     return connection
 
 

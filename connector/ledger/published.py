@@ -18,7 +18,7 @@ from typing import Self, TypeVar
 import duckdb
 
 from connector.errors import ConfigError, StoreDamaged, StoreError
-from connector.ledger.database import THREADS, quoted, reading_errors, store_errors
+from connector.ledger.database import NO_PROGRESS_BAR, THREADS, quoted, reading_errors, store_errors
 from connector.ledger.interface import LINK
 from connector.ledger.migrate import refuse_other_schema
 from connector.ledger.places import published_file
@@ -94,6 +94,7 @@ def locked(path: Path, **limits: _Setting) -> duckdb.DuckDBPyConnection:
     )
     try:
         connection.execute("SET TimeZone = 'UTC'")
+        connection.execute(NO_PROGRESS_BAR)
         connection.execute("SET lock_configuration = true")
     except BaseException:
         connection.close()
@@ -108,6 +109,7 @@ def attached(path: Path) -> duckdb.DuckDBPyConnection:
     connection = duckdb.connect(":memory:", config={**_NO_EXTENSIONS, "threads": THREADS})
     try:
         connection.execute("SET TimeZone = 'UTC'")
+        connection.execute(NO_PROGRESS_BAR)
         connection.execute(f"ATTACH {quoted(path)} AS commerce (READ_ONLY)")
         connection.execute("USE commerce")
     except BaseException:
@@ -205,6 +207,7 @@ class PublishedSession:
                 self._held, self._file = attached(path), file
             connection = self._held.cursor()
         connection.execute("SET TimeZone = 'UTC'")
+        connection.execute(NO_PROGRESS_BAR)
         connection.execute("USE commerce")
         return connection
 

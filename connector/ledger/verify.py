@@ -12,7 +12,7 @@ from pathlib import Path
 import duckdb
 
 from connector.errors import StoreDamaged
-from connector.ledger.database import THREADS, damage_in, quoted
+from connector.ledger.database import NO_PROGRESS_BAR, THREADS, damage_in, quoted
 
 _HEADERS = 3 * 4096
 _BLOCK = 256 << 10
@@ -39,6 +39,7 @@ def damage(path: Path) -> str | None:
     )
     with closing(connection):
         try:
+            connection.execute(NO_PROGRESS_BAR)
             connection.execute(f"ATTACH {quoted(path)} AS examined (READ_ONLY)")
             connection.execute("USE examined")
             tables = connection.execute(
