@@ -6,7 +6,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Annotated
 
@@ -30,6 +30,7 @@ from connector.control.access_log import AccessLog
 from connector.control.companies import CompanyRow, ConnectionRow
 from connector.control.file import ControlFile
 from connector.control.keys import ApiKey
+from connector.ledger.interface import now_utc
 from connector.ledger.published import Publication, Published
 from connector.outbound import Networks
 
@@ -42,11 +43,6 @@ TABLES = (
     outbox.TABLES,
     api_webhooks.TABLES,
 )
-
-
-def utc_now() -> datetime:
-    """The wall clock, aware UTC."""
-    return datetime.now(UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +78,7 @@ class ApiSettings:
     memory_limit: str = "2GB"
     private_networks: Networks = ()
     planned: Mapping[str, Planned] = field(default_factory=dict)
-    clock: Callable[[], datetime] = utc_now
+    clock: Callable[[], datetime] = now_utc
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
 
 

@@ -13,10 +13,10 @@ from markupsafe import Markup
 from connector.api.answer.companies import one_company
 from connector.api.answer.errors import ApiError
 from connector.api.query.values import instant
-from connector.api.reads.restatement import RestatedOrder, restated_orders
 from connector.api.reads.runs import read_up_to, states_of
 from connector.api.state import Call, call_of
 from connector.ledger.published import NothingPublishedError, Publication
+from connector.ledger.restatement import RestatedOrder, restated_orders
 from connector.portal.periods import Span, chosen_span
 from connector.portal.rendering import HOME, company_path, page
 from connector.portal.standing import (
@@ -383,7 +383,7 @@ def _restated(
             (connection.id, order)
             for connection in found.data_connections
             for order in restated_orders(
-                publication, found.id, connection.id, told=then.snapshot_id, now=now.snapshot_id
+                publication.cursor, found.id, connection.id, told=then.snapshot_id, now=now.snapshot_id
             )
             if order.month in over
         ),

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment
 from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import Response
@@ -23,6 +23,7 @@ from connector.api.answer.errors import ApiError
 from connector.api.state import Call, call_of
 from connector.control.sessions import form_token
 from connector.report.drawing import CHART_STYLE
+from connector.report.templating import templates_of
 from connector.report.words import ISSUES, STATUSES
 from schemas.money import money
 from schemas.times import wire_text
@@ -111,13 +112,7 @@ def static_tag(name: str) -> str:
 
 @cache
 def _environment() -> Environment:
-    made = Environment(
-        loader=PackageLoader("connector.portal"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    made = templates_of("connector.portal")
     made.filters |= {
         "called": _called,
         "money": _money,

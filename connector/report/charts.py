@@ -22,6 +22,7 @@ from connector.report.figures import (
     Restatement,
     Sales,
 )
+from connector.report.sales import AMOUNTS
 from connector.report.words import HELD_BACK, ISSUES
 from schemas.money import money
 
@@ -124,18 +125,6 @@ def net_sales(sales: Sales, read_until: date | None) -> Chart:
     """From gross sales to money received by the month in which each thing happened, beside the year before."""
     currency = sales.currency
     by_month = {m.month: m for m in sales.months}
-    names = (
-        "gross_sales",
-        "discounts",
-        "returns",
-        "net_sales",
-        "service_charges",
-        "tax",
-        "total_sales",
-        "tips",
-    )
-    more = ("overpayments", "receivable", "amount_collected")
-
     known_before = any(m.month.replace(year=m.month.year - 1) in by_month for m in sales.months)
     beside = ("Net a year before", "Change") if known_before else ()
 
@@ -144,7 +133,7 @@ def net_sales(sales: Sales, read_until: date | None) -> Chart:
         return (
             _label(m.month, read_until),
             f"{m.orders:,}",
-            *_all(currency, *(getattr(m, name) for name in (*names, *more))),
+            *_all(currency, *(getattr(m, name) for name in AMOUNTS)),
             *(
                 ("", "")
                 if before is None
@@ -185,7 +174,7 @@ def net_sales(sales: Sales, read_until: date | None) -> Chart:
             f"{sum(m.orders for m in sales.months):,}",
             *_all(
                 currency,
-                *(sum((getattr(m, name) for m in sales.months), Decimal(0)) for name in (*names, *more)),
+                *(sum((getattr(m, name) for m in sales.months), Decimal(0)) for name in AMOUNTS),
             ),
             *("" for _ in beside),
         ),

@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import duckdb
 
 from connector.ledger.connection_state import connection_states
+from connector.ledger.restatement import RestatedFigure, restated_figures, restated_orders
 from schemas.money import exponent, to_decimal
 
 MONTHS = 24
@@ -120,27 +121,8 @@ class Comparison:
 
 
 @dataclass(frozen=True, slots=True)
-class Restated:
-    """A figure of a month as it was told once and as it is now. orders: how many explain the difference.
-
-    new, changed, deleted: what of the difference is of orders learned since, changed and deleted.
-    """
-
-    month: date
-    currency: str
-    figure: str
-    was: Decimal
-    became: Decimal
-    difference: Decimal
-    new: Decimal
-    changed: Decimal
-    deleted: Decimal
-    orders: int
-
-
-@dataclass(frozen=True, slots=True)
 class RestatedOrder:
-    """An order behind such differences, and what it added to a month's total sales and to the money collected."""
+    """An order behind restated figures, and what it added to a month's total sales and to the money collected."""
 
     month: date
     currency: str
@@ -156,8 +138,8 @@ class Restatement:
 
     snapshot_id: int
     loaded_at: datetime | None
-    figures: tuple[Restated, ...]
-    orders: tuple[RestatedOrder, ...]
+    figures: Sequence[RestatedFigure]
+    orders: Sequence[RestatedOrder]
 
 
 @dataclass(frozen=True, slots=True)
@@ -428,32 +410,21 @@ def _restatement(
     connection: duckdb.DuckDBPyConnection, company_id: str, told: int, snapshot_id: int
 ) -> Restatement:
     loaded = _rows(connection, "SELECT loaded_at FROM snapshots WHERE snapshot_id = ?", told)
-    figures = _rows(
-        connection,
-        """
-        SELECT "month", currency, figure, was, became, difference, new_difference AS new,
-          changed_difference AS changed, deleted_difference AS deleted, orders
-        FROM restatement($told, $now) WHERE company_id = $company
-        ORDER BY "month", currency, figure
-        """,
-        {"told": told, "now": snapshot_id, "company": company_id},
-    )
-    orders = _rows(
-        connection,
-        """
-        SELECT "month", currency, order_id, any_value(why) AS why,
-          coalesce(sum(difference) FILTER (figure = 'total_sales'), 0) AS total_sales,
-          coalesce(sum(difference) FILTER (figure = 'amount_collected'), 0) AS amount_collected
-        FROM restatement_orders($told, $now) WHERE company_id = $company
-        GROUP BY "month", currency, order_id ORDER BY "month", currency, order_id
-        """,
-        {"told": told, "now": snapshot_id, "company": company_id},
-    )
     return Restatement(
         snapshot_id=told,
         loaded_at=loaded[0]["loaded_at"] if loaded else None,
-        figures=tuple(Restated(**row) for row in figures),
-        orders=tuple(RestatedOrder(**row) for row in orders),
+        figures=restated_figures(connection, company_id, None, told=told, now=snapshot_id),
+        orders=[
+            RestatedOrder(
+                one.month,
+                one.currency,
+                one.order_id,
+                one.why,
+                one.differences.get("total_sales", Decimal(0)),
+                one.differences.get("amount_collected", Decimal(0)),
+            )
+            for one in restated_orders(connection, company_id, None, told=told, now=snapshot_id)
+        ],
     )
 
 

@@ -11,12 +11,12 @@ from decimal import Decimal
 from functools import cache
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from connector.report.charts import charts
 from connector.report.drawing import CHART_STYLE
 from connector.report.figures import Figures, Sales
+from connector.report.templating import templates_of
 from schemas.money import money
 
 _STYLE = CHART_STYLE.with_name("report.css")
@@ -37,13 +37,7 @@ def page(figures: Figures, *, at: datetime) -> str:
 
 @cache
 def _template() -> Any:
-    made = Environment(
-        loader=PackageLoader("connector.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    made = templates_of("connector.report")
     made.filters["when"] = _time
     return made.get_template("report.html")
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import TypeVar
 
@@ -12,18 +12,13 @@ import httpx
 from connector.config import Config, Connection
 from connector.errors import ConnectorError
 from connector.ledger.bursts import Gathering
-from connector.ledger.interface import Store
+from connector.ledger.interface import Store, now_utc
 from connector.sync.connect.connecting import Pace, connected, witnessed
 from connector.sync.read.clover import CloverAccess
 from connector.sync.read.platform import Witness
 from connector.sync.side_by_side import Pair, run_side_by_side, smallest_first, stored_orders
 
 Report = TypeVar("Report")
-
-
-def utc_now() -> datetime:
-    """The clock of real runs."""
-    return datetime.now(UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +28,7 @@ class Runtime:
     config: Config
     store: Store
     pace: Pace
-    now: Callable[[], datetime] = utc_now
+    now: Callable[[], datetime] = now_utc
     transport: httpx.BaseTransport | None = None
 
     @classmethod
@@ -43,7 +38,7 @@ class Runtime:
         store: Store,
         *,
         pace: Pace | None = None,
-        now: Callable[[], datetime] = utc_now,
+        now: Callable[[], datetime] = now_utc,
         transport: httpx.BaseTransport | None = None,
     ) -> "Runtime":
         """With limits of its own where none are given."""

@@ -10,10 +10,10 @@ from connector.api.answer.openapi import documented
 from connector.api.answer.paging import envelope
 from connector.api.answer.params import CompanyId, ConnectionId, Epoch, Paging
 from connector.api.reading import reading
-from connector.api.reads.restatement import RestatedFigure, RestatedOrder, restated_figures, restated_orders
 from connector.api.routes.data import parameters
 from connector.api.routes.history import CONNECTION
 from connector.api.state import Reads
+from connector.ledger.restatement import RestatedFigure, RestatedOrder, restated_figures, restated_orders
 from schemas.wire import encode_present
 
 router = APIRouter(tags=["Beyond Codat"])
@@ -95,8 +95,8 @@ def get_restatement(
         here.refuse_other_epoch(epoch)
         first = here.snapshot_of(told)
         span = {"told": first, "now": here.snapshot}
-        figures = restated_figures(here.publication, company_id, connection_id, **span)
-        orders = restated_orders(here.publication, company_id, connection_id, **span)
+        figures = restated_figures(here.publication.cursor, company_id, connection_id, **span)
+        orders = restated_orders(here.publication.cursor, company_id, connection_id, **span)
         more = {
             "toldSnapshot": first,
             "nowSnapshot": here.snapshot,
@@ -121,7 +121,9 @@ def _months(figures: list[RestatedFigure]) -> list[dict[str, Any]]:
             "was": one.was,
             "is": one.became,
             "difference": one.difference,
-            **one.by_why,
+            "new": one.new,
+            "changed": one.changed,
+            "deleted": one.deleted,
             "orders": one.orders,
         }
     return list(found.values())

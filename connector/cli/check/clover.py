@@ -54,15 +54,25 @@ def examine_ids(config: Config) -> Iterator[Finding]:
                 )
 
 
+def existing(path: Path) -> Path:
+    """The path, or the nearest directory above it that is there."""
+    return next(one for one in (path, *path.parents) if one.exists())
+
+
+def unwritable(path: Path) -> Path | None:
+    """What this account cannot make a file of the directory in: the directory, or the nearest that is there."""
+    found = existing(path)
+    return None if found.is_dir() and os.access(found, os.W_OK | os.X_OK) else found
+
+
 def examine_store(store: str) -> Iterator[Finding]:
     """The directory, its owner's rights, and whether something was published."""
     directory = Path(store)
-    existing = next(path for path in (directory, *directory.parents) if path.exists())
-    if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
+    if (shut := unwritable(directory)) is not None:
         yield Finding(
             "store",
             "failed",
-            f"{existing} cannot be written",
+            f"{shut} cannot be written",
             "Run as its owner, or set `store` to another place.",
         )
         return
@@ -81,7 +91,7 @@ def examine_store(store: str) -> Iterator[Finding]:
             f"{directory} is open to every user of this machine",
             f"chmod o-rwx {directory}",
         )
-    free = shutil.disk_usage(existing).free
+    free = shutil.disk_usage(existing(directory)).free
     used = 0 if published is None else published.stat().st_size
     if free < max(LITTLE_SPACE, 2 * used):
         yield Finding(

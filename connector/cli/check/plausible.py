@@ -10,7 +10,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
-from connector.cli.check.clover import Finding
+from connector.cli.check.clover import Finding, existing, unwritable
 from connector.cli.commands.init import example_merchant
 from connector.clover.hosts import hosts_for
 from connector.config import Config, Connection, secrets_in_file
@@ -265,15 +265,14 @@ def _examine_places(config: Config) -> Iterator[Finding]:
                 f"{textfile.name} is not read: node exporter's collector reads *.prom only",
                 f"metrics: {{textfile: {textfile.with_suffix('.prom')}}}",
             )
-        existing = _existing(textfile.parent)
-        if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
+        if (shut := unwritable(textfile.parent)) is not None:
             yield Finding(
                 "metrics",
                 "warning",
-                f"{existing} cannot be written, so there will be no figures",
+                f"{shut} cannot be written, so there will be no figures",
                 "Correct metrics.textfile, or the owner of its directory.",
             )
-    if (kind := _file_system(_existing(Path(config.store)))) in _NETWORK_FILES:
+    if (kind := _file_system(existing(Path(config.store)))) in _NETWORK_FILES:
         yield Finding(
             "store",
             "failed",
@@ -334,10 +333,6 @@ def is_loopback(address: str) -> bool:
     """Whether an address leads to this machine by its text."""
     host = urlsplit(address).hostname or ""
     return host in ("localhost", "::1") or host.startswith("127.")
-
-
-def _existing(path: Path) -> Path:
-    return next(one for one in (path, *path.parents) if one.exists())
 
 
 def _file_system(path: Path) -> str | None:

@@ -30,9 +30,9 @@ def test(invocation: Invocation, as_json: bool) -> int:
     Exit codes: 0 taken, 1 not taken, 2 the config has no alerts.webhook_url
     """
     from connector import outbound
+    from connector.ledger.interface import now_utc
     from connector.schedule.alerts import trial_body
     from connector.schedule.delivery import post
-    from connector.sync.runtime import utc_now
     from schemas.wire import encode
 
     config = invocation.config(secrets_may_be_missing=True)
@@ -43,7 +43,7 @@ def test(invocation: Invocation, as_json: bool) -> int:
             hint="alerts: {webhook_url: https://…}; then: connector alerts test",
         )
     body = trial_body(
-        [(company.id, one.id, one.merchant_id) for company, one in config.pairs()], now=utc_now()
+        [(company.id, one.id, one.merchant_id) for company, one in config.pairs()], now=now_utc()
     )
     tried = outbound.attempt(lambda: post(url, encode(body).decode(), config.private_networks))
     host = urlsplit(url).hostname

@@ -26,11 +26,11 @@ def forget(invocation: Invocation, company: str, yes: bool, as_json: bool) -> in
     \b
     Exit codes: 0 nothing is left, 1 something is, 2 no such company, 4 it is being read at this moment
     """
+    from connector.ledger.interface import now_utc
     from connector.ledger.keep.forget import room_to_forget
     from connector.schedule.after_runs import write_metrics
     from connector.schedule.forget_company import forget_company, ids_of
     from connector.schedule.history import read_past
-    from connector.sync.runtime import utc_now
 
     config = invocation.config(secrets_may_be_missing=True)
     store = invocation.store(config)
@@ -53,8 +53,8 @@ def forget(invocation: Invocation, company: str, yes: bool, as_json: bool) -> in
             abort=True,
             err=True,
         )
-    forgotten = forget_company(config, store, company_id, now=utc_now())
-    write_metrics(config, store, [], read_past(store, utc_now()), now=utc_now())
+    forgotten = forget_company(config, store, company_id, now=now_utc())
+    write_metrics(config, store, [], read_past(store, now_utc()), now=now_utc())
     is_configured = any(one.id == company_id for one in config.companies)
     if as_json:
         click.echo(

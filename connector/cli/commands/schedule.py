@@ -34,17 +34,17 @@ def schedule(invocation: Invocation, once: bool) -> int:
     Exit codes: 0 stopped as asked, 2 the config is wrong, 4 another scheduler holds the store
     """
     from connector.ledger import locks
+    from connector.ledger.interface import now_utc
     from connector.schedule.loop import Asked, run_until_stopped
     from connector.schedule.scheduler import Scheduler
     from connector.sync.connect.connecting import Pace
-    from connector.sync.runtime import utc_now
 
     config = invocation.config()
     store = invocation.store(config)
     asked = Asked()
-    with locks.held(store.directory, "schedule", what="The store's scheduler", since=utc_now(), wait=0):
+    with locks.held(store.directory, "schedule", what="The store's scheduler", since=now_utc(), wait=0):
         asked.listen()
-        scheduler = Scheduler(config, store, load=invocation.config, now=utc_now, pace=Pace(config))
+        scheduler = Scheduler(config, store, load=invocation.config, now=now_utc, pace=Pace(config))
         _say_begin(config)
         has_ended = run_until_stopped(scheduler, asked, once=once)
         scheduler.close()

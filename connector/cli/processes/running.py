@@ -33,9 +33,10 @@ def run_sync(
 
     patient: nobody waits, so a Clover that does not answer at all is waited for as the scheduler does.
     """
+    from connector.ledger.interface import now_utc
     from connector.schedule.after_runs import after_runs
     from connector.sync.many import sync_all
-    from connector.sync.runtime import Runtime, utc_now
+    from connector.sync.runtime import Runtime
 
     config = invocation.config(secrets_may_be_missing=mode.kind == "rebuild")
     company_id, connection_id = selected(config, company, connection)
@@ -50,7 +51,7 @@ def run_sync(
     else:
         print_summary(report, store=config.store, config_path=invocation.config_path)
     if not mode.dry_run:
-        after_runs(config, store, report.runs, now=utc_now)
+        after_runs(config, store, report.runs, now=now_utc)
     return invocation.interruption.exit_code(report.exit_code)
 
 

@@ -1,4 +1,4 @@
-"""Figures of a connection's months as told at one snapshot and at another, and the orders that explain the difference.
+"""Figures of months as told at one snapshot and at another, and the orders that explain the difference.
 
 By the macros ``restatement`` and ``restatement_orders`` of the published file, which define both.
 """
@@ -9,7 +9,7 @@ from datetime import date
 from decimal import Decimal
 from typing import Literal
 
-from connector.ledger.published import Publication
+import duckdb
 
 Why = Literal["new", "changed", "deleted"]
 
@@ -18,7 +18,7 @@ Why = Literal["new", "changed", "deleted"]
 class RestatedFigure:
     """One figure of ``monthly_sales`` of one month and currency: major units; a number for orders.
 
-    by_why: what of the difference is of orders that are new, changed and deleted.
+    new, changed, deleted: what of the difference is of such orders. orders: how many explain it.
     """
 
     month: date
@@ -27,7 +27,9 @@ class RestatedFigure:
     was: Decimal
     became: Decimal
     difference: Decimal
-    by_why: Mapping[str, Decimal]
+    new: Decimal
+    changed: Decimal
+    deleted: Decimal
     orders: int
 
 
@@ -43,10 +45,10 @@ class RestatedOrder:
 
 
 def restated_figures(
-    publication: Publication, company_id: str, connection_id: str, *, told: int, now: int
+    published: duckdb.DuckDBPyConnection, company_id: str, connection_id: str | None, *, told: int, now: int
 ) -> list[RestatedFigure]:
-    """Every figure that some order changed, by month and currency."""
-    rows = publication.cursor.execute(
+    """Every figure that some order changed, by month and currency. connection_id: None for all of the company."""
+    rows = published.execute(
         """
         SELECT "month", currency, figure, was, became, difference, new_difference, changed_difference,
           deleted_difference, orders
@@ -55,26 +57,14 @@ def restated_figures(
         """,
         {"told": told, "now": now, "company": company_id, "connection": connection_id},
     ).fetchall()
-    return [
-        RestatedFigure(
-            month=row[0],
-            currency=row[1],
-            figure=row[2],
-            was=row[3],
-            became=row[4],
-            difference=row[5],
-            by_why={"new": row[6], "changed": row[7], "deleted": row[8]},
-            orders=row[9],
-        )
-        for row in rows
-    ]
+    return [RestatedFigure(*row) for row in rows]
 
 
 def restated_orders(
-    publication: Publication, company_id: str, connection_id: str, *, told: int, now: int
+    published: duckdb.DuckDBPyConnection, company_id: str, connection_id: str | None, *, told: int, now: int
 ) -> list[RestatedOrder]:
-    """The orders behind the differences, by month, currency and id."""
-    rows = publication.cursor.execute(
+    """The orders behind the differences, by month, currency and id. connection_id: None for all of the company."""
+    rows = published.execute(
         """
         SELECT "month", currency, order_id, any_value(why), map_from_entries(list((figure, difference)))
         FROM main.restatement_orders($told, $now, of_connection := $connection) WHERE company_id = $company
