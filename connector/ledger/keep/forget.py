@@ -16,6 +16,7 @@ from connector.ledger.database import (
     CATALOG,
     WORK,
     attach_new,
+    log_of,
     memory_database,
     quoted,
     store_errors,
@@ -101,7 +102,7 @@ def write_without(
 
 
 def _remove(path: Path) -> None:
-    for one in (path, path.with_name(path.name + ".wal")):
+    for one in (path, log_of(path)):
         one.unlink(missing_ok=True)
 
 
