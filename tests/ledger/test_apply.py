@@ -213,7 +213,7 @@ def test_a_load_that_fails_leaves_everything_as_it_was(ledger, load, rows):
 
 
 def test_a_run_that_changes_nothing_is_still_recorded(ledger, load):
-    applied = load(run={"requests": 3, "charges_read": 5})
+    applied = load(run={"requests": 3, "rows_read": {"charges": 5}})
     assert applied.snapshot_id is None
     assert select(
         ledger, "SELECT run_id, status, requests, charges_read, orders_inserted, snapshot_id FROM sync_runs"
