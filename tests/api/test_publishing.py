@@ -129,7 +129,9 @@ def test_health_is_503_when_the_store_cannot_be_read(books, builders):
         assert server.client.get("/health/live").status_code == 200
 
 
-def test_a_file_that_was_read_many_times_is_opened_again_when_nobody_reads_it(tmp_path, builders, monkeypatch):
+def test_a_file_that_was_read_many_times_is_opened_again_when_nobody_reads_it(
+    tmp_path, builders, monkeypatch
+):
     """DuckDB's notes of what it read grow; what was found out about the file stays."""
     monkeypatch.setattr(published_files, "MOST_USES", 3)
     builders.Books(tmp_path).publish()

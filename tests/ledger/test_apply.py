@@ -178,7 +178,9 @@ def test_a_corrected_time_zone_moves_the_days_of_every_version(ledger, load, row
 def test_orders_are_booked_a_few_at_a_time_and_none_is_left_out(ledger, load, rows, monkeypatch):
     monkeypatch.setattr(bookings, "_AT_ONCE", 3)
     load(order_versions=[rows.order(f"O{number}") for number in range(10)])
-    booked = "SELECT count(*), count(bookings), min(len(bookings)), max(len(bookings)) FROM ledger.order_versions"
+    booked = (
+        "SELECT count(*), count(bookings), min(len(bookings)), max(len(bookings)) FROM ledger.order_versions"
+    )
     assert select(ledger, booked) == [(10, 10, 2, 2)]  # a sale and a payment each
 
     in_earnest = bookings._book_some
