@@ -4,6 +4,8 @@ from decimal import Decimal
 import duckdb
 import pytest
 
+from connector.errors import StoreError
+from connector.ledger.load import bookings
 from connector.ledger.load.apply import apply_batch
 
 
@@ -171,6 +173,21 @@ def test_a_corrected_time_zone_moves_the_days_of_every_version(ledger, load, row
     assert select(ledger, "SELECT DISTINCT created_local_date FROM order_versions") == [(date(2026, 11, 2),)]
     assert select(ledger, "SELECT DISTINCT local_date FROM payments") == [(date(2026, 11, 2),)]
     assert select(ledger, 'SELECT "day" FROM daily_sales') == [(date(2026, 11, 2),)]
+
+
+def test_orders_are_booked_a_few_at_a_time_and_none_is_left_out(ledger, load, rows, monkeypatch):
+    monkeypatch.setattr(bookings, "_AT_ONCE", 3)
+    load(order_versions=[rows.order(f"O{number}") for number in range(10)])
+    booked = (
+        "SELECT count(*), count(bookings), min(len(bookings)), max(len(bookings)) FROM ledger.order_versions"
+    )
+    assert select(ledger, booked) == [(10, 10, 2, 2)]  # a sale and a payment each
+
+    in_earnest = bookings._book_some
+    monkeypatch.setattr(bookings, "_book_some", lambda *given: in_earnest(*given) - 1)
+    with pytest.raises(StoreError, match="1 of 2 orders were booked"):
+        load(order_versions=[rows.order(f"N{number}") for number in range(3)])
+    assert select(ledger, booked) == [(10, 10, 2, 2)], "what was there before stays, and nothing else"
 
 
 def test_cursors_move_with_the_rows_and_never_back(ledger, load):
