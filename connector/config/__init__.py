@@ -1,5 +1,6 @@
 """config.yaml: read, filled in from the environment, checked. What the settings do is left to their users."""
 
+from connector.config.link import REGIONS, Link, LinkApp
 from connector.config.load import load_config, secrets_in_file, setting_paths
 from connector.config.settings import (
     Alerts,
@@ -15,12 +16,15 @@ from connector.config.settings import (
 )
 
 __all__ = [
+    "REGIONS",
     "Alerts",
     "Api",
     "Company",
     "Config",
     "Connection",
     "Limits",
+    "Link",
+    "LinkApp",
     "Metrics",
     "OAuth",
     "Scheduler",

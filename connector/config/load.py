@@ -91,6 +91,9 @@ def _resolved(config: Config, directory: Path) -> Config:
         changes["publish_to"] = _absolute(str(config.publish_to), directory)
     if config.key_file is not None:
         changes["key_file"] = _absolute(str(config.key_file), directory)
+    if config.link is not None and config.link.logo is not None:
+        logo = _absolute(str(config.link.logo), directory)
+        changes["link"] = config.link.model_copy(update={"logo": logo})
     if (textfile := config.metrics.textfile) is not None:
         changes["metrics"] = config.metrics.model_copy(
             update={"textfile": _absolute(str(textfile), directory)}

@@ -5,19 +5,13 @@ How the file is read and how mistakes are explained is in ``connector.config.loa
 
 import re
 from collections.abc import Iterator
-from datetime import date, datetime, timedelta
-from ipaddress import ip_network
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Annotated, Literal, Self
-from urllib.parse import urlsplit
-from zoneinfo import ZoneInfo
 
-from cronsim import CronSim, CronSimError
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     PrivateAttr,
     SecretStr,
@@ -27,21 +21,23 @@ from pydantic import (
 )
 
 from connector.config import ids
-from schemas.iso import ALPHA_3, KNOWN_COUNTRIES, UNKNOWN_COUNTRY
+from connector.config.link import Link
+from connector.config.values import (
+    Country,
+    Cron,
+    Id,
+    Name,
+    Network,
+    Port,
+    Secret,
+    Section,
+    TimeZone,
+    WebAddress,
+    none_as_empty,
+)
 
 # docs.clover.com, Ecommerce services APIs: one production host and one sandbox host.
 _ECOMMERCE_HOSTS = {"production": "https://scl.clover.com", "sandbox": "https://scl-sandbox.dev.clover.com"}
-
-
-def _web_address(value: str) -> str:
-    parts = urlsplit(value)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ValueError("must be an address that begins with https:// (or http://)")
-    if parts.username or parts.password:
-        raise ValueError("must not carry a user name or password")
-    if parts.query or parts.fragment:
-        raise ValueError("must not have a ? or # part")
-    return value.rstrip("/")
 
 
 def _store(value: str) -> str:
@@ -53,78 +49,6 @@ def _store(value: str) -> str:
     if value.startswith("~"):
         raise ValueError(f"'{value}' would be a directory of that very name; write the path out, without ~")
     return value
-
-
-def _country(value: str) -> str:
-    code = value.strip().upper()
-    if code in ALPHA_3:
-        raise ValueError(f"'{value}' has two letters; write the three-letter code {ALPHA_3[code]}")
-    if code not in {*KNOWN_COUNTRIES, UNKNOWN_COUNTRY}:
-        raise ValueError(
-            f"'{value}' is not an ISO 3166 alpha-3 code; write one such as USA or CAN, XXX if unknown"
-        )
-    return code
-
-
-def _time_zone(value: str) -> str:
-    try:
-        ZoneInfo(value)
-    except (KeyError, ValueError, OSError):
-        raise ValueError(f"'{value}' is not an IANA time zone; write one such as America/New_York") from None
-    return value
-
-
-def _cron(value: str) -> str:
-    try:
-        next(CronSim(value, datetime(2024, 1, 1)))  # noqa: DTZ001 - only whether it can be read
-    except CronSimError:
-        raise ValueError(
-            f"'{value}' is not a cron expression; write five fields such as \"*/30 * * * *\""
-        ) from None
-    except StopIteration:
-        raise ValueError(f"'{value}' never comes due; check the day and month") from None
-    return value
-
-
-def _filled(value: SecretStr) -> SecretStr:
-    text = value.get_secret_value()
-    if not text.strip():
-        raise ValueError("is empty")
-    if text != text.strip() or any(not 32 < ord(c) < 127 for c in text):
-        raise ValueError("contains a space, line break or other character that no token has; copy it again")
-    if text.lower().startswith("bearer"):
-        raise ValueError("must be the token alone, without the word Bearer")
-    return value
-
-
-def _network(value: str) -> str:
-    try:
-        return str(ip_network(value.strip()))
-    except ValueError:
-        raise ValueError(
-            f"'{value}' is not an IP address or network; write one such as 10.0.0.7 or 10.0.0.0/24"
-        ) from None
-
-
-def _none_as_empty(value: object) -> object:
-    return "" if value is None else value
-
-
-Id = Annotated[
-    str,
-    BeforeValidator(_none_as_empty),
-    StringConstraints(pattern=r"^([A-Za-z0-9][A-Za-z0-9._-]{0,63})?$"),
-]
-Name = Annotated[str, StringConstraints(min_length=1, max_length=200, strip_whitespace=True)]
-WebAddress = Annotated[str, AfterValidator(_web_address)]
-Secret = Annotated[SecretStr, AfterValidator(_filled)]
-Port = Annotated[int, Field(ge=0, le=65535)]
-
-
-class Section(BaseModel):
-    """A part of config.yaml: unknown keys are mistakes, and nothing changes after loading."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
 
 class OAuth(Section):
@@ -150,14 +74,14 @@ class Connection(Section):
     environment: Literal["production", "sandbox"] = "production"
     base_url: WebAddress | None = None
     merchant_id: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
-    merchant_name: Annotated[str, BeforeValidator(_none_as_empty)] = ""
-    country: Annotated[str, AfterValidator(_country)]
+    merchant_name: Annotated[str, BeforeValidator(none_as_empty)] = ""
+    country: Country
     currency: Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")] | None = None
-    timezone: Annotated[str, AfterValidator(_time_zone)]
+    timezone: TimeZone
     token: Secret | None = None
     oauth: OAuth | None = None
     start_date: date
-    schedule: Annotated[str, AfterValidator(_cron)] | None = None
+    schedule: Cron | None = None
     platform: Literal["auto", "off"] = "off"
     region: Literal["na", "eu", "la"] = "na"
     _place: str = PrivateAttr(default="")
@@ -247,7 +171,7 @@ class Api(Section):
 
     host: Name = "127.0.0.1"
     port: Port = 8080
-    trusted_proxies: list[Annotated[str, AfterValidator(_network)]] = []
+    trusted_proxies: list[Network] = Field(default=[])
     access_log_days: Annotated[int, Field(ge=1, le=36_500)] = 90
 
 
@@ -291,6 +215,7 @@ class Config(Section):
     key_file: holds the key that encrypts OAuth tokens at rest; absolute after loading, made when needed.
     raw_retention_days: how long Clover's own words are kept for mapping again; None keeps them for ever.
     private_networks: networks that alerts and webhooks may reach beside the public internet.
+    link: how merchants connect themselves; None where only the operator connects them.
     """
 
     store: Annotated[Name, AfterValidator(_store)]
@@ -304,9 +229,10 @@ class Config(Section):
     alerts: Alerts = Alerts()
     metrics: Metrics = Metrics()
     scheduler: Scheduler = Scheduler()
+    link: Link | None = None
     key_file: Path | None = None
     raw_retention_days: Annotated[int, Field(ge=1)] | None = None
-    private_networks: list[Annotated[str, AfterValidator(_network)]] = []
+    private_networks: list[Network] = Field(default=[])
 
     @model_validator(mode="after")
     def _readers_have_a_place(self) -> Self:
@@ -351,6 +277,7 @@ class Config(Section):
             found.append(connection.token)
             if oauth := connection.oauth:
                 found += [oauth.client_secret, oauth.refresh_token]
+        found += [app.client_secret for app in self.link.apps] if self.link else []
         return [secret.get_secret_value() for secret in found if secret is not None]
 
 
