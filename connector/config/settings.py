@@ -21,6 +21,7 @@ from pydantic import (
 )
 
 from connector.config import ids
+from connector.config.fleet import FleetPlace, bucket_address, database_url, is_database
 from connector.config.link import Link
 from connector.config.values import (
     Country,
@@ -41,6 +42,8 @@ _ECOMMERCE_HOSTS = {"production": "https://scl.clover.com", "sandbox": "https://
 
 
 def _store(value: str) -> str:
+    if is_database(value):
+        return database_url(value)
     kind = re.match(r"([A-Za-z][A-Za-z0-9+.-]+):", value)
     if kind and kind[1].lower() not in ("duckdb", "ducklake"):
         raise ValueError(
@@ -208,7 +211,11 @@ class Scheduler(Section):
 
 
 class Config(Section):
-    """All of config.yaml. ``store``: an absolute directory after loading, or a ``ducklake:`` URL as written.
+    """All of config.yaml.
+
+    store: an absolute directory after loading, or a URL as written: ``ducklake:…``, or a fleet's ``postgresql://…``.
+    store_password, bucket, cache: of a fleet alone; see ``fleet``. cache and a bucket that is a directory are absolute
+    after loading.
 
     publish_to: a directory for the published copies alone, absolute after loading; None keeps them in the store.
     publish_group, publish_mode: who may read them there; a group's name or number, the mode of the files in octal.
@@ -219,6 +226,9 @@ class Config(Section):
     """
 
     store: Annotated[Name, AfterValidator(_store)]
+    store_password: Secret | None = None
+    bucket: Annotated[Name, AfterValidator(bucket_address)] | None = None
+    cache: Path | None = None
     publish_to: Path | None = None
     publish_group: Annotated[str, StringConstraints(pattern=r"^([a-z_][a-z0-9_-]*|\d+)$")] | None = None
     publish_mode: Literal["0400", "0440", "0444"] = "0440"
@@ -238,6 +248,27 @@ class Config(Section):
     def _readers_have_a_place(self) -> Self:
         if self.publish_group is not None and self.publish_to is None:
             raise ValueError("publish_group says who may read in publish_to; write that directory too")
+        return self
+
+    @model_validator(mode="after")
+    def _fleet_is_whole(self) -> Self:
+        if not is_database(self.store):
+            given = [
+                name for name in ("store_password", "bucket", "cache") if getattr(self, name) is not None
+            ]
+            if given:
+                raise ValueError(
+                    f"{given[0]} belongs to a fleet, whose store is a database: store: postgresql://user@host/name"
+                )
+        elif self.bucket is None:
+            raise ValueError(
+                "a store in PostgreSQL needs a bucket for the data; write bucket: s3://merchants, or a directory that"
+                " every host sees"
+            )
+        elif self.publish_to is not None:
+            raise ValueError(
+                "publish_to is of a store on one disk; in a fleet the bucket holds what is published"
+            )
         return self
 
     @model_validator(mode="after")
@@ -267,12 +298,21 @@ class Config(Section):
 
     @property
     def store_directory(self) -> Path:
-        """The store as a directory. Only where ``store`` is one."""
-        return Path(self.store)
+        """The store as a directory; in a fleet the cache of this host. Only where there is one."""
+        return Path(self.store) if self.fleet is None else self.fleet.cache
+
+    @property
+    def fleet(self) -> FleetPlace | None:
+        """What the store of a fleet stands on; None for a store in a directory."""
+        if not is_database(self.store):
+            return None
+        assert self.bucket is not None, "checked while loading"
+        password = None if self.store_password is None else self.store_password.get_secret_value()
+        return FleetPlace(self.store, self.bucket, self.cache or Path("cache"), password)
 
     def secrets(self) -> list[str]:
         """Every secret the file held, for the log's redaction. Keep it out of anything that is shown."""
-        found: list[SecretStr | None] = []
+        found: list[SecretStr | None] = [self.store_password]
         for _company, connection in self.pairs():
             found.append(connection.token)
             if oauth := connection.oauth:
