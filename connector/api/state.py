@@ -21,6 +21,7 @@ from connector.api.door.limits import FailedAttempts, RefusalPace, RequestQuota
 from connector.api.door.shared import SharedPins, SharedQuota
 from connector.control import access_log as api_access_log
 from connector.control import companies as api_companies
+from connector.control import kept as api_kept
 from connector.control import keys as api_keys
 from connector.control import outbox
 from connector.control import refreshes as api_refreshes
@@ -35,7 +36,7 @@ from connector.ledger.published import Publication, Published
 from connector.outbound import Networks
 
 TABLES = (
-    api_companies.TABLES,
+    *api_kept.NEEDED,
     api_keys.TABLES,
     api_access_log.TABLES,
     api_refreshes.TABLES,

@@ -1,8 +1,4 @@
-"""Companies and connections as Codat shows them: the control file's rows with what syncs found out.
-
-The status: what a sync knows (Linked, Deauthorized) over what was set here, except that Unlinked and
-PendingAuth set here stand: the one was our decision, the other has not synced yet.
-"""
+"""Companies and connections as Codat shows them: the control data's rows with what syncs found out."""
 
 import uuid
 from collections import defaultdict
@@ -14,12 +10,11 @@ from connector.api.reads.runs import states_of
 from connector.api.state import Call
 from connector.control import companies as api_companies
 from connector.control.companies import CompanyRow, ConnectionRow
-from connector.ledger.connection_state import UNKNOWN, ConnectionState
+from connector.ledger.connection_state import UNKNOWN, ConnectionState, link_status
 from connector.ledger.published import NothingPublishedError
 from schemas.platform import (
     Company,
     Connection,
-    ConnectionStatus,
     DataConnectionError,
     SourceType,
 )
@@ -40,18 +35,6 @@ def states_of_all(call: Call) -> Mapping[str, ConnectionState]:
         return {}
 
 
-def status_of(row: ConnectionRow, state: ConnectionState) -> ConnectionStatus:
-    """See the module."""
-    if row.status == ConnectionStatus.UNLINKED or state.status is None:
-        return ConnectionStatus(row.status)
-    if row.status == ConnectionStatus.PENDING_AUTH and not state.synced:
-        return ConnectionStatus.PENDING_AUTH
-    try:
-        return ConnectionStatus(state.status)
-    except ValueError:
-        return ConnectionStatus.LINKED
-
-
 def connection_view(call: Call, row: ConnectionRow, state: ConnectionState) -> Connection:
     """One connection."""
     query = urlencode({"companyId": row.company_id, "connectionId": row.connection_id})
@@ -63,7 +46,7 @@ def connection_view(call: Call, row: ConnectionRow, state: ConnectionState) -> C
         source_type=SourceType.COMMERCE,
         platform_name=PLATFORM_NAME,
         link_url=f"{call.state.settings.public_url}/?{query}",
-        status=status_of(row, state),
+        status=link_status(row.status, state),
         created=row.created,
         last_sync=last_sync(state),
         data_connection_errors=_errors(state) or None,

@@ -1,11 +1,10 @@
 """``connector serve``: the read API and the portal, in one or more processes, stopped by Ctrl-C or SIGTERM."""
 
-import math
 import os
 import socket
 import tempfile
 from contextlib import ExitStack, suppress
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,7 +16,6 @@ from connector.cli.processes.listening import listen
 from connector.cli.processes.workers import run_workers
 
 if TYPE_CHECKING:
-    from connector.api.state import Planned
     from connector.config import Config
     from connector.control.file import ControlFile
 
@@ -100,6 +98,7 @@ def _answer(
     """Answer what comes in on ``server`` until told to stop. shared: a directory of all workers."""
     from connector.api.door.connections import Server, ServerConfig, room_for_connections
     from connector.api.state import ApiSettings
+    from connector.cli.processes.planned import PlannedConnections
     from connector.logs import bound_repeats
     from connector.portal.app import create_app
 
@@ -110,7 +109,7 @@ def _answer(
             requests_per_minute=requests_per_minute,
             access_log_days=config.api.access_log_days,
             private_networks=config.private_networks,
-            planned=_planned(config),
+            planned=PlannedConnections(config),
             shared=None if shared is None else Path(shared),
         ),
         dispatch=True,
@@ -124,20 +123,6 @@ def _answer(
         Server(settings).run(sockets=[server])
 
 
-def _planned(config: "Config") -> "dict[str, Planned]":
-    """By connection. Codat counts whole hours between syncs: the longest that lie between two of a schedule."""
-    from connector.api.state import Planned
-    from connector.schedule.planner import longest_interval
-
-    return {
-        one.id: Planned(
-            None if one.schedule is None else math.ceil(longest_interval(one.schedule) / timedelta(hours=1)),
-            one.start_date,
-        )
-        for _, one in config.pairs()
-    }
-
-
 def open_control(config: "Config") -> "ControlFile":
     """The control file of the store, with the config's companies and connections in it."""
     from connector.api.state import TABLES
@@ -147,7 +132,7 @@ def open_control(config: "Config") -> "ControlFile":
     control = ControlFile(store_directory(config), *TABLES)
     take_from_config(
         control,
-        [(c.id, c.name, [connection.id for connection in c.connections]) for c in config.companies],
+        [(c.id, c.name, [one.id for one in c.connections]) for c in config.companies if not c.is_kept],
         now=datetime.now(UTC),
     )
     return control
