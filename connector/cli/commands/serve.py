@@ -100,8 +100,9 @@ def _answer(
     """Answer what comes in on ``server`` until told to stop. shared: a directory of all workers."""
     from connector.api.door.connections import Server, ServerConfig, room_for_connections
     from connector.api.state import ApiSettings
+    from connector.link.app import create_app
+    from connector.link.linking import linking_of
     from connector.logs import bound_repeats
-    from connector.portal.app import create_app
 
     app = create_app(
         ApiSettings(
@@ -113,6 +114,7 @@ def _answer(
             planned=_planned(config),
             shared=None if shared is None else Path(shared),
         ),
+        linking_of(config),
         dispatch=True,
     )
     settings = ServerConfig(
