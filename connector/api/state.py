@@ -21,8 +21,9 @@ from connector.api.door.limits import FailedAttempts, RefusalPace, RequestQuota
 from connector.api.door.shared import SharedPins, SharedQuota
 from connector.control import access_log as api_access_log
 from connector.control import companies as api_companies
-from connector.control import kept, links, outbox
+from connector.control import kept as api_kept
 from connector.control import keys as api_keys
+from connector.control import links, outbox
 from connector.control import refreshes as api_refreshes
 from connector.control import sessions as portal_sessions
 from connector.control import webhooks as api_webhooks
@@ -35,7 +36,7 @@ from connector.ledger.published import Publication, Published
 from connector.outbound import Networks
 
 TABLES = (
-    api_companies.TABLES,
+    *api_kept.NEEDED,
     api_keys.TABLES,
     api_access_log.TABLES,
     api_refreshes.TABLES,
@@ -43,7 +44,6 @@ TABLES = (
     outbox.TABLES,
     api_webhooks.TABLES,
     links.TABLES,
-    kept.TABLES,
 )
 
 

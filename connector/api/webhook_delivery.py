@@ -12,7 +12,7 @@ import httpx
 from standardwebhooks.webhooks import Webhook as Signer
 
 from connector import outbound
-from connector.api.answer.companies import company_view, current_states, status_of
+from connector.api.answer.companies import company_view, current_states
 from connector.api.reads.runs import Run, orders_deleted, reads_of
 from connector.api.routes.companies import reference
 from connector.api.routes.status import READ_TYPES
@@ -24,6 +24,7 @@ from connector.control.keys import ApiKey
 from connector.control.outbox import Delivery
 from connector.control.webhooks import Webhook, event_id, note_event
 from connector.errors import ConnectorError
+from connector.ledger.connection_state import link_status
 from connector.ledger.published import NothingPublishedError
 from connector.logs import get_logger
 from schemas.platform import Company, Connection, ConnectionStatus, DataType
@@ -70,7 +71,7 @@ def notice(state: ApiState) -> int:
                     known = states.get(row.connection_id)
                     if known is None or known.last_run is None:
                         continue
-                    status = status_of(row, known)
+                    status = link_status(row.status, known)
                     if status is ConnectionStatus.PENDING_AUTH:
                         continue
                     told += api_webhooks.note_status_event(

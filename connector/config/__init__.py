@@ -1,5 +1,6 @@
 """config.yaml: read, filled in from the environment, checked. What the settings do is left to their users."""
 
+from connector.config.fleet import FleetPlace
 from connector.config.link import REGIONS, Link, LinkApp
 from connector.config.load import load_config, secrets_in_file, setting_paths
 from connector.config.settings import (
@@ -22,6 +23,7 @@ __all__ = [
     "Company",
     "Config",
     "Connection",
+    "FleetPlace",
     "Limits",
     "Link",
     "LinkApp",

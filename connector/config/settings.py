@@ -21,9 +21,11 @@ from pydantic import (
 )
 
 from connector.config import ids
+from connector.config.fleet import FleetPlace, bucket_address, database_url, is_database
 from connector.config.link import Link
 from connector.config.values import (
     Country,
+    Credential,
     Cron,
     Id,
     Name,
@@ -41,6 +43,8 @@ _ECOMMERCE_HOSTS = {"production": "https://scl.clover.com", "sandbox": "https://
 
 
 def _store(value: str) -> str:
+    if is_database(value):
+        return database_url(value)
     kind = re.match(r"([A-Za-z][A-Za-z0-9+.-]+):", value)
     if kind and kind[1].lower() not in ("duckdb", "ducklake"):
         raise ValueError(
@@ -67,7 +71,11 @@ class OAuth(Section):
 
 
 class Connection(Section):
-    """One Clover merchant whose sales are read."""
+    """One Clover merchant whose sales are read.
+
+    credential: where the token is, instead of the token: ``env:NAME``, ``file:/path``, or ``kept``, an OAuth pair of
+    the control data. enabled: whether it is read.
+    """
 
     id: Id = ""
     source: Literal["clover-ecommerce"] = "clover-ecommerce"
@@ -80,6 +88,8 @@ class Connection(Section):
     timezone: TimeZone
     token: Secret | None = None
     oauth: OAuth | None = None
+    credential: Credential | None = None
+    enabled: bool = True
     start_date: date
     schedule: Cron | None = None
     platform: Literal["auto", "off"] = "off"
@@ -89,9 +99,10 @@ class Connection(Section):
     @model_validator(mode="after")
     def _made_whole(self, info: ValidationInfo) -> Self:
         secrets_needed = not (info.context or {}).get("secrets_may_be_missing", False)
-        if self.token is not None and self.oauth is not None:
-            raise ValueError("has both token and oauth; keep the one you use")
-        if self.token is None and self.oauth is None and secrets_needed:
+        given = [name for name in ("token", "oauth", "credential") if getattr(self, name) is not None]
+        if len(given) > 1:
+            raise ValueError(f"has both {given[0]} and {given[1]}; keep the one you use")
+        if not given and secrets_needed:
             raise ValueError("has no token; write token: ${CLOVER_TOKEN}, or an oauth section")
         if not self.id:
             _fill(self, "id", ids.connection_id(self.environment, self.merchant_id))
@@ -105,6 +116,11 @@ class Connection(Section):
     def note_place(self, place: str) -> None:
         """Say it, once, while the file is being loaded."""
         self._place = place
+
+    def name_after(self, company: str) -> None:
+        """Take the company's name where no merchant's was written, once, while it is being loaded."""
+        if not self.merchant_name:
+            _fill(self, "merchant_name", company)
 
     @property
     def ecommerce_url(self) -> str:
@@ -122,14 +138,23 @@ class Company(Section):
     name: Name
     fiscal_year_start: Annotated[int, Field(ge=1, le=12)] = 1
     connections: Annotated[list[Connection], Field(min_length=1)]
+    _is_kept: bool = PrivateAttr(default=False)
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether it comes from the control data (``connector companies``) and not from the file."""
+        return self._is_kept
+
+    def note_kept(self) -> None:
+        """Say so, once, while it is being read."""
+        self._is_kept = True
 
     @model_validator(mode="after")
     def _made_whole(self) -> Self:
         if not self.id:
             _fill(self, "id", ids.company_id(self.connections[0].id))
         for connection in self.connections:
-            if not connection.merchant_name:
-                _fill(connection, "merchant_name", self.name)
+            connection.name_after(self.name)
         return self
 
 
@@ -208,7 +233,11 @@ class Scheduler(Section):
 
 
 class Config(Section):
-    """All of config.yaml. ``store``: an absolute directory after loading, or a ``ducklake:`` URL as written.
+    """All of config.yaml.
+
+    store: an absolute directory after loading, or a URL as written: ``ducklake:…``, or a fleet's ``postgresql://…``.
+    store_password, bucket, cache: of a fleet alone; see ``fleet``. cache and a bucket that is a directory are absolute
+    after loading.
 
     publish_to: a directory for the published copies alone, absolute after loading; None keeps them in the store.
     publish_group, publish_mode: who may read them there; a group's name or number, the mode of the files in octal.
@@ -219,10 +248,15 @@ class Config(Section):
     """
 
     store: Annotated[Name, AfterValidator(_store)]
+    store_password: Secret | None = None
+    bucket: Annotated[Name, AfterValidator(bucket_address)] | None = None
+    cache: Path | None = None
     publish_to: Path | None = None
     publish_group: Annotated[str, StringConstraints(pattern=r"^([a-z_][a-z0-9_-]*|\d+)$")] | None = None
     publish_mode: Literal["0400", "0440", "0444"] = "0440"
-    companies: Annotated[list[Company], Field(min_length=1)]
+    companies: Annotated[list[Company], Field(min_length=1)] = Field(
+        default=[]
+    )  # left out: all are kept as data
     sync: Sync = Sync()
     limits: Limits = Limits()
     api: Api = Api()
@@ -238,6 +272,27 @@ class Config(Section):
     def _readers_have_a_place(self) -> Self:
         if self.publish_group is not None and self.publish_to is None:
             raise ValueError("publish_group says who may read in publish_to; write that directory too")
+        return self
+
+    @model_validator(mode="after")
+    def _fleet_is_whole(self) -> Self:
+        if not is_database(self.store):
+            given = [
+                name for name in ("store_password", "bucket", "cache") if getattr(self, name) is not None
+            ]
+            if given:
+                raise ValueError(
+                    f"{given[0]} belongs to a fleet, whose store is a database: store: postgresql://user@host/name"
+                )
+        elif self.bucket is None:
+            raise ValueError(
+                "a store in PostgreSQL needs a bucket for the data; write bucket: s3://merchants, or a directory that"
+                " every host sees"
+            )
+        elif self.publish_to is not None:
+            raise ValueError(
+                "publish_to is of a store on one disk; in a fleet the bucket holds what is published"
+            )
         return self
 
     @model_validator(mode="after")
@@ -265,14 +320,27 @@ class Config(Section):
             for connection in company.connections:
                 yield company, connection
 
+    def enabled_pairs(self) -> Iterator[tuple[Company, Connection]]:
+        """Those of ``pairs`` that are read."""
+        return (pair for pair in self.pairs() if pair[1].enabled)
+
     @property
     def store_directory(self) -> Path:
-        """The store as a directory. Only where ``store`` is one."""
-        return Path(self.store)
+        """The store as a directory; in a fleet the cache of this host. Only where there is one."""
+        return Path(self.store) if self.fleet is None else self.fleet.cache
+
+    @property
+    def fleet(self) -> FleetPlace | None:
+        """What the store of a fleet stands on; None for a store in a directory."""
+        if not is_database(self.store):
+            return None
+        assert self.bucket is not None, "checked while loading"
+        password = None if self.store_password is None else self.store_password.get_secret_value()
+        return FleetPlace(self.store, self.bucket, self.cache or Path("cache"), password)
 
     def secrets(self) -> list[str]:
         """Every secret the file held, for the log's redaction. Keep it out of anything that is shown."""
-        found: list[SecretStr | None] = []
+        found: list[SecretStr | None] = [self.store_password]
         for _company, connection in self.pairs():
             found.append(connection.token)
             if oauth := connection.oauth:

@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 from starlette.responses import Response
 
-from connector.api.answer.companies import states_of_all, status_of
+from connector.api.answer.companies import states_of_all
 from connector.api.answer.errors import ApiError, busy
 from connector.api.door.middleware import address_of
 from connector.api.state import Call, call_of
@@ -17,7 +17,7 @@ from connector.control.companies import CompanyRow, ConnectionRow
 from connector.control.file import stamp
 from connector.control.links import Visit
 from connector.control.sessions import is_form_token
-from connector.ledger.connection_state import UNKNOWN
+from connector.ledger.connection_state import UNKNOWN, link_status
 from connector.link.linking import Linking
 from connector.link.tokens import InvalidLink, Opens
 from connector.portal.entrance import form
@@ -125,7 +125,7 @@ def target_of(call: Call, visit: Visit) -> Target | None:
     states = states_of_all(call)
 
     def is_linked(row: ConnectionRow) -> bool:
-        return status_of(row, states.get(row.connection_id, UNKNOWN)) is ConnectionStatus.LINKED
+        return link_status(row.status, states.get(row.connection_id, UNKNOWN)) is ConnectionStatus.LINKED
 
     if visit.connection_id is not None:
         connection = api_companies.get_connection(control, company.company_id, visit.connection_id)

@@ -11,9 +11,9 @@ from codat_lending import CodatLending
 from codat_lending.models import shared as lending_shared
 from codat_platform import CodatPlatform
 from codat_platform.models import shared as platform_shared
-from connector.control.kept import kept_companies
 
 from connector.control import keys as api_keys
+from connector.control.kept import kept_companies
 from connector.ledger.interface import now_utc
 from connector.sandbox import Sandbox
 from tests.browsing import chromium, overflow, serious_violations

@@ -1,13 +1,13 @@
 """From the link to the first order: what a merchant sees, what the lender is told, what is kept."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
 from connector.control.kept import kept_companies
 from connector.control.place import control_place
 
-from tests.link.lender import BACK, SOLD, shop
+from tests.link.lender import BACK, shop
 
 
 def kept(lender, company):
@@ -278,7 +278,7 @@ def test_a_merchant_who_removed_the_app_connects_again_by_the_same_link(own_lend
     lender.sync()
     assert lender.connection(connection, company)["status"] == "Deauthorized"
     lender.events()
-    world.sell(SOLD + timedelta(days=1), [("Tea of the day after", 900)])
+    world.sell(datetime.now(UTC) - timedelta(minutes=5), [("Tea of today", 900)])
     browser = lender.link(lender.connection(connection, company), merchant="MSHOP00000001")
     assert browser.heading == "That is another shop"
     browser.submit("/link/again")

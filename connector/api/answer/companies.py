@@ -1,8 +1,4 @@
-"""Companies and connections as Codat shows them: the control file's rows with what syncs found out.
-
-The status: what a sync knows (Linked, Deauthorized) over what was set here, except that Unlinked and
-PendingAuth set here stand: the one was our decision, the other has not synced yet.
-"""
+"""Companies and connections as Codat shows them: the control data's rows with what syncs found out."""
 
 import uuid
 from collections import defaultdict
@@ -17,7 +13,7 @@ from connector.control import companies as api_companies
 from connector.control.companies import CompanyRow, ConnectionRow
 from connector.control.file import ControlFile
 from connector.control.links import relinked_at
-from connector.ledger.connection_state import UNKNOWN, ConnectionState
+from connector.ledger.connection_state import UNKNOWN, ConnectionState, link_status
 from connector.ledger.published import NothingPublishedError, Publication
 from schemas.platform import (
     Company,
@@ -59,18 +55,6 @@ def current_states(control: ControlFile, publication: Publication) -> Mapping[st
     return {**states, **over}
 
 
-def status_of(row: ConnectionRow, state: ConnectionState) -> ConnectionStatus:
-    """See the module."""
-    if row.status == ConnectionStatus.UNLINKED or state.status is None:
-        return ConnectionStatus(row.status)
-    if row.status == ConnectionStatus.PENDING_AUTH and not state.synced:
-        return ConnectionStatus.PENDING_AUTH
-    try:
-        return ConnectionStatus(state.status)
-    except ValueError:
-        return ConnectionStatus.LINKED
-
-
 def connection_view(call: Call, row: ConnectionRow, state: ConnectionState) -> Connection:
     """One connection."""
     return Connection(
@@ -81,7 +65,7 @@ def connection_view(call: Call, row: ConnectionRow, state: ConnectionState) -> C
         source_type=SourceType.COMMERCE,
         platform_name=PLATFORM_NAME,
         link_url=_address(call, row.origin, row.company_id, row.connection_id),
-        status=status_of(row, state),
+        status=link_status(row.status, state),
         created=row.created,
         last_sync=last_sync(state),
         data_connection_errors=_errors(state) or None,
