@@ -7,14 +7,14 @@ from datetime import UTC, date, datetime, timedelta
 from urllib.parse import urlencode, urlsplit
 
 import httpx
-from connector.control.kept import with_kept
-from connector.control.place import control_place
 from starlette.testclient import TestClient
 
 from connector.api.state import ApiSettings
 from connector.api.webhook_delivery import Dispatcher
 from connector.config import Config
 from connector.control import keys as api_keys
+from connector.control.kept import with_kept
+from connector.control.place import control_place
 from connector.ledger import open_store
 from connector.link.app import create_app
 from connector.link.linking import linking_of
