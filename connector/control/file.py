@@ -84,6 +84,11 @@ class ControlFile:
                 del self._inside.connection
             connection.execute("COMMIT")
 
+    def erase_deleted(self) -> None:
+        """Have what was deleted leave the file and its log."""
+        for statement in ("PRAGMA wal_checkpoint(TRUNCATE)", "VACUUM", "PRAGMA wal_checkpoint(TRUNCATE)"):
+            self.write(statement)
+
     def close(self) -> None:
         """Close every connection; one still in use is closed by its user."""
         with self._lock:
