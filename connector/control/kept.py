@@ -14,7 +14,7 @@ from itertools import groupby
 import orjson
 
 from connector.config import Company, Config, Connection
-from connector.control import companies
+from connector.control import companies, pairs
 from connector.control.database import ControlDatabase, Row, Statements
 from connector.control.file import stamp
 from connector.control.place import Place, rows_if_there
@@ -28,7 +28,7 @@ CREATE INDEX IF NOT EXISTS kept_connections_company ON kept_connections (company
 CREATE TABLE IF NOT EXISTS kept_companies (
   company_id TEXT PRIMARY KEY, fiscal_year_start INTEGER NOT NULL) STRICT;
 """
-NEEDED = (companies.TABLES, TABLES)
+NEEDED = (companies.TABLES, TABLES, pairs.TABLES)
 """Tables that keeping a connection writes."""
 # Copied and filled in, since values that were checked when they were kept need not be checked ten thousand times more.
 _CONNECTION = Connection.model_construct(set())  # type: ignore[call-arg]

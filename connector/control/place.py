@@ -22,9 +22,12 @@ def control_place(config: Config) -> Place:
     return config.fleet or config.store_directory
 
 
-def open_control(place: Place, *ddl: str) -> ControlDatabase:
-    """The control data, made when it is missing, with these tables. Raises StoreError."""
-    return ControlFile(place, *ddl) if isinstance(place, Path) else _of_fleet(place, *ddl)
+def open_control(place: Place, *ddl: str, durable: bool = False) -> ControlDatabase:
+    """The control data, made when it is missing, with these tables. Raises StoreError.
+
+    durable: a transaction has ended when the disk has it; else a power cut may take the last ones from a file.
+    """
+    return ControlFile(place, *ddl, durable=durable) if isinstance(place, Path) else _of_fleet(place, *ddl)
 
 
 def control_is_there(place: Place) -> bool:

@@ -18,6 +18,7 @@ from connector.control import refreshes as api_refreshes
 from connector.control import webhooks as api_webhooks
 from connector.control.database import ControlDatabase
 from connector.control.file import stamp
+from connector.control.pairs import delete_pairs
 from connector.control.place import Place, control_is_there, control_place, open_control
 from connector.errors import ConfigError, StoreError
 from connector.ledger import locks
@@ -137,6 +138,8 @@ def _empty_control(place: Place, ids: Ids, removed: dict[str, int], now: datetim
         reads = 0 if counted is None else int(counted["n"])
         if reads:
             control.write("INSERT INTO forgotten_reads VALUES (?, ?)", (stamp(now), reads))
+        with control.transaction() as db:
+            removed["OAuth pairs"] = removed.get("OAuth pairs", 0) + delete_pairs(db, ids.connection_ids)
         for table in ("alert_episodes", "alert_watched"):
             rows = control.write(f"DELETE FROM {table} WHERE company_id = ?", (ids.company_id,))  # noqa: S608
             removed[f"control.{table}"] = rows

@@ -87,7 +87,7 @@ def token_source(config: Config, connection: Connection, patience: Patience | No
         secret = referenced(connection.credential)
         remember_secrets([secret])
         return StaticToken(secret, connection_id=connection.id)
-    if connection.oauth is None:
+    if connection.oauth is None and connection.credential is None:
         raise ConfigError(
             f"Connection {connection.id} has no token.", hint="Set its token, or run connector authorize."
         )
