@@ -157,8 +157,10 @@ def make(directory: Path, orders: int) -> None:
             )
         for statement in connection.extract_statements(_BESIDE):
             connection.execute(statement)
+        connection.execute("BEGIN")
         book(connection, "ledger.order_versions")
         post(connection)
+        connection.execute("COMMIT")
         connection.execute(
             "INSERT INTO ledger.connections (company_id, connection_id)"
             " SELECT DISTINCT company_id, connection_id FROM ledger.order_versions"

@@ -12,8 +12,8 @@ import httpx
 from standardwebhooks.webhooks import Webhook as Signer
 
 from connector import outbound
-from connector.api.answer.companies import company_view
-from connector.api.reads.runs import Run, orders_deleted, reads_of, states_of
+from connector.api.answer.companies import company_view, current_states
+from connector.api.reads.runs import Run, orders_deleted, reads_of
 from connector.api.routes.companies import reference
 from connector.api.routes.status import READ_TYPES
 from connector.api.state import ApiState, Call
@@ -52,7 +52,7 @@ def notice(state: ApiState) -> int:
     told = 0
     try:
         with call.publication() as publication:
-            states = states_of(publication)
+            states = current_states(state.control, publication)
             for company in api_companies.list_companies(state.control):
                 connections = api_companies.list_connections(state.control, company.company_id)
                 view = company_view(call, company, connections, states)

@@ -40,6 +40,10 @@ def _file(path: Path) -> _File:
     return state.st_dev, state.st_ino, state.st_mtime_ns
 
 
+# DuckDB notes every block that it took out of memory, and keeps the notes until the file is closed: some 20 MB after as
+# many requests. Opening it again takes as long as a few questions.
+MOST_USES = 50_000
+
 _ANEW = "connector sync publishes it anew; connector check says more."
 _LOOK = "Check the file's owner and mode; connector check says more."
 
@@ -227,6 +231,7 @@ class _Open:
     connection: duckdb.DuckDBPyConnection
     users: int = 0
     extra: dict[str, object] = field(default_factory=dict)
+    times_used: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -316,8 +321,17 @@ class Published:
             if held is None:
                 held = self._files[path] = _Open(path, file, locked(path, **self._limits))
                 self._close_idle()
+            elif held.users == 0 and held.times_used >= MOST_USES:
+                held = self._files[path] = self._opened_again(held)
             held.users += 1
+            held.times_used += 1
             return held
+
+    def _opened_again(self, held: _Open) -> _Open:
+        """The same file in another instance of DuckDB; what was found out about it stays true."""
+        held.connection.close()
+        del self._files[held.path]
+        return _Open(held.path, held.file, locked(held.path, **self._limits), extra=held.extra)
 
     def _let_go(self, held: _Open) -> None:
         with self._lock:

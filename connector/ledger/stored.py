@@ -13,7 +13,6 @@ import duckdb
 
 from connector.ledger.connection_state import connection_states
 
-_STREAMS = 3
 _ROUNDING = timedelta(seconds=2)
 _CURRENT = (
     "FROM ledger.source_records WHERE connection_id = $connection AND replaced_by IS NULL AND NOT is_deleted"
@@ -103,11 +102,11 @@ class Stored:
             hashes.setdefault(kind, {})[record_id] = list_hash
         return hashes
 
-    def created_between(self, kind: str, since: datetime, until: datetime) -> Mapping[str, str]:
+    def created_between(self, kind: str, since: datetime, until: datetime) -> Mapping[str, str | None]:
         """Record id -> order id of current records created in ``since <= created < until``."""
         return dict(
             self._records(
-                f"SELECT record_id, order_id {_CURRENT} AND kind = $kind AND order_id IS NOT NULL"
+                f"SELECT record_id, order_id {_CURRENT} AND kind = $kind"
                 " AND created_at >= $since AND created_at < $until",
                 kind=kind,
                 since=_bare(since),
@@ -300,13 +299,10 @@ class Stored:
         ).fetchone()
         return None if row is None else StoredMerchant(*row)
 
-    def cursor(self) -> datetime | None:
-        """The lowest high-water mark of the streams, aware UTC; None until every stream has one."""
-        row = self._ask(
-            'SELECT count(*), min("cursor") FROM ledger.sync_state WHERE connection_id = $connection'
-            " AND stream IN ('charges', 'orders', 'refunds')"
-        ).fetchone()
-        return None if row is None or row[0] < _STREAMS else row[1].replace(tzinfo=UTC)
+    def cursors(self) -> Mapping[str, datetime]:
+        """Stream -> its high-water mark, aware UTC, of every stream that has one."""
+        rows = self._ask('SELECT stream, "cursor" FROM ledger.sync_state WHERE connection_id = $connection')
+        return {stream: cursor.replace(tzinfo=UTC) for stream, cursor in rows.fetchall()}
 
     def deep_scans(self) -> Mapping[str, datetime]:
         """Tier -> when it was last completed, aware UTC."""

@@ -27,12 +27,12 @@ from connector.sync.map.processes import WORTH_IT_FROM, MappingProcesses
 from connector.sync.map.side_records import SideRecords, merchant_records
 from connector.sync.plan import Plan
 from connector.sync.read.archive import stage_archive
+from connector.sync.read.beside_orders import CUSTOMERS, fill_in_customers, gather_streams
 from connector.sync.read.clover import CloverAccess
 from connector.sync.read.completion import Completion
 from connector.sync.read.intake import Intake, KnownHashes, Seen, take_in
 from connector.sync.read.listing import FixedJobs, GrowingJobs, Jobs, ListJob, read_jobs
 from connector.sync.read.platform import Witness
-from connector.sync.read.platform_customers import CUSTOMERS, fill_in_customers
 from connector.sync.read.refund_feed import RefundFeed
 from connector.sync.read.rows_without_id import Unnamed, around, overlaps
 from connector.sync.report import Change
@@ -139,7 +139,7 @@ class Commit:
         """
         source, plan = self._source(), self.plan
         self.left = list(plan.pieces)
-        if len(self.left) > 1 and not source.refunds.is_filled and plan.streams == STREAMS:
+        if len(self.left) > 1 and not source.refunds.is_filled and len(plan.streams) == len(STREAMS):
             span = Window(self.left[0].since, self.left[-1].until)
             jobs, windows, _ = self._jobs_of((REFUNDS,), span)
             self._read(jobs, windows, lambda _stream, rows, seen: source.refunds.keep(rows, seen.booked_ms))
@@ -212,6 +212,7 @@ class Commit:
             self.progress.advance(len(batch.seen))
         files.hold_back_broken(self.intake, notebook.failed(), incomplete)
         files.hold_back_unlinked(notebook.refunds_without_order(), plan.merchant)
+        gather_streams(notebook, stored, side, plan.run_start)
         self._fill_in(side)
         files.write_rows("record_versions", side.rows(plan.company_id, plan.connection_id, stored.documents))
         files.write_source_records(notebook, stored.rows_of(notebook.gone()))
@@ -287,13 +288,16 @@ class Commit:
         return take
 
     def _look_for_vanished(self, stream: Stream, piece: Span) -> None:
-        """A record that is stored for this span but was not listed was deleted, or moved: its order is read anew."""
+        """A record that is stored for this span but was not listed was deleted, or moved: its order is read anew.
+
+        One beside the orders is read by its id.
+        """
         stored = self.stored.created_between(stream.kind, piece.since, piece.until)
         seen = self.notebook.was_seen
-        self.notebook.mark_dirty(
-            {order_id for record_id, order_id in stored.items() if not seen(stream.kind, record_id)},
-            "vanished",
-        )
+        vanished = {i: order_id for i, order_id in stored.items() if not seen(stream.kind, i)}
+        self.notebook.mark_dirty({order_id for order_id in vanished.values() if order_id}, "vanished")
+        if stream.beside is not None:
+            self.notebook.point_at(stream.kind, [(record_id, "", None, None) for record_id in vanished])
 
     def _windows_left(self) -> list[ListJob]:
         """Windows with rows without an id that no piece touched: behind every span, and listed all the same."""

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from connector.clover.lists.streams import STREAMS
 from connector.config import Company, Connection
 from connector.errors import StoreError
 from connector.ledger.interface import Store
@@ -93,9 +94,7 @@ class Loading:
             retries=report.retries,
             throttled=report.throttled,
             waited_seconds=report.waited_seconds,
-            charges_read=report.rows_read.get("charge", 0),
-            orders_read=report.rows_read.get("order", 0),
-            refunds_read=report.rows_read.get("refund", 0),
+            rows_read={stream.name: report.rows_read.get(kind, 0) for kind, stream in STREAMS.items()},
             orders_held_back=sum(report.held_back.values()),
             error_kind=report.error_kind,
             error=report.error,

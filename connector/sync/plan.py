@@ -1,6 +1,6 @@
 """What a run is to do: its span of source time, and the plan of each commit, from configuration, mode and store."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
@@ -34,7 +34,7 @@ class Plan:
     pieces: tuple[Span, ...]
     run_start: datetime
     unpaid_orders: Unpaid = "exclude"
-    streams: tuple[Stream, ...] = STREAMS
+    streams: tuple[Stream, ...] = field(default_factory=lambda: tuple(STREAMS.values()))
     poll: tuple[str, ...] = ()
     retry: tuple[tuple[str, str, str | None], ...] = ()
     unnamed: tuple[Unnamed, ...] = ()
@@ -70,7 +70,7 @@ def plan_of(
         pieces=todo,
         run_start=run_start,
         unpaid_orders=sync.unpaid_orders,
-        streams=tuple(s for s in STREAMS if mode.stream in (None, f"{s.kind}s")),
+        streams=tuple(s for s in STREAMS.values() if mode.stream in (None, s.name)),
         poll=stored.orders_to_poll(run_start) if ordinary else (),
         retry=with_an_id(unusable) if ordinary else (),
         unnamed=windows_among(unusable),
@@ -81,9 +81,16 @@ def plan_of(
     )
 
 
+def cursor_of(stored: Stored) -> datetime | None:
+    """The lowest high-water mark of the streams, aware UTC; None until every stream has one."""
+    stored_cursors = stored.cursors()
+    cursors = [stored_cursors.get(stream.name) for stream in STREAMS.values()]
+    return min((cursor for cursor in cursors if cursor), default=None) if all(cursors) else None
+
+
 def position_of(stored: Stored, run_start: datetime) -> Position:
     """How far earlier runs have read, without what a wrong clock has stored."""
-    cursor, scans = stored.cursor(), stored.deep_scans()
+    cursor, scans = cursor_of(stored), stored.deep_scans()
     last_success = stored.last_success_began(run_start) if cursor is not None and cursor > run_start else None
     return believed(cursor, scans, run_start=run_start, last_success=last_success)
 

@@ -194,7 +194,7 @@ class _Run:
         self.loading.apply(
             commit.done,
             mapped,
-            cursors={f"{stream.kind}s": commit.done.until for stream in plan.streams} if moves else {},
+            cursors={stream.name: commit.done.until for stream in plan.streams} if moves else {},
             ceiling=clock.ceiling,
             last=commit.is_last,
             progress=self.progress,

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 import httpx
 import pytest
 
+from connector.ledger import published as published_files
 from connector.ledger.published import NothingPublishedError, Published
 
 JUNIPER, SHOP = "8a210b68-6988-11ed-a1eb-0242ac120002", "2e9d2c44-f675-40ba-8049-353bfcb5e171"
@@ -126,3 +127,27 @@ def test_health_is_503_when_the_store_cannot_be_read(books, builders):
         answer = server.client.get("/health/ready")
         assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
         assert server.client.get("/health/live").status_code == 200
+
+
+def test_a_file_that_was_read_many_times_is_opened_again_when_nobody_reads_it(
+    tmp_path, builders, monkeypatch
+):
+    """DuckDB's notes of what it read grow; what was found out about the file stays."""
+    monkeypatch.setattr(published_files, "MOST_USES", 3)
+    builders.Books(tmp_path).publish()
+    published = Published(tmp_path)
+
+    def instance(publication):
+        return published._files[publication.path].connection
+
+    with published.open() as beside:
+        first, beside.cache["positions"] = instance(beside), "found"
+        for _ in range(5):  # more than three, but there is always somebody who reads
+            with published.open() as publication:
+                assert instance(publication) is first
+        assert beside.cursor.execute("SELECT count(*) FROM ledger.order_versions").fetchone() == (0,)
+    with published.open() as publication:
+        assert instance(publication) is not first
+        assert publication.cache == {"positions": "found"}
+        assert publication.cursor.execute("SELECT count(*) FROM ledger.order_versions").fetchone() == (0,)
+    published.close()

@@ -4,6 +4,8 @@ from decimal import Decimal
 import duckdb
 import pytest
 
+from connector.errors import StoreError
+from connector.ledger.load import bookings
 from connector.ledger.load.apply import apply_batch
 
 
@@ -173,6 +175,21 @@ def test_a_corrected_time_zone_moves_the_days_of_every_version(ledger, load, row
     assert select(ledger, 'SELECT "day" FROM daily_sales') == [(date(2026, 11, 2),)]
 
 
+def test_orders_are_booked_a_few_at_a_time_and_none_is_left_out(ledger, load, rows, monkeypatch):
+    monkeypatch.setattr(bookings, "_AT_ONCE", 3)
+    load(order_versions=[rows.order(f"O{number}") for number in range(10)])
+    booked = (
+        "SELECT count(*), count(bookings), min(len(bookings)), max(len(bookings)) FROM ledger.order_versions"
+    )
+    assert select(ledger, booked) == [(10, 10, 2, 2)]  # a sale and a payment each
+
+    in_earnest = bookings._book_some
+    monkeypatch.setattr(bookings, "_book_some", lambda *given: in_earnest(*given) - 1)
+    with pytest.raises(StoreError, match="1 of 2 orders were booked"):
+        load(order_versions=[rows.order(f"N{number}") for number in range(3)])
+    assert select(ledger, booked) == [(10, 10, 2, 2)], "what was there before stays, and nothing else"
+
+
 def test_cursors_move_with_the_rows_and_never_back(ledger, load):
     cursor = datetime(2026, 11, 19, tzinfo=UTC)
     load(cursors={"charges": cursor, "orders": cursor})
@@ -213,7 +230,7 @@ def test_a_load_that_fails_leaves_everything_as_it_was(ledger, load, rows):
 
 
 def test_a_run_that_changes_nothing_is_still_recorded(ledger, load):
-    applied = load(run={"requests": 3, "charges_read": 5})
+    applied = load(run={"requests": 3, "rows_read": {"charges": 5}})
     assert applied.snapshot_id is None
     assert select(
         ledger, "SELECT run_id, status, requests, charges_read, orders_inserted, snapshot_id FROM sync_runs"

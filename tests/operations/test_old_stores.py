@@ -13,6 +13,7 @@ HASHES = {  # of the newest versions; schema 1 kept dates to the second, so its 
     "FBM1J5903JCPB": "b18c7b435e91ab012e47c9c799dc7dd602a1dbeebfb12a967d5d7f027ba1a5d7",
     "KHC3CXVRQBH25": "4607c12a545649f699ae00dc1f9bc8bc6718a42f2e303fa49279abf23f3a5e3c",
 }
+RUNS = [(1, 1, 0, 2), (1, 1, 0, 2), (1, 1, 1, 3), (1, 1, 0, 2)]  # charges, orders, refunds and all rows read
 OLD = sorted(DIRECTORY.glob("schema-*.tar.xz"))
 
 
@@ -32,6 +33,8 @@ def test_an_old_store_keeps_its_history_and_syncs_on(town, clock, tmp_path, rele
     applied = [version for (version,) in here.rows("SELECT version FROM ledger.migrations ORDER BY 1")]
     assert applied == [version for version, _, _ in migrations()]
     here.check_books()
+    read = "SELECT charges_read, orders_read, refunds_read, rows_read FROM sync_runs ORDER BY started_at, connection_id"
+    assert here.rows(read) == RUNS
     versions = here.rows("SELECT order_id, snapshot_id, total_amount FROM order_versions ORDER BY 1, 2")
     assert len(versions) == 3
     assert here.sync(kind="rebuild").exit_code == 0

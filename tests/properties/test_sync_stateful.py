@@ -283,7 +283,7 @@ class Syncing(RuleBasedStateMachine):
 
 TestSyncing = pytest.mark.slow(Syncing.TestCase)
 TestSyncing.settings = settings(
-    max_examples=8,
+    max_examples=6,
     stateful_step_count=18,
     deadline=None,
     # Shrinking repeats whole histories for minutes; the failing one is printed as it is.

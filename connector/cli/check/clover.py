@@ -144,7 +144,7 @@ def examine_connection(
         yield Finding(subject, "failed", error.message, error.hint)
         return
     with client:
-        for stream in STREAMS:
+        for stream in STREAMS.values():
             try:
                 client.get_json(stream.path, {"limit": 1}, permission=stream.permission)
             except PermissionMissing as error:

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from connector.clover.lists.streams import STREAMS
 from connector.config import Company, Config, Connection
 from connector.ledger.connection_state import ConnectionState, connection_states
 from connector.schedule.advice import next_command
@@ -14,7 +15,6 @@ if TYPE_CHECKING:
     import duckdb
 
 DISABLED = "disabled"
-STREAMS = ("charges", "orders", "refunds")
 
 
 @dataclass(slots=True)
@@ -78,7 +78,7 @@ def freshness(
     ]
     by_id = {one.connection.id: one for one in found}
     for one in found:
-        one.streams = [StreamState(stream) for stream in STREAMS]
+        one.streams = [StreamState(stream.name) for stream in STREAMS.values()]
     if published is not None:
         for connection_id, state in connection_states(published, at=now).items():
             if known := by_id.get(connection_id):
@@ -127,7 +127,7 @@ def _read_streams(published: "duckdb.DuckDBPyConnection", by_id: dict[str, Fresh
         "SELECT connection_id, kind, count(*) FROM ledger.source_records"
         " WHERE replaced_by IS NULL AND NOT is_deleted GROUP BY ALL"
     ).fetchall():
-        if state := states.get((connection_id, f"{kind}s")):
+        if (stream := STREAMS.get(kind)) and (state := states.get((connection_id, stream.name))):
             state.rows = rows
 
 

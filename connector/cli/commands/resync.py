@@ -8,6 +8,7 @@ from connector.cli.invocation import Invocation, json_option, pass_invocation
 from connector.cli.processes.running import check_span, run_sync
 from connector.cli.selection import selection_options
 from connector.cli.terminal.times import Moment
+from connector.clover.lists.streams import STREAMS
 
 
 @click.command()
@@ -15,7 +16,9 @@ from connector.cli.terminal.times import Moment
 @click.option("--since", type=Moment(), metavar="TIME", help="From here on; default start_date.")
 @click.option("--until", type=Moment(), metavar="TIME", help="Before this; default now.")
 @click.option(
-    "--stream", type=click.Choice(["charges", "orders", "refunds"]), help="Only this list of Clover."
+    "--stream",
+    type=click.Choice([stream.name for stream in STREAMS.values()]),
+    help="Only this list of Clover.",
 )
 @click.option("--dry-run", is_flag=True, help="Say which orders would change, and change nothing.")
 @json_option

@@ -15,7 +15,7 @@ from connector.redaction import redact
 
 _COLUMNS = (
     "run_id", "company_id", "connection_id", "kind", "started_at", "finished_at", "status", "requests", "retries",
-    "throttled", "waited_seconds", "charges_read", "orders_read", "refunds_read", "orders_inserted",
+    "throttled", "waited_seconds", "rows_read", "orders_inserted",
     "orders_updated", "orders_unchanged", "orders_held_back", "error_kind", "error", "snapshot_id",
 )  # fmt: skip
 Row = dict[str, Any]
@@ -118,7 +118,7 @@ def _print_run(row: Row, company: str, now: datetime) -> None:
     requests += [_counted(row, "throttled", "refused for their pace")]
     if row["waited_seconds"]:
         requests.append(f"waited {row['waited_seconds']:,.0f} s for Clover")
-    read = [_counted(row, f"{kind}_read", kind) for kind in ("charges", "orders", "refunds")]
+    read = [_counted(row["rows_read"] or {}, stream, stream) for stream in row["rows_read"] or {}]
     orders = [
         _counted(row, f"orders_{name}", word)
         for name, word in (("inserted", "new"), ("updated", "changed"), ("unchanged", "unchanged"),
@@ -171,7 +171,7 @@ def _document(row: Row) -> dict[str, Any]:
         "finishedAt": None if row["finished_at"] is None else _utc(row["finished_at"]),
         "requests": {name: row[name] for name in ("requests", "retries", "throttled")},
         "waitedSeconds": row["waited_seconds"],
-        "rowsRead": {kind: row[f"{kind}_read"] for kind in ("charges", "orders", "refunds")},
+        "rowsRead": row["rows_read"] or {},
         "orders": {name: row[f"orders_{name}"] for name in ("inserted", "updated", "unchanged")},
         "heldBack": row["orders_held_back"],
         "snapshotId": row["snapshot_id"],

@@ -30,6 +30,7 @@ from connector.clover.http.responses import (
 )
 from connector.clover.http.retry import RetryPolicy, wait_seconds, with_retries
 from connector.clover.http.transport import SOCKET_ERRORS, DeadlineTransport, deadline, proxy_for
+from connector.clover.lists.streams import STREAMS
 from connector.errors import CloverError, CloverUnavailable, Deauthorized, Throttled
 from connector.logs import get_logger
 
@@ -79,7 +80,6 @@ class Limits:
 
 # Cheap and empty: one second of the year 2020. Asked only to learn which streams a token may read.
 _PROBE = {"created.gte": 1577836800000, "created.lt": 1577836801000, "limit": 2}
-_PROBED_PATHS = ("/v1/charges", "/v1/orders", "/v1/refunds")
 
 
 def default_user_agent() -> str:
@@ -220,9 +220,10 @@ class CloverClient:
             ) from None
 
     def _opens_another_stream(self, path: str, token: str, waited: list[float]) -> bool:
-        if not path.startswith(_PROBED_PATHS):
+        paths = tuple(stream.path for stream in STREAMS.values())
+        if not path.startswith(paths):
             return False
-        for other in _PROBED_PATHS:
+        for other in paths:
             if path.startswith(other):
                 continue
             try:

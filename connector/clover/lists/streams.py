@@ -1,28 +1,40 @@
-"""The lists that are read from Clover's Ecommerce API, as data.
+"""The lists that are read from Clover's Ecommerce API, as data: ``STREAMS`` is the one place that names them.
 
-What a stream's records mean is left to ``schemas.clover`` and ``transforms``.
+Charges, orders and refunds make orders: how they are linked is in ``connector.sync.link.links``, what they mean in
+``schemas.clover`` and ``transforms``. Any other stream stands beside the orders: its records are listed, kept and
+compared like these, and ``beside`` makes Codat's records of them.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
+from typing import Any
+
+Beside = Callable[[Mapping[str, Any]], Iterable[tuple[str, Mapping[str, Any]]]]
 
 
 @dataclass(frozen=True, slots=True)
 class Stream:
     """One list of Clover.
 
-    kind: what one row is: charge, order or refund. path: of the list; a record is at ``path/id``.
+    kind: what one row is, e.g. charge. path: of the list; a record is at ``path/id``.
     permission: what the app must be granted, as Clover's dashboard names it (docs.clover.com, Ecommerce
     app permissions). required_fields: a list row without one of these is only a pointer to the record. may_lack:
-    the one of them that some records do not have.
+    the one of them that some records do not have. beside: None where the records make orders; else the transform of
+    one record: (data type, Codat's members with an ``id``) of each record that stands beside the orders.
     """
 
     kind: str
     path: str
     permission: str
-    required_fields: tuple[str, ...]
+    required_fields: tuple[str, ...] = ()
     may_lack: str | None = None
+    beside: Beside | None = None
+
+    @property
+    def name(self) -> str:
+        """Of the list, as commands, cursors and runs name it."""
+        return f"{self.kind}s"
 
 
 CHARGES = Stream(
@@ -37,7 +49,7 @@ CHARGES = Stream(
 ORDERS = Stream("order", "/v1/orders", "Read orders", ("amount", "currency", "created", "status", "items"))
 REFUNDS = Stream("refund", "/v1/refunds", "Read payments", ("amount", "charge", "created", "status"))
 
-STREAMS = (CHARGES, ORDERS, REFUNDS)
+STREAMS: dict[str, Stream] = {stream.kind: stream for stream in (CHARGES, ORDERS, REFUNDS)}
 
 
 class RowShape(Enum):

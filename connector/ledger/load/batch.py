@@ -30,8 +30,9 @@ ConnectionStatus = Literal["Linked", "Deauthorized", "Unlinked", "PendingAuth"]
 class RunRow:
     """One run of one connection as ``ledger.sync_runs`` keeps it; written again with every load of the run.
 
-    Times are aware UTC. ``waited_seconds``: seconds spent waiting for Clover's limits. Counts are those of
-    the whole run so far. Inserted, updated and unchanged orders are added up by the store, load by load.
+    Times are aware UTC. ``waited_seconds``: seconds spent waiting for Clover's limits. rows_read: stream -> rows that
+    it listed. Counts are those of the whole run so far. Inserted, updated and unchanged orders are added up by the
+    store, load by load.
     """
 
     run_id: str
@@ -45,9 +46,7 @@ class RunRow:
     retries: int = 0
     throttled: int = 0
     waited_seconds: float = 0.0
-    charges_read: int = 0
-    orders_read: int = 0
-    refunds_read: int = 0
+    rows_read: Mapping[str, int] = field(default_factory=dict)
     orders_held_back: int = 0
     error_kind: str | None = None
     error: str | None = None

@@ -20,6 +20,8 @@ from collections.abc import Mapping
 
 import duckdb
 
+from connector.errors import StoreError
+
 # Lists are made in memory, of which the writer has 256 MiB.
 _AT_ONCE = 20_000
 _FIGURES = (
@@ -32,29 +34,36 @@ def book(connection: duckdb.DuckDBPyConnection, table: str, *, connection_id: st
     """Fill ``bookings`` of the rows of a table of order versions, from their other columns; of one connection or all.
 
     table: ``ledger.order_versions`` or one of its shape, its lines, service charges and payments with their days.
+    Within a transaction: between two of them DuckDB may give the rows other numbers. Raises StoreError when a row was
+    left out.
     """
     of_connection = "" if connection_id is None else "AND connection_id = $connection_id"
     values = {} if connection_id is None else {"connection_id": connection_id}
     # What is written lands behind the last of these, so that no row comes up twice.
     spans = connection.execute(
         f"""
-        SELECT min(r), max(r) FROM (
+        SELECT min(r), max(r), count(*) FROM (
           SELECT rowid AS r, row_number() OVER (ORDER BY rowid) AS n FROM {table} WHERE true {of_connection}
         )
         GROUP BY n // {_AT_ONCE} ORDER BY 1
         """,  # noqa: S608 - only our own table names are put in
         values,
     ).fetchall()
-    for first, last in spans:
-        _book_some(connection, table, of_connection, values | {"first": first, "last": last})
+    for first, last, rows in spans:
+        booked = _book_some(connection, table, of_connection, values | {"first": first, "last": last})
+        if booked != rows:
+            raise StoreError(
+                f"{table}: {booked} of {rows} orders were booked. Nothing was changed.",
+                hint="Run the command again; connector check says more.",
+            )
 
 
 def _book_some(
     connection: duckdb.DuckDBPyConnection, table: str, of_connection: str, values: Mapping[str, object]
-) -> None:
+) -> int:
     sums = ", ".join(f'coalesce(sum("{name}"), 0)::DECIMAL(18,4) AS "{name}"' for name in _FIGURES)
     packed = ", ".join(f'"{name}" := s."{name}"' for name in _FIGURES)
-    connection.execute(
+    row = connection.execute(
         f"""
         WITH versions AS (
           SELECT rowid AS r, is_deleted, created_local_date, currency, total_gratuity, order_line_items,
@@ -158,4 +167,5 @@ def _book_some(
         FROM filled f WHERE f.r = t.rowid
         """,  # noqa: S608 - only our own table names are put in
         dict(values),
-    )
+    ).fetchone()
+    return int(row[0]) if row else 0

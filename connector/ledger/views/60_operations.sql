@@ -34,6 +34,7 @@ FROM ledger.snapshots;
 -- column charges_read: Charges that were listed.
 -- column orders_read: Orders that were listed.
 -- column refunds_read: Refunds that were listed.
+-- column rows_read: Rows that were listed, of all lists.
 -- column orders_inserted: Orders that were not there before.
 -- column orders_updated: Orders that got a new current version, deletions included.
 -- column orders_unchanged: Orders that were looked at and had not changed.
@@ -43,7 +44,8 @@ FROM ledger.snapshots;
 -- column snapshot_id: The newest snapshot the run made; NULL when it changed nothing.
 CREATE VIEW main.sync_runs AS
 SELECT run_id, company_id, connection_id, kind, started_at, finished_at, status, requests, retries, throttled,
-  waited_seconds, charges_read, orders_read, refunds_read, orders_inserted, orders_updated, orders_unchanged,
+  waited_seconds, rows_read['charges'] AS charges_read, rows_read['orders'] AS orders_read,
+  rows_read['refunds'] AS refunds_read, list_sum(map_values(rows_read))::BIGINT AS rows_read, orders_inserted, orders_updated, orders_unchanged,
   orders_held_back, error_kind, error, snapshot_id
 FROM ledger.sync_runs;
 
@@ -110,8 +112,7 @@ WHERE resolved_snapshot IS NULL;
 
 -- view held_back: One record that was kept raw and not published, and why; resolved once it could be.
 -- grain: connection_id, record_kind, record_id, first_seen_run
--- values record_kind: charge, order, refund
--- column record_kind: charge, order or refund.
+-- column record_kind: charge, order or refund, or what another stream beside the orders lists.
 -- column record_id: Clover's id of the record; for list rows without an id, (no id) and the span they were listed in.
 -- column reason: Why, e.g. unpaid, unreadable, deleted.
 -- column detail: More words, never personal data.
@@ -150,8 +151,7 @@ FROM ledger.reconciliations;
 --   data are removed.
 -- grain: connection_id, kind, record_id
 -- references snapshots: snapshot_id
--- values kind: charge, order, refund
--- column kind: charge, order or refund.
+-- column kind: charge, order or refund, or what another stream beside the orders lists.
 -- column record_id: Clover's id of the record.
 -- column order_id: The order it went into.
 -- column charge_id: The charge a refund belongs to.

@@ -103,44 +103,52 @@ JOIN months m ON m.connection_id = c.connection_id AND m.customer_id = c.custome
 -- column cumulative_net_sales: net_sales of the cohort from its first month to this one, major units.
 -- column lifetime_value: cumulative_net_sales / cohort_customers, major units, rounded to four decimals.
 CREATE VIEW main.cohort_retention AS
-WITH firsts AS (
-  SELECT company_id, connection_id, customer_id, date_trunc('month', min(created_local_date))::DATE AS cohort_month
+-- One scan leads to the result, without a join of two results: a filter on the company reaches the orders.
+WITH visits AS (
+  SELECT company_id, connection_id, customer_id, currency, "month",
+    count(*) FILTER (booking.event = 'sale' AND booking.record_id IS NULL)::BIGINT AS orders,
+    sum(booking.gross_sales - booking.discounts - booking."returns") FILTER (booking.currency = currency) AS net_sales
+  FROM (
+    SELECT company_id, connection_id, customer_id, currency, date_trunc('month', created_local_date)::DATE AS "month",
+      unnest(bookings) AS booking
+    FROM ledger.order_versions
+    WHERE replaced_by IS NULL AND NOT is_deleted AND customer_id IS NOT NULL
+  )
+  GROUP BY company_id, connection_id, customer_id, currency, "month"
+),
+firsts AS (
+  SELECT company_id, connection_id, customer_id, date_trunc('month', min(created_local_date))::DATE AS cohort_month,
+    arg_min_null(currency, created_local_date) AS currency
   FROM ledger.order_versions
   WHERE replaced_by IS NULL AND NOT is_deleted AND customer_id IS NOT NULL
   GROUP BY company_id, connection_id, customer_id
 ),
-cohorts AS (
-  SELECT company_id, cohort_month, count(*)::BIGINT AS cohort_customers FROM firsts GROUP BY company_id, cohort_month
-),
 bought AS (
-  SELECT o.company_id, f.cohort_month, date_trunc('month', o.created_local_date)::DATE AS "month", o.currency,
-    count(DISTINCT (o.connection_id, o.customer_id))::BIGINT AS customers,
-    count(*) FILTER (o.booking.event = 'sale' AND o.booking.record_id IS NULL)::BIGINT AS orders,
-    sum(o.booking.gross_sales - o.booking.discounts - o.booking."returns") AS net_sales
-  FROM (
-    SELECT company_id, connection_id, customer_id, currency, created_local_date, unnest(bookings) AS booking
-    FROM ledger.order_versions
-    WHERE replaced_by IS NULL AND NOT is_deleted AND customer_id IS NOT NULL
-  ) o
-  JOIN firsts f ON f.connection_id = o.connection_id AND f.customer_id = o.customer_id
-  WHERE o.booking.currency = o.currency
-  GROUP BY o.company_id, f.cohort_month, "month", o.currency
+  SELECT v.company_id, f.cohort_month, v."month", v.currency, count(*)::BIGINT AS customers,
+    -- Each customer once, whatever currencies he pays in.
+    count(*) FILTER (v."month" = f.cohort_month AND v.currency IS NOT DISTINCT FROM f.currency) AS newcomers,
+    sum(v.orders)::BIGINT AS orders, sum(v.net_sales) AS net_sales
+  FROM visits v
+  JOIN firsts f USING (company_id, connection_id, customer_id)
+  GROUP BY v.company_id, f.cohort_month, v."month", v.currency
 ),
-lasts AS (SELECT company_id, max("month") AS last_month FROM bought GROUP BY company_id),
+cohorts AS (
+  SELECT company_id, cohort_month, currency,
+    (sum(sum(newcomers)) OVER (PARTITION BY company_id, cohort_month))::BIGINT AS cohort_customers,
+    max(max("month")) OVER (PARTITION BY company_id) AS last_month,
+    map_from_entries(list(struct_pack(months_later := date_diff('month', cohort_month, "month"),
+      sales := struct_pack(customers := customers, orders := orders, net_sales := net_sales)))) AS visited
+  FROM bought
+  GROUP BY company_id, cohort_month, currency
+),
 shown AS (
-  SELECT c.company_id, c.cohort_month, c.cohort_customers, b.currency,
-    unnest(generate_series(0, date_diff('month', c.cohort_month, l.last_month))) AS months_later
-  FROM cohorts c
-  JOIN lasts l USING (company_id)
-  JOIN (SELECT DISTINCT company_id, cohort_month, currency FROM bought) b USING (company_id, cohort_month)
+  SELECT *, unnest(generate_series(0, date_diff('month', cohort_month, last_month))) AS months_later FROM cohorts
 ),
 filled AS (
-  SELECT s.company_id, s.cohort_month, s.months_later, (s.cohort_month + to_months(s.months_later::INTEGER))::DATE AS "month",
-    s.currency, s.cohort_customers, coalesce(b.customers, 0) AS customers, coalesce(b.orders, 0) AS orders,
-    coalesce(b.net_sales, 0) AS net_sales
-  FROM shown s
-  LEFT JOIN bought b ON b.company_id = s.company_id AND b.cohort_month = s.cohort_month AND b.currency = s.currency
-    AND b."month" = (s.cohort_month + to_months(s.months_later::INTEGER))::DATE
+  SELECT company_id, cohort_month, months_later, (cohort_month + to_months(months_later::INTEGER))::DATE AS "month", currency,
+    cohort_customers, coalesce(visited[months_later].customers, 0) AS customers,
+    coalesce(visited[months_later].orders, 0) AS orders, coalesce(visited[months_later].net_sales, 0) AS net_sales
+  FROM shown
 ),
 added AS (
   SELECT *, sum(net_sales) OVER (

@@ -76,7 +76,7 @@ def said_by(kind: str, row: Row) -> Said:
         if (latest := identity(row.get("charge"))) is not None:
             named[latest] = True
         return Said(identity(row), tuple(sorted(named.items())), (), is_whole)
-    return Said(identity(row.get("charge")), (), (), is_whole)
+    return Said(identity(row.get("charge")) if kind == REFUND else None, (), (), is_whole)
 
 
 class Links:

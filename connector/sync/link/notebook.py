@@ -15,7 +15,7 @@ import orjson
 
 from connector.sync.link import links
 from connector.sync.link.links import CHARGE as CHARGE
-from connector.sync.link.links import ORDER, REFUND, Said
+from connector.sync.link.links import ORDER, Said
 
 _SCHEMA = """
 CREATE TABLE records(
@@ -41,6 +41,7 @@ CREATE TABLE failed(
 CREATE TABLE gone(kind TEXT NOT NULL, id TEXT NOT NULL, PRIMARY KEY(kind, id)) WITHOUT ROWID;
 """
 PLATFORM = "platform"
+_LEADS_ITSELF = (CHARGE, ORDER, PLATFORM)  # without an owner it is an order of its own; a refund never is
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,8 +159,8 @@ class Staging:
             "gives=excluded.gives, is_failed=excluded.is_failed, is_listed=max(excluded.is_listed, is_listed), "
             "is_whole=excluded.is_whole, is_dated=excluded.is_dated, names=excluded.names, payload=excluded.payload",
             (
-                (r.kind, r.id, None if r.kind == REFUND else r.said.owner_id or r.id, None, r.created_ms, r.list_hash,
-                 r.gives, r.is_failed, r.is_listed, r.said.owner_id, r.said.is_whole, r.is_dated,
+                (r.kind, r.id, r.said.owner_id or r.id if r.kind in _LEADS_ITSELF else None, None, r.created_ms,
+                 r.list_hash, r.gives, r.is_failed, r.is_listed, r.said.owner_id, r.said.is_whole, r.is_dated,
                  orjson.dumps([name for name, _ in r.said.names]).decode(), r.payload)
                 for r in records
             ),
@@ -410,6 +411,11 @@ class Staging:
         rows = self._db.execute(
             f"SELECT {_COLUMNS} FROM records WHERE kind='refund' AND order_id IS NULL ORDER BY id"
         )
+        return (KeptRecord(*row) for row in rows)
+
+    def records_of_kind(self, kind: str) -> Iterator[KeptRecord]:
+        """Staged records of one kind."""
+        rows = self._db.execute(f"SELECT {_COLUMNS} FROM records WHERE kind=? ORDER BY id", (kind,))
         return (KeptRecord(*row) for row in rows)
 
     def records_without_order(self) -> Iterator[KeptRecord]:

@@ -5,7 +5,6 @@ when it was first read. What Clover deleted is known to the store, for a 404 lea
 failed are left out, and so are orders of which not every record is kept any more: they stay as they are.
 """
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +20,6 @@ from connector.sync.link.notebook import Staging
 from connector.sync.map.source_rows import digest
 from connector.sync.read.intake import Intake, Seen, stage_embedded_refunds, staged
 from schemas.times import from_ms
-
-_BY_PATH: Mapping[str, Stream] = {stream.path: stream for stream in STREAMS}
 
 
 def stage_archive(raw_directory: Path, stored: Stored, staging: Staging, progress: Progress) -> Intake:
@@ -55,9 +52,10 @@ def stage_archive(raw_directory: Path, stored: Stored, staging: Staging, progres
 
 
 def _stage_page(page: ArchivedPage, staging: Staging, intake: Intake) -> None:
-    stream = _BY_PATH.get(page.path)
+    by_path = {stream.path: stream for stream in STREAMS.values()}
+    stream = by_path.get(page.path)
     if stream is None:
-        stream = _BY_PATH.get(page.path.rsplit("/", 1)[0])
+        stream = by_path.get(page.path.rsplit("/", 1)[0])
         rows: list[object] = [page.body]
         is_list = False
     else:

@@ -1,6 +1,6 @@
 """How one connection reaches Clover: its token, its pace, its archive, and the reads that a run needs."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -8,12 +8,10 @@ from typing import Any
 from connector.clover.http.client import CloverClient
 from connector.clover.lists.by_id import Read, read_many, refunds_of_charges
 from connector.clover.lists.pages import LONGEST_WINDOW_DAYS, Page, walk
-from connector.clover.lists.streams import CHARGES, ORDERS, REFUNDS, Stream
+from connector.clover.lists.streams import STREAMS, Stream
 from connector.clover.lists.window import Window
 from connector.errors import CloverError
 from connector.sync.read.listing import WindowLengths
-
-_STREAM_OF: Mapping[str, Stream] = {stream.kind: stream for stream in (CHARGES, ORDERS, REFUNDS)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +35,7 @@ class CloverAccess:
 
     def read_many(self, kind: str, ids: Iterable[str]) -> Iterator[Read]:
         """Records by id; a record that Clover no longer has comes with ``row=None``."""
-        return read_many(self.client, _STREAM_OF[kind], ids, workers=self.workers)
+        return read_many(self.client, STREAMS[kind], ids, workers=self.workers)
 
     def refunds_of_charges(
         self, charge_ids: Iterable[str]

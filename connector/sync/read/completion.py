@@ -16,7 +16,7 @@ from typing import Any, Protocol
 import orjson
 
 from connector.clover.lists.by_id import FAILURES_IN_A_ROW, Read
-from connector.clover.lists.streams import CHARGES, agrees
+from connector.clover.lists.streams import CHARGES, STREAMS, agrees
 from connector.errors import CloverError
 from connector.ledger.stored import Stored, StoredRefund
 from connector.progress import Progress
@@ -70,7 +70,7 @@ class Completion:
         """Read whatever is missing, round by round, until every dirty order is whole."""
         self.progress.stage("hydrate")
         self._believe_silent_rows()
-        for kind in (ORDER, CHARGE, REFUND):
+        for kind in STREAMS:
             self._read(kind, dict.fromkeys(self.staging.pointers(kind)))
         while True:
             self._link()

@@ -12,7 +12,7 @@ from datetime import datetime
 
 import orjson
 
-from connector.clover.lists.streams import RowShape, Stream, shape_of
+from connector.clover.lists.streams import STREAMS, RowShape, Stream, shape_of
 from connector.sync.link.links import CHARGE, ORDER, REFUND, said_by
 from connector.sync.link.notebook import StagedRecord, Staging
 from connector.sync.map.source_rows import fingerprint
@@ -33,7 +33,7 @@ class Intake:
     which some row showed the field that records of this kind may lack.
     """
 
-    rows: dict[str, int] = field(default_factory=lambda: {CHARGE: 0, ORDER: 0, REFUND: 0})
+    rows: dict[str, int] = field(default_factory=lambda: dict.fromkeys(STREAMS, 0))
     changed: int = 0
     unnamed: Counter[Unnamed] = field(default_factory=Counter)
     listed_again: list[Unnamed] = field(default_factory=list)
@@ -111,14 +111,14 @@ def staged(
     text: the row as JSON, where the caller has it already.
     """
     reference, is_failed = None, False
-    gives: int | None
+    gives: int | None = 0
     if kind == ORDER:
         gives = whole_number(row.get("amount_returned")) or 0
         reference = _text(row.get("external_reference_id"))
     elif kind == CHARGE:
         gives = whole_number(row.get("amount_refunded"))
         is_failed = row.get("status") == "failed"
-    else:
+    elif kind == REFUND:
         gives = counted_refund(row)
     created = whole_number(row.get("created"))
     created_ms = None if created is None else int(as_milliseconds(created))

@@ -24,7 +24,7 @@ from connector.ledger.reconcile_reads import DELETED_AT_CLOVER
 from connector.ledger.stored import Stored
 from connector.progress import Progress, Silent
 from connector.sync.connect.connecting import selected_connections
-from connector.sync.plan import start_of
+from connector.sync.plan import cursor_of, start_of
 from connector.sync.read.clover import CloverAccess
 from connector.sync.read.listing import GrowingJobs, read_jobs
 from connector.sync.read.rows import whole_number
@@ -102,7 +102,7 @@ def _reconcile(
         listed = sides.listed(access, stored, progress)
         held_back, published = sides.held_back(), sides.published()
         # Within the overlap a record may have become visible late; the next sync reads that span again.
-        cursor = Stored(reader.connection, connection.id).cursor()
+        cursor = cursor_of(Stored(reader.connection, connection.id))
         seen_until = None if cursor is None else cursor - runtime.config.sync.overlap
         records = compare(listed, stored, seen_until=seen_until, held_back=held_back)
         why = {
@@ -125,7 +125,7 @@ class _Sides:
     def stored(self) -> dict[RecordKey, SourceRecord]:
         """The records as they are stored."""
         records = {}
-        for stream in STREAMS:
+        for stream in STREAMS.values():
             rows = reconcile_reads.stored_records(
                 self.reader.connection, self.connection.id, stream.kind, self.span.since, self.span.until
             )
@@ -173,7 +173,7 @@ class _Sides:
     ) -> list[SourceRecord]:
         """Every row Clover lists for the span. A sparse row takes what it lacks from the store, or is read by id."""
         records: list[SourceRecord] = []
-        unknown: dict[str, list[str]] = {stream.kind: [] for stream in STREAMS}
+        unknown: dict[str, list[str]] = {kind: [] for kind in STREAMS}
         for kind, row in self._rows(access, progress):
             known = stored.get((kind, str(row["id"])))
             if known is not None:
@@ -183,7 +183,7 @@ class _Sides:
                 records.append(
                     SourceRecord(*known.key, known.created, known.day, currency, minor, {**known.row, **row})
                 )
-            elif kind == "refund" or is_sparse(next(s for s in STREAMS if s.kind == kind), row):
+            elif kind == "refund" or is_sparse(STREAMS[kind], row):
                 unknown[kind].append(str(row["id"]))
             else:
                 records.append(self._read(kind, row))
@@ -200,7 +200,7 @@ class _Sides:
 
     def _rows(self, access: CloverAccess, progress: Progress) -> Iterator[tuple[str, Mapping[str, Any]]]:
         """(kind, row) of every list of the span, in windows of the length that fits."""
-        jobs = GrowingJobs({stream: [self.span] for stream in STREAMS}, access.lengths)
+        jobs = GrowingJobs({stream: [self.span] for stream in STREAMS.values()}, access.lengths)
         progress.stage("extract", total=len(STREAMS) * self.span.days)
         for item in read_jobs(jobs, access.walk, workers=access.workers):
             if item.page is None:
@@ -233,7 +233,9 @@ def _keep(store: Store, result: ConnectionReconciliation) -> None:
     try:
         with NdjsonWriter(directory) as writer:
             writer.write("reconciliations", (_row(result, line) for line in result.lines))
-            writer.write("data_issues", (_issue(result, difference) for difference in result.deleted))
+            # Only what an order is read again for: the next sync closes it.
+            of_orders = [difference for difference in result.deleted if difference.order_id is not None]
+            writer.write("data_issues", (_issue(result, difference) for difference in of_orders))
             writer.write("open_orders", _to_read_again(result))
             files = writer.close()
         run = RunRow(
