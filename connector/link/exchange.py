@@ -108,7 +108,7 @@ def _proven(platform: CloverClient, merchant_id: str) -> MerchantProfile:
 
 
 def _readable(shop: CloverClient) -> None:
-    for stream in STREAMS:
+    for stream in STREAMS.values():
         shop.get_json(stream.path, {"limit": 1}, permission=stream.permission)
 
 

@@ -78,9 +78,7 @@ class Merchant:
         self.context = browser.new_context(**more)
         self.page = self.context.new_page()
         self.complaints, self.answers = [], []
-        self.page.on(
-            "console", lambda said: self._said(said) if said.type == "error" else None
-        )
+        self.page.on("console", lambda said: self._said(said) if said.type == "error" else None)
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
         self.page.on(
             "request", lambda asked: self.answers.append(asked.url) if "/link/callback" in asked.url else None

@@ -4,9 +4,9 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
+
 from connector.control.kept import kept_companies
 from connector.control.place import control_place
-
 from tests.link.lender import BACK, shop
 
 
