@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 
 from connector.control.companies import count_change
-from connector.control.file import ControlFile
+from connector.control.database import ControlDatabase
 from connector.control.outbox import forget_events
 
 _OF_A_COMPANY = (
@@ -12,7 +12,7 @@ _OF_A_COMPANY = (
 )  # fmt: skip
 
 
-def forget_in_control(control: ControlFile, company_id: str) -> Mapping[str, int]:
+def forget_in_control(control: ControlDatabase, company_id: str) -> Mapping[str, int]:
     """Remove every trace of a company; table -> rows removed or changed. Keys and webhooks lose it from their list.
 
     A key or webhook made for this company alone stays, and may see nothing.
@@ -41,7 +41,5 @@ def forget_in_control(control: ControlFile, company_id: str) -> Mapping[str, int
                     (json.dumps(kept), row[key]),
                 )
             removed[table] = len(named)
-    control.write("PRAGMA wal_checkpoint(TRUNCATE)")
-    control.write("VACUUM")
-    control.write("PRAGMA wal_checkpoint(TRUNCATE)")
+    control.erase_deleted()
     return removed

@@ -108,8 +108,8 @@ class Scheduler:
         self._gathering = Gathering(self.store)
         self._runs = KnownRuns(PastReader(self.store))
         self._plan_jobs()
-        self._requests = RefreshRequests(self.store.directory)
-        self._book = AlertBook(self.store.directory)
+        self._requests = RefreshRequests(control_place(self.config))
+        self._book = AlertBook(control_place(self.config))
 
     @property
     def running(self) -> frozenset[str]:
