@@ -1,4 +1,4 @@
-"""What control data is kept in, whatever it is: five ways to ask it, with SQL that SQLite and PostgreSQL both take.
+"""What control data is kept in, whatever it is: a few ways to ask it, with SQL that SQLite and PostgreSQL both take.
 
 That SQL has ``?`` for parameters, ``ON CONFLICT`` with its columns, and no function of one of the two alone. ``rowid``
 counts the rows of a table as they came.
@@ -53,6 +53,9 @@ class ControlDatabase(Protocol):
 
     def transaction(self) -> AbstractContextManager[Statements]:
         """Several statements, all or none; ``rows``, ``row`` and ``write`` of this thread belong to it."""
+
+    def beside_others(self) -> AbstractContextManager[Statements]:
+        """A transaction that keeps nobody else from writing where that can be; what it needs it locks by row."""
 
     def erase_deleted(self) -> None:
         """Have what was deleted leave the disk."""

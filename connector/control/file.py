@@ -8,7 +8,7 @@ import shutil
 import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -84,6 +84,10 @@ class ControlFile:
             finally:
                 del self._inside.connection
             connection.execute("COMMIT")
+
+    def beside_others(self) -> AbstractContextManager[sqlite3.Connection]:
+        """A file has one writer at a time."""
+        return self.transaction()
 
     def erase_deleted(self) -> None:
         """Have what was deleted leave the file and its log."""

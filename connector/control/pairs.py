@@ -47,9 +47,10 @@ def write_pair(control: ControlDatabase, connection_id: str, sealed: str) -> Non
 def locked_row(control: ControlDatabase, connection_id: str, *, seconds: int) -> Iterator[None]:
     """Nobody else reads or writes this pair under a lock meanwhile, on whatever host. For PostgreSQL alone.
 
-    What is written inside counts once this has ended well. Raises StoreBusy when another keeps it longer than that.
+    What is written inside counts once this has ended well; others write beside it. Raises StoreBusy when another keeps
+    it longer than that.
     """
-    with control.transaction() as db:
+    with control.beside_others() as db:
         db.execute(f"SET LOCAL lock_timeout = '{seconds:d}s'")
         db.execute(
             "INSERT INTO oauth_pairs (connection_id, changed) VALUES (?, ?) ON CONFLICT (connection_id) DO NOTHING",

@@ -24,9 +24,8 @@ MOST_CONNECTIONS = 8
 """Of one process; a statement takes a millisecond."""
 _WAIT = 5.0  # seconds for a connection; then PostgreSQL is away
 _OPTIONS = "-c statement_timeout=60s -c lock_timeout=30s -c idle_in_transaction_session_timeout=300s"
-_SETTING_UP = (
-    7_240_119  # the lock of whoever makes tables, so that two hosts do not make the same one at once
-)
+# Locks of the whole database: of who makes tables, so that two hosts do not make one at once; of who writes.
+_SETTING_UP, _WRITING = 7_240_119, 7_240_120
 _pools: dict[tuple[int, FleetPlace], "ConnectionPool[Connection]"] = {}
 _made: set[tuple[int, FleetPlace, str]] = set()
 _lock = threading.Lock()
@@ -83,11 +82,18 @@ class PostgresControl:
             return db.execute(sql, parameters).rowcount
 
     def write_many(self, sql: str, rows: Sequence[Sequence[object]]) -> None:
-        with self.transaction() as db:
+        with self.beside_others() as db:
             db.executemany(sql, rows)
 
     @contextmanager
     def transaction(self) -> Iterator[PostgresStatements]:
+        # As in a file: one writer of several statements at a time, so that what was read still holds when it writes.
+        with self.beside_others() as db:
+            db.execute("SELECT pg_advisory_xact_lock(?)", (_WRITING,))
+            yield db
+
+    @contextmanager
+    def beside_others(self) -> Iterator[PostgresStatements]:
         with fleet_errors(self._place), pool_of(self._place).connection() as connection:
             self._inside.statements = PostgresStatements(connection)
             try:
@@ -120,7 +126,7 @@ class PostgresControl:
         key = (os.getpid(), self._place, text)
         if key in _made:
             return
-        with self.transaction() as db:
+        with self.beside_others() as db:
             db.execute("SELECT pg_advisory_xact_lock(?)", (_SETTING_UP,))
             for statement in filter(None, (part.strip() for part in text.split(";"))):
                 db.execute(_ddl(statement))

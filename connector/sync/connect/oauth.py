@@ -78,7 +78,10 @@ def key_file_of(config: Config) -> Path:
 
 
 def oauth_source(config: Config, connection: Connection, patience: Patience | None = None) -> OAuthToken:
-    """A token that renews itself before it expires and after a 401. patience: for Clover's first answer."""
+    """A token that renews itself before it expires and after a 401. patience: for Clover's first answer.
+
+    Raises ConfigError for a connection that its merchant linked, when the app left the configuration.
+    """
     oauth = connection.oauth
     hosts = hosts_for(connection.environment, connection.base_url, region=connection.region)
     seed = oauth.refresh_token if oauth is not None else None
@@ -98,8 +101,8 @@ def _app_of(config: Config, connection: Connection) -> str:
     app = None if config.link is None else config.link.app_of(connection.region)
     if app is None:
         raise ConfigError(
-            f"Connection {connection.id} was connected through a link, and the configuration has no app for region"
-            f" {connection.region} in the section link.",
-            hint="Write link: with the app of that region; see config.example.yaml.",
+            f"Connection {connection.id} was linked by its merchant, and the configuration has no app for the region"
+            f" {connection.region} any more.",
+            hint="Write the app into link.apps again: its client_id is needed to renew the merchant's token.",
         )
     return app.client_id
