@@ -21,8 +21,9 @@ from connector.api.door.limits import FailedAttempts, RefusalPace, RequestQuota
 from connector.api.door.shared import SharedPins, SharedQuota
 from connector.control import access_log as api_access_log
 from connector.control import companies as api_companies
+from connector.control import kept as api_kept
 from connector.control import keys as api_keys
-from connector.control import outbox
+from connector.control import links, outbox
 from connector.control import refreshes as api_refreshes
 from connector.control import sessions as portal_sessions
 from connector.control import webhooks as api_webhooks
@@ -35,13 +36,14 @@ from connector.ledger.published import Publication, Published
 from connector.outbound import Networks
 
 TABLES = (
-    api_companies.TABLES,
+    *api_kept.NEEDED,
     api_keys.TABLES,
     api_access_log.TABLES,
     api_refreshes.TABLES,
     portal_sessions.TABLES,
     outbox.TABLES,
     api_webhooks.TABLES,
+    links.TABLES,
 )
 
 
@@ -62,6 +64,7 @@ class ApiSettings:
     turns_a_key: how many of those are worked on at a time, of the 40 threads there are. access_log_days: how long it
     is kept who read what. shared: where the workers of one server keep what they have to know together; None for one
     process alone. private_networks: those that webhooks may reach beside the public internet. planned: by connection.
+    link_address: the link of a company and connection with which a merchant connects; None without such links.
     """
 
     directory: Path
@@ -78,6 +81,7 @@ class ApiSettings:
     memory_limit: str = "2GB"
     private_networks: Networks = ()
     planned: Mapping[str, Planned] = field(default_factory=dict)
+    link_address: Callable[[str, str | None, datetime], str] | None = None
     clock: Callable[[], datetime] = now_utc
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
 

@@ -20,12 +20,13 @@ CREATE TABLE IF NOT EXISTS connections (
   connection_id TEXT PRIMARY KEY, company_id TEXT NOT NULL, status TEXT NOT NULL, created TEXT NOT NULL,
   origin TEXT NOT NULL, deleted TEXT) STRICT;
 CREATE INDEX IF NOT EXISTS connections_company ON connections (company_id);
+CREATE TABLE IF NOT EXISTS companies_version (version INTEGER NOT NULL) STRICT;
 """
 
 
 @dataclass(frozen=True, slots=True)
 class CompanyRow:
-    """A company. ``created``: instant as text. ``origin``: config or api."""
+    """A company. ``created``: instant as text. ``origin``: config, api, or kept (``connector companies``)."""
 
     company_id: str
     name: str
@@ -116,6 +117,7 @@ def delete_company(control: ControlFile, company_id: str, *, now: datetime) -> N
             "UPDATE connections SET deleted = ? WHERE company_id = ? AND deleted IS NULL",
             (stamp(now), company_id),
         )
+        count_change(db)
 
 
 def list_connections(control: ControlFile, company_id: str | None = None) -> list[ConnectionRow]:
@@ -153,12 +155,22 @@ def create_connection(control: ControlFile, connection: ConnectionRow) -> None:
 
 def set_connection_status(control: ControlFile, connection_id: str, status: str) -> None:
     """As given."""
-    control.write("UPDATE connections SET status = ? WHERE connection_id = ?", (status, connection_id))
+    with control.transaction() as db:
+        db.execute("UPDATE connections SET status = ? WHERE connection_id = ?", (status, connection_id))
+        count_change(db)
 
 
 def delete_connection(control: ControlFile, connection_id: str, *, now: datetime) -> None:
     """It disappears from the API; what was synced stays in the store."""
-    control.write("UPDATE connections SET deleted = ? WHERE connection_id = ?", (stamp(now), connection_id))
+    with control.transaction() as db:
+        db.execute("UPDATE connections SET deleted = ? WHERE connection_id = ?", (stamp(now), connection_id))
+        count_change(db)
+
+
+def count_change(db: sqlite3.Connection) -> None:
+    """Say, inside a transaction, that something was changed by which others choose what to read."""
+    if not db.execute("UPDATE companies_version SET version = version + 1").rowcount:
+        db.execute("INSERT INTO companies_version VALUES (1)")
 
 
 def _company(row: sqlite3.Row) -> CompanyRow:

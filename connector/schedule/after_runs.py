@@ -82,7 +82,7 @@ def note_alerts(
     if config.alerts.webhook_url is None:
         return
     newest = {run.connection_id: run for run in reports if run.kind == "sync"}
-    pairs = list(config.pairs())
+    pairs = list(config.enabled_pairs())
     since = book.watched_since(((company.id, connection.id) for company, connection in pairs), now)
     for company, connection in pairs:
         book.note(

@@ -11,10 +11,9 @@ from datetime import datetime
 from connector.clover.archive import delete_archive
 from connector.config import Config
 from connector.control import access_log as api_access_log
-from connector.control import companies as api_companies
 from connector.control import forget as api_forget
+from connector.control import kept, outbox
 from connector.control import keys as api_keys
-from connector.control import outbox
 from connector.control import refreshes as api_refreshes
 from connector.control import webhooks as api_webhooks
 from connector.control.file import FILE, ControlFile, stamp
@@ -153,7 +152,7 @@ def _remove_dead_runs(store: Store, now: datetime) -> None:
 def _control(store: Store) -> ControlFile:
     return ControlFile(
         store.directory,
-        api_companies.TABLES,
+        *kept.NEEDED,
         api_keys.TABLES,
         api_access_log.TABLES,
         api_refreshes.TABLES,

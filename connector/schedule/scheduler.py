@@ -16,6 +16,9 @@ from typing import Protocol
 import httpx
 
 from connector.config import Company, Config, Connection
+from connector.control.kept import kept_version, with_kept
+from connector.control.place import control_place
+from connector.control.unlinked import given_up_connections
 from connector.errors import ConnectorError, StoreBusy, StoreError
 from connector.ledger.bursts import LATEST, Gathering
 from connector.ledger.interface import Store
@@ -25,8 +28,9 @@ from connector.progress import Silent
 from connector.schedule.after_runs import after_runs
 from connector.schedule.alert_book import AlertBook
 from connector.schedule.delivery import Post, deliver, post
-from connector.schedule.history import PastReader, newest
-from connector.schedule.planner import Due, Job, LastRun, due, in_order, next_due, places
+from connector.schedule.due_times import DueTimes
+from connector.schedule.history import KnownRuns, PastReader
+from connector.schedule.planner import Due, Job, LastRun, places
 from connector.schedule.requests import RefreshRequests
 from connector.sync.connect.connecting import Pace
 from connector.sync.failure import note_failure
@@ -81,7 +85,6 @@ class Scheduler:
     is_stopping: bool = False
     _running: dict[str, datetime] = field(default_factory=dict)
     _ended: "queue.SimpleQueue[RunReport]" = field(default_factory=queue.SimpleQueue)
-    _here: dict[str, LastRun] = field(default_factory=dict)
     _not_before: dict[str, datetime] = field(default_factory=dict)
     # Runs that ended, and when the first of them did; they are told once they are published.
     _unpublished: list[RunReport] = field(default_factory=list)
@@ -90,16 +93,21 @@ class Scheduler:
     # Connections whose newest run here has failed -> that run, which the store may not have been able to keep.
     _failed: dict[str, RunReport] = field(default_factory=dict)
     _is_closed: bool = False
+    _kept_version: int | None = None
+    _given_up: frozenset[str] = frozenset()
     _looked_at: datetime | None = None
     _after: "Future[None] | None" = None
     _gathering: Gathering = field(init=False)
-    _past: PastReader = field(init=False)
+    _runs: KnownRuns = field(init=False)
+    _times: DueTimes = field(default_factory=DueTimes)
+    _pairs: dict[str, tuple[Company, Connection]] = field(default_factory=dict)
     _requests: RefreshRequests = field(init=False)
     _book: AlertBook = field(init=False)
 
     def __post_init__(self) -> None:
         self._gathering = Gathering(self.store)
-        self._past = PastReader(self.store)
+        self._runs = KnownRuns(PastReader(self.store))
+        self._plan_jobs()
         self._requests = RefreshRequests(self.store.directory)
         self._book = AlertBook(self.store.directory)
 
@@ -113,6 +121,7 @@ class Scheduler:
         if self.reload_asked:
             self.reload_asked = False
             self._reload()
+        self._look_at_kept()
         self._take_in()
         if self._looked_at is None:
             self._repair()
@@ -144,41 +153,29 @@ class Scheduler:
     def next_due(self) -> datetime | None:
         """When the next connection comes due that is not running."""
         now = self.now()
-        last = newest(self._past.read(now), self._here.items(), now)
-        moments = [
-            max(moment, self._not_before.get(job.connection_id, moment))
-            for job in self._jobs()
-            if job.connection_id not in self._running
-            and (moment := next_due(job, last.get(job.connection_id), now)) is not None
-        ]
-        return min(moments, default=None)
+        self._times.set_last(self._runs.last(now))
+        return self._times.next(now, leave=self._running)
 
     def _begin_due(self) -> int:
         now = self.now()
-        last = newest(self._past.read(now), self._here.items(), now)
-        requested = self._requests.waiting({one: run.started_at for one, run in last.items()})
-        found = [
-            one
-            for job in self._jobs()
-            if job.connection_id not in self._running
-            and not now < self._not_before.get(job.connection_id, now) <= now + BUSY_WAIT
-            and (
-                one := due(job, last.get(job.connection_id), now, requested=requested.get(job.connection_id))
-            )
-        ]
+        last = self._runs.last(now)
+        self._times.set_last(last)
         free = places(
             self._running.values(),
             now,
             side_by_side=self.config.scheduler.side_by_side,
             long_after=LONG_AFTER,
         )
-        chosen = in_order(found, last)[:free]
+        waits = {one for one, moment in self._not_before.items() if now < moment <= now + BUSY_WAIT}
+        chosen = self._times.take(
+            now, most=free, requested=self._requests.waiting(last), leave=self._running.keys() | waits
+        )
         for one in chosen:
             self._begin(one, now)
         return len(chosen)
 
     def _begin(self, one: Due, now: datetime) -> None:
-        company, connection = next(pair for pair in self.config.pairs() if pair[1].id == one.connection_id)
+        company, connection = self._pairs[one.connection_id]
         self._running[connection.id] = now
         self._not_before.pop(connection.id, None)
         log.info(
@@ -209,14 +206,9 @@ class Scheduler:
             self._unpublished_since = self._unpublished_since or self.now()
 
     def _remember(self, report: RunReport) -> None:
-        before = self._here.get(report.connection_id)
-        failures = (before.failures if before else 0) + 1 if report.status == "failed" else 0
-        self._here[report.connection_id] = LastRun(
-            report.started_at,
-            report.finished_at or self.now(),
-            report.status,
-            report.error_kind,
-            failures,
+        ended = report.finished_at or self.now()
+        self._runs.note(
+            report.connection_id, LastRun(report.started_at, ended, report.status, report.error_kind)
         )
 
     def _publish(self, *, is_burst_over: bool, wait: float = PUBLISH_WAIT) -> None:
@@ -248,7 +240,7 @@ class Scheduler:
         if self._told or is_time:
             reports, self._told, self._looked_at = self._told, [], now
             config = self.config
-            configured = {connection.id for _, connection in config.pairs()}
+            configured = {connection.id for _, connection in config.enabled_pairs()}
             earlier = [run for run in self._failed.values() if run.connection_id in configured]
             for report in reports:
                 self._failed.pop(report.connection_id, None)
@@ -290,12 +282,37 @@ class Scheduler:
             return
         if fresh.limits != self.config.limits:
             self.pace.change(fresh)
-        self.config = fresh
-        log.info("schedule.config_loaded", connections=sum(1 for _ in fresh.pairs()))
+        self._take(fresh)
 
-    def _jobs(self) -> list[Job]:
+    def _look_at_kept(self) -> None:
+        """Take in companies that were kept, disabled or given up since the last step."""
+        place = control_place(self.config)
+        try:
+            version = kept_version(place)
+            if version == self._kept_version:
+                return
+            self._given_up = given_up_connections(place)
+            if self._kept_version is not None or any(company.is_kept for company in self.config.companies):
+                self._take(with_kept(self.config, place))
+            self._kept_version = version
+        except ConnectorError as error:
+            log.error("schedule.companies_kept", error=error.message, hint=error.hint)
+
+    def _take(self, fresh: Config) -> None:
+        self.config = fresh
+        self._plan_jobs()
+        log.info("schedule.config_loaded", connections=len(self._pairs))
+
+    def _plan_jobs(self) -> None:
+        self._pairs = {
+            one.id: (company, one)
+            for company, one in self.config.enabled_pairs()
+            if one.id not in self._given_up
+        }
         jitter = timedelta(seconds=self.config.scheduler.jitter_seconds)
-        return [Job(one.id, one.schedule, one.timezone, jitter) for _, one in self.config.pairs()]
+        self._times.set_jobs(
+            Job(one.id, one.schedule, one.timezone, jitter) for _, one in self._pairs.values()
+        )
 
 
 def _deliver(book: AlertBook, url: str, now: Callable[[], datetime], send: Post, networks: Networks) -> None:

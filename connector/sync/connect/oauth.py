@@ -6,7 +6,8 @@ from connector.clover.auth.credentials import EncryptedCredentials, ensure_key_f
 from connector.clover.auth.oauth import OAuthToken
 from connector.clover.hosts import hosts_for
 from connector.clover.http.reach import Patience
-from connector.config import Config, Connection
+from connector.config import Config, Connection, OAuth
+from connector.errors import ConfigError
 
 
 def credentials_of(config: Config) -> EncryptedCredentials:
@@ -30,9 +31,11 @@ def key_file_of(config: Config) -> Path:
 
 
 def oauth_source(config: Config, connection: Connection, patience: Patience | None = None) -> OAuthToken:
-    """A token that renews itself before it expires and after a 401. patience: for Clover's first answer."""
-    oauth = connection.oauth
-    assert oauth is not None, "only connections with an oauth section get here"
+    """A token that renews itself before it expires and after a 401. patience: for Clover's first answer.
+
+    Raises ConfigError for a connection that its merchant linked, when the app left the configuration.
+    """
+    oauth = connection.oauth or _of_the_app(config, connection)
     hosts = hosts_for(connection.environment, connection.base_url, region=connection.region)
     return OAuthToken(
         connection.id,
@@ -43,3 +46,15 @@ def oauth_source(config: Config, connection: Connection, patience: Patience | No
         patience=patience,
         named_in=connection.place,
     )
+
+
+def _of_the_app(config: Config, connection: Connection) -> OAuth:
+    """A merchant who connected through a link agreed to the app of his region."""
+    app = config.link.app_of(connection.region) if config.link is not None else None
+    if app is None:
+        raise ConfigError(
+            f"Connection {connection.id} was linked by its merchant, and the configuration has no app for the region"
+            f" {connection.region} any more.",
+            hint="Write the app into link.apps again: its client_id is needed to renew the merchant's token.",
+        )
+    return OAuth(client_id=app.client_id)
