@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from connector.clover.hosts import hosts_for
-from connector.config import Config, load_config, setting_paths
+from connector.config import Config, FleetPlace, load_config, setting_paths
 from connector.config.ids import company_id, connection_id
 from connector.errors import ConfigError
 
@@ -431,3 +431,50 @@ def test_aliases_of_a_usual_size_are_read(tmp_path):
         " start_date: 2024-01-01}]\n" + merchants
     )
     assert len(load_config(path, {}).companies) == 201
+
+
+FLEET = MINIMAL.replace(
+    "store: ./data\n", "store: postgresql://connector@db:6543/fleet\nbucket: s3://merchants\n"
+)
+
+
+def test_a_fleet_is_a_database_a_bucket_and_a_cache(load, tmp_path):
+    config = load(FLEET)
+    assert config.fleet == FleetPlace(
+        "postgresql://connector@db:6543/fleet", "s3://merchants", tmp_path / "cache"
+    )
+    assert config.fleet.host == "fleet at db:6543"
+    assert config.store_directory == tmp_path / "cache"
+    assert load(MINIMAL).fleet is None
+
+
+def test_the_password_of_a_fleet_comes_by_reference_and_is_never_shown(load):
+    env = {**ENV, "FLEET_PASSWORD": "hunter2hunter2"}
+    config = load(FLEET + "store_password: ${FLEET_PASSWORD}\ncache: ./here\n", env)
+    assert config.fleet.password == "hunter2hunter2"
+    assert "hunter2" not in repr(config) + repr(config.fleet)
+    assert "hunter2hunter2" in config.secrets()
+
+
+def test_a_bucket_may_be_a_directory_that_every_host_sees(load, tmp_path):
+    assert load(FLEET.replace("s3://merchants", "./bucket")).fleet.bucket == str(tmp_path / "bucket")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (FLEET.replace("bucket: s3://merchants\n", ""), r"needs a bucket"),
+        (FLEET.replace("s3://", "ftp://"), r"'ftp://merchants' is no bucket"),
+        (FLEET.replace("connector@", "connector:hunter2@"), r"store_password: \$\{FLEET_PASSWORD\}"),
+        (FLEET.replace("/fleet", "/fleet?password=hunter2"), r"must not carry a password"),
+        (FLEET.replace("db:6543/fleet", "db:x/hunter2"), r"is no address of a database"),
+        (FLEET.replace("/fleet", "/"), r"needs a host and a database"),
+        (FLEET + "publish_to: ./out\n", r"publish_to is of a store on one disk"),
+        (MINIMAL + "bucket: s3://merchants\n", r"bucket belongs to a fleet"),
+        (MINIMAL + "cache: ./cache\n", r"cache belongs to a fleet"),
+    ],
+)
+def test_a_mistake_in_a_fleet_says_what_to_write_and_shows_no_password(mistake, text, expected):
+    said = mistake(text)
+    assert re.search(expected, said), said
+    assert "hunter2" not in said

@@ -13,11 +13,14 @@ from pydantic import BaseModel, ValidationError
 
 from connector.config.document import Document, KeyPath, Value, read_document, written
 from connector.config.environment import Environment
+from connector.config.fleet import is_database
 from connector.config.interpolate import interpolate, literal_text
 from connector.config.settings import Config
 from connector.errors import ConfigError
 
 _SECRET_KEYS = frozenset({"token", "client_secret", "refresh_token"})
+# Without it nothing can be read, so that it may not be missing; its value is shown nowhere all the same.
+_SHOWN_NEVER = frozenset({"store", "store_password"})
 _IN_OAUTH = "oauth"
 
 
@@ -54,7 +57,11 @@ def secrets_in_file(path: Path) -> Iterator[tuple[KeyPath, int | None]]:
             value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
         ):
             yield from walk(item, (*key_path, key))
-        if isinstance(value, str) and key_path[-1] in _SECRET_KEYS and literal_text(value):
+        if (
+            isinstance(value, str)
+            and key_path[-1] in {*_SECRET_KEYS, "store_password"}
+            and literal_text(value)
+        ):
             yield key_path
 
     for key_path in walk(document.value, ()):
@@ -85,12 +92,19 @@ def _drop_unfilled_oauth(values: dict[str, Value]) -> None:
 
 def _resolved(config: Config, directory: Path) -> Config:
     changes: dict[str, object] = {}
-    if not config.store.startswith("ducklake:"):
+    if is_database(config.store):
+        changes["cache"] = _absolute(str(config.cache or "cache"), directory)
+        if config.bucket is not None and "://" not in config.bucket:
+            changes["bucket"] = str(_absolute(config.bucket, directory))
+    elif not config.store.startswith("ducklake:"):
         changes["store"] = str(_absolute(re.sub(r"^duckdb:(//)?", "", config.store), directory))
     if config.publish_to is not None:
         changes["publish_to"] = _absolute(str(config.publish_to), directory)
     if config.key_file is not None:
         changes["key_file"] = _absolute(str(config.key_file), directory)
+    if config.link is not None and config.link.logo is not None:
+        logo = _absolute(str(config.link.logo), directory)
+        changes["link"] = config.link.model_copy(update={"logo": logo})
     if (textfile := config.metrics.textfile) is not None:
         changes["metrics"] = config.metrics.model_copy(
             update={"textfile": _absolute(str(textfile), directory)}
@@ -192,7 +206,7 @@ def _example(key_path: KeyPath) -> str:
 
 
 def _shown(key_path: KeyPath, values: dict[str, Value]) -> str:
-    if _holds_a_secret(key_path):
+    if _holds_a_secret(key_path) or (key_path[-1:] and key_path[-1] in _SHOWN_NEVER):
         return ""
     value: Value = values
     for key in key_path:

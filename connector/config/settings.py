@@ -5,19 +5,13 @@ How the file is read and how mistakes are explained is in ``connector.config.loa
 
 import re
 from collections.abc import Iterator
-from datetime import date, datetime, timedelta
-from ipaddress import ip_network
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Annotated, Literal, Self
-from urllib.parse import urlsplit
-from zoneinfo import ZoneInfo
 
-from cronsim import CronSim, CronSimError
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     PrivateAttr,
     SecretStr,
@@ -27,24 +21,29 @@ from pydantic import (
 )
 
 from connector.config import ids
-from schemas.iso import ALPHA_3, KNOWN_COUNTRIES, UNKNOWN_COUNTRY
+from connector.config.fleet import FleetPlace, bucket_address, database_url, is_database
+from connector.config.link import Link
+from connector.config.values import (
+    Country,
+    Cron,
+    Id,
+    Name,
+    Network,
+    Port,
+    Secret,
+    Section,
+    TimeZone,
+    WebAddress,
+    none_as_empty,
+)
 
 # docs.clover.com, Ecommerce services APIs: one production host and one sandbox host.
 _ECOMMERCE_HOSTS = {"production": "https://scl.clover.com", "sandbox": "https://scl-sandbox.dev.clover.com"}
 
 
-def _web_address(value: str) -> str:
-    parts = urlsplit(value)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ValueError("must be an address that begins with https:// (or http://)")
-    if parts.username or parts.password:
-        raise ValueError("must not carry a user name or password")
-    if parts.query or parts.fragment:
-        raise ValueError("must not have a ? or # part")
-    return value.rstrip("/")
-
-
 def _store(value: str) -> str:
+    if is_database(value):
+        return database_url(value)
     kind = re.match(r"([A-Za-z][A-Za-z0-9+.-]+):", value)
     if kind and kind[1].lower() not in ("duckdb", "ducklake"):
         raise ValueError(
@@ -53,78 +52,6 @@ def _store(value: str) -> str:
     if value.startswith("~"):
         raise ValueError(f"'{value}' would be a directory of that very name; write the path out, without ~")
     return value
-
-
-def _country(value: str) -> str:
-    code = value.strip().upper()
-    if code in ALPHA_3:
-        raise ValueError(f"'{value}' has two letters; write the three-letter code {ALPHA_3[code]}")
-    if code not in {*KNOWN_COUNTRIES, UNKNOWN_COUNTRY}:
-        raise ValueError(
-            f"'{value}' is not an ISO 3166 alpha-3 code; write one such as USA or CAN, XXX if unknown"
-        )
-    return code
-
-
-def _time_zone(value: str) -> str:
-    try:
-        ZoneInfo(value)
-    except (KeyError, ValueError, OSError):
-        raise ValueError(f"'{value}' is not an IANA time zone; write one such as America/New_York") from None
-    return value
-
-
-def _cron(value: str) -> str:
-    try:
-        next(CronSim(value, datetime(2024, 1, 1)))  # noqa: DTZ001 - only whether it can be read
-    except CronSimError:
-        raise ValueError(
-            f"'{value}' is not a cron expression; write five fields such as \"*/30 * * * *\""
-        ) from None
-    except StopIteration:
-        raise ValueError(f"'{value}' never comes due; check the day and month") from None
-    return value
-
-
-def _filled(value: SecretStr) -> SecretStr:
-    text = value.get_secret_value()
-    if not text.strip():
-        raise ValueError("is empty")
-    if text != text.strip() or any(not 32 < ord(c) < 127 for c in text):
-        raise ValueError("contains a space, line break or other character that no token has; copy it again")
-    if text.lower().startswith("bearer"):
-        raise ValueError("must be the token alone, without the word Bearer")
-    return value
-
-
-def _network(value: str) -> str:
-    try:
-        return str(ip_network(value.strip()))
-    except ValueError:
-        raise ValueError(
-            f"'{value}' is not an IP address or network; write one such as 10.0.0.7 or 10.0.0.0/24"
-        ) from None
-
-
-def _none_as_empty(value: object) -> object:
-    return "" if value is None else value
-
-
-Id = Annotated[
-    str,
-    BeforeValidator(_none_as_empty),
-    StringConstraints(pattern=r"^([A-Za-z0-9][A-Za-z0-9._-]{0,63})?$"),
-]
-Name = Annotated[str, StringConstraints(min_length=1, max_length=200, strip_whitespace=True)]
-WebAddress = Annotated[str, AfterValidator(_web_address)]
-Secret = Annotated[SecretStr, AfterValidator(_filled)]
-Port = Annotated[int, Field(ge=0, le=65535)]
-
-
-class Section(BaseModel):
-    """A part of config.yaml: unknown keys are mistakes, and nothing changes after loading."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
 
 class OAuth(Section):
@@ -150,14 +77,14 @@ class Connection(Section):
     environment: Literal["production", "sandbox"] = "production"
     base_url: WebAddress | None = None
     merchant_id: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
-    merchant_name: Annotated[str, BeforeValidator(_none_as_empty)] = ""
-    country: Annotated[str, AfterValidator(_country)]
+    merchant_name: Annotated[str, BeforeValidator(none_as_empty)] = ""
+    country: Country
     currency: Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")] | None = None
-    timezone: Annotated[str, AfterValidator(_time_zone)]
+    timezone: TimeZone
     token: Secret | None = None
     oauth: OAuth | None = None
     start_date: date
-    schedule: Annotated[str, AfterValidator(_cron)] | None = None
+    schedule: Cron | None = None
     platform: Literal["auto", "off"] = "off"
     region: Literal["na", "eu", "la"] = "na"
     _place: str = PrivateAttr(default="")
@@ -247,7 +174,7 @@ class Api(Section):
 
     host: Name = "127.0.0.1"
     port: Port = 8080
-    trusted_proxies: list[Annotated[str, AfterValidator(_network)]] = []
+    trusted_proxies: list[Network] = Field(default=[])
     access_log_days: Annotated[int, Field(ge=1, le=36_500)] = 90
 
 
@@ -284,16 +211,24 @@ class Scheduler(Section):
 
 
 class Config(Section):
-    """All of config.yaml. ``store``: an absolute directory after loading, or a ``ducklake:`` URL as written.
+    """All of config.yaml.
+
+    store: an absolute directory after loading, or a URL as written: ``ducklake:…``, or a fleet's ``postgresql://…``.
+    store_password, bucket, cache: of a fleet alone; see ``fleet``. cache and a bucket that is a directory are absolute
+    after loading.
 
     publish_to: a directory for the published copies alone, absolute after loading; None keeps them in the store.
     publish_group, publish_mode: who may read them there; a group's name or number, the mode of the files in octal.
     key_file: holds the key that encrypts OAuth tokens at rest; absolute after loading, made when needed.
     raw_retention_days: how long Clover's own words are kept for mapping again; None keeps them for ever.
     private_networks: networks that alerts and webhooks may reach beside the public internet.
+    link: how merchants connect themselves; None where only the operator connects them.
     """
 
     store: Annotated[Name, AfterValidator(_store)]
+    store_password: Secret | None = None
+    bucket: Annotated[Name, AfterValidator(bucket_address)] | None = None
+    cache: Path | None = None
     publish_to: Path | None = None
     publish_group: Annotated[str, StringConstraints(pattern=r"^([a-z_][a-z0-9_-]*|\d+)$")] | None = None
     publish_mode: Literal["0400", "0440", "0444"] = "0440"
@@ -304,14 +239,36 @@ class Config(Section):
     alerts: Alerts = Alerts()
     metrics: Metrics = Metrics()
     scheduler: Scheduler = Scheduler()
+    link: Link | None = None
     key_file: Path | None = None
     raw_retention_days: Annotated[int, Field(ge=1)] | None = None
-    private_networks: list[Annotated[str, AfterValidator(_network)]] = []
+    private_networks: list[Network] = Field(default=[])
 
     @model_validator(mode="after")
     def _readers_have_a_place(self) -> Self:
         if self.publish_group is not None and self.publish_to is None:
             raise ValueError("publish_group says who may read in publish_to; write that directory too")
+        return self
+
+    @model_validator(mode="after")
+    def _fleet_is_whole(self) -> Self:
+        if not is_database(self.store):
+            given = [
+                name for name in ("store_password", "bucket", "cache") if getattr(self, name) is not None
+            ]
+            if given:
+                raise ValueError(
+                    f"{given[0]} belongs to a fleet, whose store is a database: store: postgresql://user@host/name"
+                )
+        elif self.bucket is None:
+            raise ValueError(
+                "a store in PostgreSQL needs a bucket for the data; write bucket: s3://merchants, or a directory that"
+                " every host sees"
+            )
+        elif self.publish_to is not None:
+            raise ValueError(
+                "publish_to is of a store on one disk; in a fleet the bucket holds what is published"
+            )
         return self
 
     @model_validator(mode="after")
@@ -341,16 +298,26 @@ class Config(Section):
 
     @property
     def store_directory(self) -> Path:
-        """The store as a directory. Only where ``store`` is one."""
-        return Path(self.store)
+        """The store as a directory; in a fleet the cache of this host. Only where there is one."""
+        return Path(self.store) if self.fleet is None else self.fleet.cache
+
+    @property
+    def fleet(self) -> FleetPlace | None:
+        """What the store of a fleet stands on; None for a store in a directory."""
+        if not is_database(self.store):
+            return None
+        assert self.bucket is not None, "checked while loading"
+        password = None if self.store_password is None else self.store_password.get_secret_value()
+        return FleetPlace(self.store, self.bucket, self.cache or Path("cache"), password)
 
     def secrets(self) -> list[str]:
         """Every secret the file held, for the log's redaction. Keep it out of anything that is shown."""
-        found: list[SecretStr | None] = []
+        found: list[SecretStr | None] = [self.store_password]
         for _company, connection in self.pairs():
             found.append(connection.token)
             if oauth := connection.oauth:
                 found += [oauth.client_secret, oauth.refresh_token]
+        found += [app.client_secret for app in self.link.apps] if self.link else []
         return [secret.get_secret_value() for secret in found if secret is not None]
 
 

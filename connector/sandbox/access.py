@@ -38,16 +38,22 @@ class _Pending:
 
 @dataclass(slots=True)
 class Access:
-    """Tokens of one sandbox. clock: Unix seconds. access_seconds: how long an access token lives."""
+    """Tokens of one sandbox. clock: Unix seconds. access_seconds, code_seconds: how long a token and a code live.
+
+    asks: whether the consent page asks; without it every merchant agrees at once.
+    """
 
     clock: Callable[[], float] = time.time
     access_seconds: float = 1_800.0
+    code_seconds: float = 600.0
+    asks: bool = False
     client_id: str = "SANDBOXAPP001"
     client_secret: str = field(default="sandbox-client-secret", repr=False)
     grants: dict[str, Grant] = field(default_factory=dict, repr=False)
     refreshes: int = 0
     refused_refreshes: int = 0
-    _codes: dict[str, _Pending] = field(default_factory=dict, repr=False)
+    exchanges: int = 0
+    _codes: dict[str, tuple[_Pending, float]] = field(default_factory=dict, repr=False)
     _refresh_tokens: dict[str, _Pending] = field(default_factory=dict, repr=False)
     _lock: Lock = field(default_factory=Lock, repr=False)
 
@@ -72,11 +78,14 @@ class Access:
         with self._lock:
             return self._pair(_Pending(world, frozenset(permissions), platform))
 
-    def code(self, world: World) -> str:
-        """An authorisation code to be exchanged once."""
+    def code(
+        self, world: World, *, permissions: Iterable[str] = PERMISSIONS, seconds: float | None = None
+    ) -> str:
+        """An authorisation code to be exchanged once. seconds: how long it lives, else ``code_seconds``."""
         code = secrets.token_hex(16)
+        until = self.clock() + (self.code_seconds if seconds is None else seconds)
         with self._lock:
-            self._codes[code] = _Pending(world, PERMISSIONS, True)
+            self._codes[code] = (_Pending(world, frozenset(permissions), True), until)
         return code
 
     def expire(self, token: str) -> None:
@@ -121,7 +130,9 @@ class Access:
             elif asked.get("client_secret") != self.client_secret and "code_verifier" not in asked:
                 return json_answer({"message": "Unknown client."}, 401)
             else:
-                pending = self._codes.pop(str(asked.get("code")), None)
+                pending, until = self._codes.pop(str(asked.get("code")), (None, 0.0))
+                pending = pending if self.clock() < until else None
+                self.exchanges += pending is not None
             if pending is None:
                 return json_answer({"message": "Failed to validate authentication code."}, 401)
             pair = self._pair(pending)

@@ -1,10 +1,10 @@
 """From a request to its answer: who asks, what may be read, which route. Sockets are the server's."""
 
 from collections.abc import Mapping
-from urllib.parse import quote
 
 from connector.sandbox.access import Access, Grant
 from connector.sandbox.answers import Answer, Refused, Request, json_answer, refusal
+from connector.sandbox.consent import authorize, consent
 from connector.sandbox.faults import Fault
 from connector.sandbox.lists import COLLECTIONS, read_list, read_one
 from connector.sandbox.platform import platform
@@ -78,17 +78,11 @@ def _ecommerce(request: Request, grant: Grant, shapes: Shapes, fault: Fault | No
 
 
 def _oauth(request: Request, access: Access) -> Answer:
-    """Token, refresh, and the browser's authorise step, which this merchant always grants."""
+    """Token, refresh, and the browser's step."""
     if request.method == "POST" and request.path in ("/oauth/v2/token", "/oauth/v2/refresh"):
         return access.oauth(request)
+    if request.method == "POST" and request.path == "/oauth/v2/consent":
+        return consent(request, access)
     if request.method == "GET" and request.path == "/oauth/v2/authorize":
-        target = request.param("redirect_uri") or ""
-        world = next((grant.world for grant in access.grants.values()), None)
-        if not target or world is None or request.param("client_id") != access.client_id:
-            return refusal(400, "Unknown client or redirect_uri.")
-        state = request.param("state")
-        query = f"code={access.code(world)}&merchant_id={world.merchant.id}&client_id={access.client_id}"
-        query += f"&state={quote(state)}" if state else ""
-        location = f"{target}{'&' if '?' in target else '?'}{query}"
-        return Answer(302, b"", headers=(("Location", location),))
+        return authorize(request, access)
     return refusal(404, f"{request.path} not found.", code="resource_missing")
