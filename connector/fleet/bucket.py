@@ -120,5 +120,6 @@ def safe_name(name: str) -> str:
 
 
 def sha256_of(path: Path) -> str:
+    """In hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -118,17 +118,19 @@ class Cache:
     def _empty(self, now: datetime) -> None:
         note = self.note()
         self.write(replace(note, replacing=True, base=None, offered=None, waits=False, copy=None))
-        with locks.held(self.directory, "store", what="The store", since=now, wait=_LOCK_WAIT):
-            with store_errors(self.directory, "empty the cache"):
-                for link in (LINK, log_of(Path(LINK)).name):
-                    (self.directory / link).unlink(missing_ok=True)
-                (self.directory / WORK).unlink(missing_ok=True)
-                log_of(self.directory / WORK).unlink(missing_ok=True)
-                for name in ("verified", "base"):
-                    (self.directory / "locks" / name).unlink(missing_ok=True)
-                shutil.rmtree(self.directory / "published", ignore_errors=True)
-                if (self.directory / "published").exists():
-                    raise StoreError(f"{self.directory / 'published'} cannot be removed. Nothing was loaded.")
+        with (
+            locks.held(self.directory, "store", what="The store", since=now, wait=_LOCK_WAIT),
+            store_errors(self.directory, "empty the cache"),
+        ):
+            for link in (LINK, log_of(Path(LINK)).name):
+                (self.directory / link).unlink(missing_ok=True)
+            (self.directory / WORK).unlink(missing_ok=True)
+            log_of(self.directory / WORK).unlink(missing_ok=True)
+            for name in ("verified", "base"):
+                (self.directory / "locks" / name).unlink(missing_ok=True)
+            shutil.rmtree(self.directory / "published", ignore_errors=True)
+            if (self.directory / "published").exists():
+                raise StoreError(f"{self.directory / 'published'} cannot be removed. Nothing was loaded.")
 
 
 def file_of(path: Path) -> tuple[int, int, int]:

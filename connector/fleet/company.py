@@ -158,7 +158,7 @@ class CompanyStore:
                 )
             self._cache.fetch(pointer, self._shared.bucket, self._shared.clock())
             return [
-                f"{path} was damaged ({why}). It is made anew from the bucket; what was loaded after that is read again."
+                f"{path} was damaged ({why}). It is made anew from the bucket; what came later is read again."
                 for path, why in wrong.items()
             ]
 
@@ -229,9 +229,8 @@ class CompanyStore:
             self._cache.write(replace(note, waits=False))
             return path
         now = self._shared.clock()
-        if may_wait and note.base is not None and path.stat().st_size > LARGE:
-            if not self._is_uploaded(path, note) and now - note.base.published_at < OFTEN:
-                return path  # what was read stays here; a host that is lost only reads it again
+        if may_wait and self._may_wait(path, note, now):
+            return path  # what was read stays here; a host that is lost only reads it again
         offered = self._upload(path, commit, note, now)
         with self._duck.open_reader() as reader:
             summary = summary_of(reader)
@@ -264,6 +263,11 @@ class CompanyStore:
         return Pointer(
             self._company_id, commit, name, digest, log_name, log_digest, size, socket.gethostname(), now
         )
+
+    def _may_wait(self, path: Path, note: Note, now: datetime) -> bool:
+        """Whether a publication takes seconds to upload, and the one before is not old."""
+        is_large = path.stat().st_size > LARGE and not self._is_uploaded(path, note)
+        return is_large and note.base is not None and now - note.base.published_at < OFTEN
 
     def _is_uploaded(self, path: Path, note: Note) -> bool:
         """Whether the blocks of a published file are those of the object it went out from; its log is another."""

@@ -18,7 +18,10 @@ Connection = psycopg.Connection[Row]
 # Seconds. A database that is away is told soon: the next tick tries again.
 PATIENCE = 5.0
 # A host that is cut off loses its session, and with it its locks, within a minute.
-_OPTIONS = "-c tcp_keepalives_idle=15 -c tcp_keepalives_interval=10 -c tcp_keepalives_count=3 -c statement_timeout=30000"
+_OPTIONS = (
+    "-c tcp_keepalives_idle=15 -c tcp_keepalives_interval=10 -c tcp_keepalives_count=3"
+    " -c statement_timeout=30000"
+)
 
 
 class FleetAway(StoreError):

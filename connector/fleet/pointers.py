@@ -8,11 +8,13 @@ only save work. The summary is written in the transaction of the swap, so it nev
 import json
 import threading
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
 from typing import Any
+
+import psycopg
 
 from connector.errors import StoreBusy
 from connector.fleet.database import Connection, FleetDatabase
@@ -154,7 +156,12 @@ class Pointers:
                     f"{what} is being run by another host or process. Nothing was changed.",
                     hint="Wait until that run has ended, then run it again.",
                 )
-            yield
+            try:
+                yield
+            finally:
+                # Not left to the end of the session, which the server notices some time after this process went on.
+                with suppress(psycopg.Error):
+                    session.execute("SELECT pg_advisory_unlock(%s)", [number])
 
     @contextmanager
     def _connected(self) -> Iterator[Connection]:

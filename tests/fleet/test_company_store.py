@@ -4,11 +4,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from tests.fleet.loading import COMPANY, Loads
 
 from connector.config import FleetPlace
 from connector.errors import StoreBusy, StoreMoved
 from connector.fleet.store import FleetStore
+from tests.fleet.loading import COMPANY, Loads
 
 AT = datetime(2026, 11, 20, 4, tzinfo=UTC)
 
