@@ -21,8 +21,9 @@ from connector.api.door.limits import FailedAttempts, RefusalPace, RequestQuota
 from connector.api.door.shared import SharedPins, SharedQuota
 from connector.control import access_log as api_access_log
 from connector.control import companies as api_companies
+from connector.control import kept as api_kept
 from connector.control import keys as api_keys
-from connector.control import outbox
+from connector.control import links, outbox
 from connector.control import refreshes as api_refreshes
 from connector.control import sessions as portal_sessions
 from connector.control import webhooks as api_webhooks
@@ -30,18 +31,20 @@ from connector.control.access_log import AccessLog
 from connector.control.companies import CompanyRow, ConnectionRow
 from connector.control.file import ControlFile
 from connector.control.keys import ApiKey
+from connector.control.place import Place, open_control
 from connector.ledger.interface import now_utc
 from connector.ledger.published import Publication, Published
 from connector.outbound import Networks
 
 TABLES = (
-    api_companies.TABLES,
+    *api_kept.NEEDED,
     api_keys.TABLES,
     api_access_log.TABLES,
     api_refreshes.TABLES,
     portal_sessions.TABLES,
     outbox.TABLES,
     api_webhooks.TABLES,
+    links.TABLES,
 )
 
 
@@ -55,16 +58,19 @@ class Planned:
 
 @dataclass(frozen=True, slots=True)
 class ApiSettings:
-    """``directory``: the store. ``public_url``: how clients reach this server, for the links of companies.
+    """``directory``: the store. control: where the control data is, if not there. ``public_url``: how clients
+    reach this server, for the links of companies.
 
     time_limit: seconds one question to the store may take. most_body: bytes.
     most_at_once: requests with a good key in flight. most_at_once_a_key: of one key.
     turns_a_key: how many of those are worked on at a time, of the 40 threads there are. access_log_days: how long it
     is kept who read what. shared: where the workers of one server keep what they have to know together; None for one
     process alone. private_networks: those that webhooks may reach beside the public internet. planned: by connection.
+    link_address: the link of a company and connection with which a merchant connects; None without such links.
     """
 
     directory: Path
+    control: Place | None = None
     public_url: str = "http://127.0.0.1:8080"
     requests_per_minute: int = 60_000
     time_limit: float = 20.0
@@ -78,6 +84,7 @@ class ApiSettings:
     memory_limit: str = "2GB"
     private_networks: Networks = ()
     planned: Mapping[str, Planned] = field(default_factory=dict)
+    link_address: Callable[[str, str | None, datetime], str] | None = None
     clock: Callable[[], datetime] = now_utc
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
 
@@ -129,7 +136,7 @@ class ApiState:
 
     def __init__(self, settings: ApiSettings) -> None:
         self.settings = settings
-        self.control = ControlFile(settings.directory, *TABLES)
+        self.control = open_control(settings.control or settings.directory, *TABLES)
         self.published = Published(
             settings.directory, threads=settings.threads, memory_limit=settings.memory_limit
         )

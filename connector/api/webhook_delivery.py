@@ -12,8 +12,8 @@ import httpx
 from standardwebhooks.webhooks import Webhook as Signer
 
 from connector import outbound
-from connector.api.answer.companies import company_view, status_of
-from connector.api.reads.runs import Run, orders_deleted, reads_of, states_of
+from connector.api.answer.companies import company_view, current_states
+from connector.api.reads.runs import Run, orders_deleted, reads_of
 from connector.api.routes.companies import reference
 from connector.api.routes.status import READ_TYPES
 from connector.api.state import ApiState, Call
@@ -24,6 +24,7 @@ from connector.control.keys import ApiKey
 from connector.control.outbox import Delivery
 from connector.control.webhooks import Webhook, event_id, note_event
 from connector.errors import ConnectorError
+from connector.ledger.connection_state import link_status
 from connector.ledger.published import NothingPublishedError
 from connector.logs import get_logger
 from schemas.platform import Company, Connection, ConnectionStatus, DataType
@@ -51,7 +52,7 @@ def notice(state: ApiState) -> int:
     told = 0
     try:
         with call.publication() as publication:
-            states = states_of(publication)
+            states = current_states(state.control, publication)
             for company in api_companies.list_companies(state.control):
                 connections = api_companies.list_connections(state.control, company.company_id)
                 view = company_view(call, company, connections, states)
@@ -70,7 +71,7 @@ def notice(state: ApiState) -> int:
                     known = states.get(row.connection_id)
                     if known is None or known.last_run is None:
                         continue
-                    status = status_of(row, known)
+                    status = link_status(row.status, known)
                     if status is ConnectionStatus.PENDING_AUTH:
                         continue
                     told += api_webhooks.note_status_event(

@@ -11,6 +11,7 @@ from connector.cli.terminal.stopping import Interruption
 
 if TYPE_CHECKING:
     from connector.config import Config
+    from connector.errors import StoreError
     from connector.ledger import Store
     from connector.logs import LogFormat
 
@@ -27,14 +28,37 @@ class Invocation:
     json: bool = False
     interruption: Interruption = field(default_factory=Interruption)
 
-    def config(self, *, secrets_may_be_missing: bool = False) -> "Config":
-        """The checked configuration; its secrets are hidden in logs and messages from here on."""
+    def config(self, *, secrets_may_be_missing: bool = False, all_or_none: bool = False) -> "Config":
+        """The checked configuration with the companies kept as data; its secrets are hidden in logs from here on.
+
+        all_or_none: raises StoreError when the control data cannot be read; else those of the file, if it has any, are
+        read on, and the log says so.
+        """
         from connector.config import load_config
+        from connector.control.kept import with_kept
+        from connector.control.place import control_place
+        from connector.errors import StoreError
         from connector.redaction import remember_secrets
 
         config = load_config(self.config_path, secrets_may_be_missing=secrets_may_be_missing)
         remember_secrets(config.secrets())
-        return config
+        try:
+            return with_kept(config, control_place(config))
+        except StoreError as error:
+            if all_or_none or not config.companies or config.fleet is not None:
+                raise
+            self._say_unreadable(error)
+            return config
+
+    def _say_unreadable(self, error: "StoreError") -> None:
+        from connector.logs import get_logger
+
+        get_logger(__name__).error(
+            "control.unreadable",
+            error=error.message,
+            hint=error.hint,
+            effect="companies that are kept as data are passed over",
+        )
 
     def store(self, config: "Config") -> "Store":
         """The store the configuration names."""

@@ -18,6 +18,16 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
         "authorize",
         "Connect a merchant through Clover's consent page.",
     ),
+    "companies": (
+        "connector.cli.commands.companies",
+        "companies",
+        "Merchants kept as data: list, import, add, disable, enable.",
+    ),
+    "connections": (
+        "connector.cli.commands.connections",
+        "connections",
+        "Every connection, whoever made it, and why one is not read.",
+    ),
     "sync": ("connector.cli.commands.sync", "sync", "Read what is new or changed at Clover into the store."),
     "resync": (
         "connector.cli.commands.resync",

@@ -7,6 +7,7 @@
 The first that is there counts. A file's last line break does not belong to the value.
 """
 
+import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -37,6 +38,20 @@ class Environment(Mapping[str, str]):
 
     def __len__(self) -> int:
         return len(self._variables)
+
+
+def referenced(credential: str, variables: Mapping[str, str] = os.environ) -> str:
+    """The secret that ``env:NAME`` or ``file:/path`` leads to. Raises ConfigError when there is none."""
+    kind, _, name = credential.partition(":")
+    if kind == "file":
+        return _contents(Path(name), "The credential")
+    try:
+        return Environment(variables)[name]
+    except KeyError:
+        raise ConfigError(
+            f"The credential {credential} needs the environment variable {name}, which is not set.",
+            hint=f"export {name}=…   (or name a file that holds it: {name}_FILE)",
+        ) from None
 
 
 def _contents(path: Path, variable: str) -> str:

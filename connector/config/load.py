@@ -20,7 +20,7 @@ from connector.errors import ConfigError
 
 _SECRET_KEYS = frozenset({"token", "client_secret", "refresh_token"})
 # Without it nothing can be read, so that it may not be missing; its value is shown nowhere all the same.
-_SHOWN_NEVER = frozenset({"store", "store_password"})
+_SHOWN_NEVER = frozenset({"store", "store_password", "credential"})
 _IN_OAUTH = "oauth"
 
 
@@ -135,7 +135,7 @@ def _explained(error: ValidationError, document: Document, values: dict[str, Val
         key_path = tuple(key for key in detail["loc"])
         line = document.line_of(key_path)
         place = f"line {line}: " if line else ""
-        problems.append(f"{place}{_sentence(detail, key_path, values)}")
+        problems.append(f"{place}{sentence(detail, key_path, values)}")
     if len(problems) == 1:
         message = f"{document.path}, {problems[0]}."
     else:
@@ -145,7 +145,7 @@ def _explained(error: ValidationError, document: Document, values: dict[str, Val
     )
 
 
-def _sentence(detail: Any, key_path: KeyPath, values: dict[str, Value]) -> str:
+def sentence(detail: Any, key_path: KeyPath, values: dict[str, Value]) -> str:
     """One mistake in words. The value itself is shown only where it cannot be a secret."""
     name = written(key_path) or "the file"
     kind, context = detail["type"], detail.get("ctx", {})

@@ -25,6 +25,7 @@ from connector.config.fleet import FleetPlace, bucket_address, database_url, is_
 from connector.config.link import Link
 from connector.config.values import (
     Country,
+    Credential,
     Cron,
     Id,
     Name,
@@ -70,7 +71,11 @@ class OAuth(Section):
 
 
 class Connection(Section):
-    """One Clover merchant whose sales are read."""
+    """One Clover merchant whose sales are read.
+
+    credential: where the token is, instead of the token: ``env:NAME``, ``file:/path``, or ``kept``, an OAuth pair of
+    the control data. enabled: whether it is read.
+    """
 
     id: Id = ""
     source: Literal["clover-ecommerce"] = "clover-ecommerce"
@@ -83,6 +88,8 @@ class Connection(Section):
     timezone: TimeZone
     token: Secret | None = None
     oauth: OAuth | None = None
+    credential: Credential | None = None
+    enabled: bool = True
     start_date: date
     schedule: Cron | None = None
     platform: Literal["auto", "off"] = "off"
@@ -92,9 +99,10 @@ class Connection(Section):
     @model_validator(mode="after")
     def _made_whole(self, info: ValidationInfo) -> Self:
         secrets_needed = not (info.context or {}).get("secrets_may_be_missing", False)
-        if self.token is not None and self.oauth is not None:
-            raise ValueError("has both token and oauth; keep the one you use")
-        if self.token is None and self.oauth is None and secrets_needed:
+        given = [name for name in ("token", "oauth", "credential") if getattr(self, name) is not None]
+        if len(given) > 1:
+            raise ValueError(f"has both {given[0]} and {given[1]}; keep the one you use")
+        if not given and secrets_needed:
             raise ValueError("has no token; write token: ${CLOVER_TOKEN}, or an oauth section")
         if not self.id:
             _fill(self, "id", ids.connection_id(self.environment, self.merchant_id))
@@ -108,6 +116,11 @@ class Connection(Section):
     def note_place(self, place: str) -> None:
         """Say it, once, while the file is being loaded."""
         self._place = place
+
+    def name_after(self, company: str) -> None:
+        """Take the company's name where no merchant's was written, once, while it is being loaded."""
+        if not self.merchant_name:
+            _fill(self, "merchant_name", company)
 
     @property
     def ecommerce_url(self) -> str:
@@ -125,14 +138,23 @@ class Company(Section):
     name: Name
     fiscal_year_start: Annotated[int, Field(ge=1, le=12)] = 1
     connections: Annotated[list[Connection], Field(min_length=1)]
+    _is_kept: bool = PrivateAttr(default=False)
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether it comes from the control data (``connector companies``) and not from the file."""
+        return self._is_kept
+
+    def note_kept(self) -> None:
+        """Say so, once, while it is being read."""
+        self._is_kept = True
 
     @model_validator(mode="after")
     def _made_whole(self) -> Self:
         if not self.id:
             _fill(self, "id", ids.company_id(self.connections[0].id))
         for connection in self.connections:
-            if not connection.merchant_name:
-                _fill(connection, "merchant_name", self.name)
+            connection.name_after(self.name)
         return self
 
 
@@ -232,7 +254,9 @@ class Config(Section):
     publish_to: Path | None = None
     publish_group: Annotated[str, StringConstraints(pattern=r"^([a-z_][a-z0-9_-]*|\d+)$")] | None = None
     publish_mode: Literal["0400", "0440", "0444"] = "0440"
-    companies: Annotated[list[Company], Field(min_length=1)]
+    companies: Annotated[list[Company], Field(min_length=1)] = Field(
+        default=[]
+    )  # left out: all are kept as data
     sync: Sync = Sync()
     limits: Limits = Limits()
     api: Api = Api()
@@ -295,6 +319,10 @@ class Config(Section):
         for company in self.companies:
             for connection in company.connections:
                 yield company, connection
+
+    def enabled_pairs(self) -> Iterator[tuple[Company, Connection]]:
+        """Those of ``pairs`` that are read."""
+        return (pair for pair in self.pairs() if pair[1].enabled)
 
     @property
     def store_directory(self) -> Path:

@@ -1,6 +1,8 @@
 """What single values of config.yaml may be: addresses, countries, time zones, cron expressions, secrets."""
 
+import re
 from datetime import datetime
+from functools import lru_cache
 from ipaddress import ip_network
 from typing import Annotated
 from urllib.parse import urlsplit
@@ -42,6 +44,7 @@ def _country(value: str) -> str:
     return code
 
 
+@lru_cache(maxsize=1024)
 def _time_zone(value: str) -> str:
     try:
         ZoneInfo(value)
@@ -50,6 +53,7 @@ def _time_zone(value: str) -> str:
     return value
 
 
+@lru_cache(maxsize=1024)
 def _cron(value: str) -> str:
     try:
         next(CronSim(value, datetime(2024, 1, 1)))  # noqa: DTZ001 - only whether it can be read
@@ -70,6 +74,14 @@ def _filled(value: SecretStr) -> SecretStr:
         raise ValueError("contains a space, line break or other character that no token has; copy it again")
     if text.lower().startswith("bearer"):
         raise ValueError("must be the token alone, without the word Bearer")
+    return value
+
+
+def _credential(value: str) -> str:
+    if not re.fullmatch(r"kept|env:[A-Za-z_][A-Za-z0-9_]*|file:/.+", value):
+        raise ValueError(
+            "must be env:NAME, file:/path, or kept"
+        )  # never quoted: it may be a token by mistake
     return value
 
 
@@ -99,6 +111,7 @@ Port = Annotated[int, Field(ge=0, le=65535)]
 Country = Annotated[str, AfterValidator(_country)]
 TimeZone = Annotated[str, AfterValidator(_time_zone)]
 Cron = Annotated[str, AfterValidator(_cron)]
+Credential = Annotated[str, AfterValidator(_credential)]
 Network = Annotated[str, AfterValidator(_network)]
 
 

@@ -3,11 +3,16 @@
 import json
 from collections.abc import Mapping
 
-from connector.control.file import ControlFile
+from connector.control.companies import count_change
+from connector.control.database import ControlDatabase
 from connector.control.outbox import forget_events
 
+_OF_A_COMPANY = (
+    "refresh_requests", "access_log", "kept_connections", "kept_companies", "connections", "companies",
+)  # fmt: skip
 
-def forget_in_control(control: ControlFile, company_id: str) -> Mapping[str, int]:
+
+def forget_in_control(control: ControlDatabase, company_id: str) -> Mapping[str, int]:
     """Remove every trace of a company; table -> rows removed or changed. Keys and webhooks lose it from their list.
 
     A key or webhook made for this company alone stays, and may see nothing.
@@ -20,11 +25,12 @@ def forget_in_control(control: ControlFile, company_id: str) -> Mapping[str, int
             (company_id,),
         ).rowcount
         removed |= forget_events(db, company_id)
-        for table in ("refresh_requests", "access_log", "connections", "companies"):
+        for table in _OF_A_COMPANY:
             removed[table] = db.execute(
                 f"DELETE FROM {table} WHERE company_id = ?",  # noqa: S608
                 (company_id,),
             ).rowcount
+        count_change(db)
         for table, key in (("api_keys", "key_id"), ("webhooks", "webhook_id")):
             rows = db.execute(f"SELECT {key}, companies FROM {table} WHERE companies IS NOT NULL").fetchall()  # noqa: S608
             named = [row for row in rows if company_id in json.loads(row["companies"])]
@@ -35,7 +41,5 @@ def forget_in_control(control: ControlFile, company_id: str) -> Mapping[str, int
                     (json.dumps(kept), row[key]),
                 )
             removed[table] = len(named)
-    control.write("PRAGMA wal_checkpoint(TRUNCATE)")
-    control.write("VACUUM")
-    control.write("PRAGMA wal_checkpoint(TRUNCATE)")
+    control.erase_deleted()
     return removed

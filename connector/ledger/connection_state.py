@@ -9,6 +9,7 @@ from typing import Any
 import duckdb
 
 from connector.ledger.views import definitions
+from schemas.platform import ConnectionStatus
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,21 @@ class ConnectionState:
 
 UNKNOWN = ConnectionState("", "")
 """Of a connection of which nothing was ever published."""
+
+
+def link_status(set_here: str, state: ConnectionState) -> ConnectionStatus:
+    """What a connection is called: what a sync knows (Linked, Deauthorized) over what was set in the control data.
+
+    Unlinked and PendingAuth set there stand: the one was our decision, the other has not synced yet.
+    """
+    if set_here == ConnectionStatus.UNLINKED or state.status is None:
+        return ConnectionStatus(set_here)
+    if set_here == ConnectionStatus.PENDING_AUTH and not state.synced:
+        return ConnectionStatus.PENDING_AUTH
+    try:
+        return ConnectionStatus(state.status)
+    except ValueError:
+        return ConnectionStatus.LINKED
 
 
 def connection_states(

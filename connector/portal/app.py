@@ -12,7 +12,7 @@ from connector.api.app import create_app as create_api
 from connector.api.state import ApiSettings, Call
 from connector.control.keys import ApiKey, key_of
 from connector.control.sessions import session_key
-from connector.portal import access, companies, company, entrance, order, orders, sync
+from connector.portal import access, companies, company, entrance, links, order, orders, sync
 from connector.portal.rendering import COOKIE, HOME, SIGN_IN, refusal_page
 
 OPEN = frozenset({"/", SIGN_IN, f"{HOME}/sign-out", f"{HOME}/api"})
@@ -47,7 +47,7 @@ class Portal:
         return refusal_page(call, error)
 
     def mount(self, app: FastAPI) -> None:
-        for room in (entrance, companies, company, orders, order, sync, access):
+        for room in (entrance, companies, company, orders, order, sync, access, links):
             app.include_router(room.router, include_in_schema=False)
 
 

@@ -70,6 +70,7 @@ def _common(call: Call) -> dict[str, Any]:
     return {
         "key": call.key,
         "is_operator": is_operator(call),
+        "has_links": call.state.settings.link_address is not None,
         "version": VERSION,
         "correlation_id": call.correlation_id,
         "home": HOME,

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 from connector.clover.archive import delete_older_than
 from connector.config import Company, Config, Connection
+from connector.control.place import control_place
 from connector.errors import ConnectorError
 from connector.ledger.interface import Store
 from connector.logs import get_logger
@@ -40,7 +41,7 @@ def after_runs(
     past = read_past(store, now())
     newer = {run.connection_id for run in reports}
     every = [run for run in earlier if run.connection_id not in newer] + list(reports)
-    with_book = book or AlertBook(store.directory)
+    with_book = book or AlertBook(control_place(config))
     try:
         _quietly("tracing", lambda: trace_runs(reports))
         _quietly("metrics", lambda: write_metrics(config, store, every, past, now=now()))
@@ -82,7 +83,7 @@ def note_alerts(
     if config.alerts.webhook_url is None:
         return
     newest = {run.connection_id: run for run in reports if run.kind == "sync"}
-    pairs = list(config.pairs())
+    pairs = list(config.enabled_pairs())
     since = book.watched_since(((company.id, connection.id) for company, connection in pairs), now)
     for company, connection in pairs:
         book.note(

@@ -1,7 +1,7 @@
 """What the published file knows about past runs, as the planner and the alerts need it."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -51,6 +51,7 @@ class PastReader:
     store: Store
     _seen: Path | None = None
     _past: Mapping[str, Past] = field(default_factory=dict)
+    _read_at: datetime | None = None
 
     def read(self, now: datetime) -> Mapping[str, Past]:
         """See ``read_past``."""
@@ -58,9 +59,11 @@ class PastReader:
             newest: Path | None = newest_file(self.store.directory)
         except StoreError:
             newest = None
-        is_ahead = any(one.last is not None and not is_past(one.last, now) for one in self._past.values())
-        if newest is None or newest != self._seen or is_ahead:
-            self._past, self._seen = read_past(self.store, now), newest
+        was_set_back = self._read_at is not None and now < self._read_at
+        if newest is None:
+            self._past, self._seen = self._past and {}, None
+        elif newest != self._seen or was_set_back:
+            self._past, self._seen, self._read_at = read_past(self.store, now), newest, now
         return self._past
 
 
@@ -108,6 +111,36 @@ def newest(
                 run.started_at, run.finished_at, run.status, run.error_kind, failures
             )
     return found
+
+
+@dataclass(slots=True)
+class KnownRuns:
+    """The newest run of each connection, from the published file and from this process."""
+
+    _past: PastReader
+    _here: dict[str, LastRun] = field(default_factory=dict)
+    _last: Mapping[str, LastRun] = field(default_factory=dict)
+    _made_of: Mapping[str, Past] | None = None
+    _made_at: datetime | None = None
+    _holds_until: datetime | None = None
+
+    def note(self, connection_id: str, run: LastRun) -> None:
+        """A run of this process has ended."""
+        before = self._here.get(connection_id)
+        failures = (before.failures if before else 0) + 1 if run.status == "failed" else 0
+        self._here[connection_id] = replace(run, failures=failures)
+        self._made_of = None
+
+    def last(self, now: datetime) -> Mapping[str, LastRun]:
+        """By connection; the same object while nothing has changed. Runs that are dated after now are left out."""
+        past = self._past.read(now)
+        is_same = past is self._made_of and self._made_at is not None and self._made_at <= now
+        if not is_same or (self._holds_until is not None and now >= self._holds_until):
+            self._last = newest(past, self._here.items(), now)
+            self._made_of, self._made_at = past, now
+            ahead = (run.started_at for run in self._here.values() if run.started_at > now)
+            self._holds_until = min(ahead, default=None)
+        return self._last
 
 
 def _utc(moment: datetime) -> datetime:

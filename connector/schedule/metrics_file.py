@@ -36,7 +36,7 @@ def write_textfile(
     Raises StoreError when it cannot be written.
     """
     registry = CollectorRegistry()
-    configured = {connection.id: company.id for company, connection in config.pairs()}
+    configured = {connection.id: company.id for company, connection in config.enabled_pairs()}
     _gauge(registry, "connector_written_timestamp_seconds", "When this file was written.").set(
         now.timestamp()
     )
@@ -49,7 +49,7 @@ def write_textfile(
         "merchant_id",
         "company_name",
     )
-    for company, connection in config.pairs():
+    for company, connection in config.enabled_pairs():
         name = company.name if config.metrics.company_names else ""
         info.labels(company.id, connection.id, connection.merchant_id, name).set(1)
     try:

@@ -133,21 +133,60 @@ def previous_tick(job: Job, now: datetime) -> datetime | None:
     """The newest tick whose delay is over by ``now``; with its delay, aware UTC."""
     assert job.expression is not None
     delay = delay_of(job)
-    local = (now - delay).astimezone(ZoneInfo(job.timezone)).replace(microsecond=0)
-    # In reverse the search begins below its start, and a tick at this very second counts.
-    start = (local.astimezone(UTC) + timedelta(seconds=1)).astimezone(ZoneInfo(job.timezone))
-    ticks: Iterator[datetime] = CronSim(job.expression, start, reverse=True)
-    tick = next(ticks, None)
-    return None if tick is None else tick.astimezone(UTC) + delay
+    at = (now - delay).astimezone(UTC).replace(microsecond=0)
+    around = _around(job.expression, job.timezone, now.astimezone(UTC).replace(microsecond=0))
+    for tick in around.before:
+        if tick <= at:
+            return tick + delay
+    earlier = _last_until(job.expression, job.timezone, at)
+    return None if earlier is None else earlier + delay
 
 
 def next_tick(job: Job, now: datetime) -> datetime:
     """The first tick that comes due after ``now``; with its delay, aware UTC."""
     assert job.expression is not None
     delay = delay_of(job)
-    local = (now - delay).astimezone(ZoneInfo(job.timezone))
-    tick: datetime = next(CronSim(job.expression, local))
-    return tick.astimezone(UTC) + delay
+    at = (now - delay).astimezone(UTC)
+    around = _around(job.expression, job.timezone, now.astimezone(UTC).replace(microsecond=0))
+    found = around.after
+    for tick in around.before:
+        if tick <= at:
+            return found + delay
+        found = tick
+    return _first_after(job.expression, job.timezone, at) + delay
+
+
+@dataclass(frozen=True, slots=True)
+class _Around:
+    """Ticks without a delay around one second: the newest of then or before, the newest first, and the first after."""
+
+    before: tuple[datetime, ...]
+    after: datetime
+
+
+@lru_cache(maxsize=1024)
+def _around(expression: str, timezone: str, at: datetime) -> _Around:
+    """The same for all connections of one expression and zone: a delay is a tenth of an interval at most."""
+    before: list[datetime] = []
+    tick = _last_until(expression, timezone, at)
+    while tick is not None and len(before) < 2:
+        before.append(tick)
+        tick = _last_until(expression, timezone, tick - timedelta(seconds=1))
+    return _Around(tuple(before), _first_after(expression, timezone, at))
+
+
+def _last_until(expression: str, timezone: str, at: datetime) -> datetime | None:
+    # In reverse the search begins below its start, and a tick at this very second counts.
+    start = (at + timedelta(seconds=1)).astimezone(ZoneInfo(timezone))
+    ticks: Iterator[datetime] = CronSim(expression, start, reverse=True)
+    tick = next(ticks, None)
+    return None if tick is None else tick.astimezone(UTC)
+
+
+def _first_after(expression: str, timezone: str, at: datetime) -> datetime:
+    ticks: Iterator[datetime] = CronSim(expression, at.astimezone(ZoneInfo(timezone)))
+    # In the hour that the end of summer time repeats, the search may begin with a tick of its first passing.
+    return next(found for tick in ticks if (found := tick.astimezone(UTC)) > at)
 
 
 def delay_of(job: Job) -> timedelta:

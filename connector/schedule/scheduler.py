@@ -6,16 +6,17 @@ more than any other does.
 """
 
 import queue
-import threading
 from collections.abc import Callable
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Protocol
 
 import httpx
 
 from connector.config import Company, Config, Connection
+from connector.control.kept import kept_version, with_kept
+from connector.control.place import control_place
+from connector.control.unlinked import given_up_connections
 from connector.errors import ConnectorError, StoreBusy, StoreError
 from connector.ledger.bursts import LATEST, Gathering
 from connector.ledger.interface import Store
@@ -25,9 +26,9 @@ from connector.progress import Silent
 from connector.schedule.after_runs import after_runs
 from connector.schedule.alert_book import AlertBook
 from connector.schedule.delivery import Post, deliver, post
-from connector.schedule.history import PastReader, newest
-from connector.schedule.planner import Due, Job, LastRun, due, in_order, next_due, places
-from connector.schedule.requests import RefreshRequests
+from connector.schedule.planner import Due, Job, LastRun, places
+from connector.schedule.threads import Begin, in_thread
+from connector.schedule.turns import Turns, turns_of
 from connector.sync.connect.connecting import Pace
 from connector.sync.failure import note_failure
 from connector.sync.modes import SyncMode
@@ -37,8 +38,6 @@ from connector.sync.runtime import Runtime
 
 # A run that takes longer gives its place to another.
 LONG_AFTER = timedelta(minutes=10)
-# Another process holds the connection: look again after this.
-BUSY_WAIT = timedelta(seconds=30)
 # Seconds. While another process loads, the loop goes on; what waits is published with what that process publishes.
 PUBLISH_WAIT = 1.0
 STOP_WAIT = 10.0
@@ -47,17 +46,6 @@ GIVE_UP_PUBLISHING = timedelta(minutes=10)
 # Staleness needs no run to be noticed, and figures no run to be fresh.
 LOOK_EVERY = timedelta(minutes=1)
 log = get_logger(__name__)
-
-
-class Begin(Protocol):
-    """Has a piece of work done, at once or in a thread."""
-
-    def __call__(self, work: Callable[[], None], *, name: str) -> None: ...
-
-
-def in_thread(work: Callable[[], None], *, name: str) -> None:
-    """In a thread that does not keep the process alive: an abandoned run is repaired by the next one."""
-    threading.Thread(target=work, name=name, daemon=True).start()
 
 
 @dataclass(slots=True)
@@ -81,8 +69,6 @@ class Scheduler:
     is_stopping: bool = False
     _running: dict[str, datetime] = field(default_factory=dict)
     _ended: "queue.SimpleQueue[RunReport]" = field(default_factory=queue.SimpleQueue)
-    _here: dict[str, LastRun] = field(default_factory=dict)
-    _not_before: dict[str, datetime] = field(default_factory=dict)
     # Runs that ended, and when the first of them did; they are told once they are published.
     _unpublished: list[RunReport] = field(default_factory=list)
     _unpublished_since: datetime | None = None
@@ -90,18 +76,20 @@ class Scheduler:
     # Connections whose newest run here has failed -> that run, which the store may not have been able to keep.
     _failed: dict[str, RunReport] = field(default_factory=dict)
     _is_closed: bool = False
+    _kept_version: int | None = None
+    _given_up: frozenset[str] = frozenset()
     _looked_at: datetime | None = None
     _after: "Future[None] | None" = None
     _gathering: Gathering = field(init=False)
-    _past: PastReader = field(init=False)
-    _requests: RefreshRequests = field(init=False)
+    _turns: Turns = field(init=False)
+    _pairs: dict[str, tuple[Company, Connection]] = field(default_factory=dict)
     _book: AlertBook = field(init=False)
 
     def __post_init__(self) -> None:
         self._gathering = Gathering(self.store)
-        self._past = PastReader(self.store)
-        self._requests = RefreshRequests(self.store.directory)
-        self._book = AlertBook(self.store.directory)
+        self._turns = turns_of(self.config, self.store)
+        self._plan_jobs()
+        self._book = AlertBook(control_place(self.config))
 
     @property
     def running(self) -> frozenset[str]:
@@ -113,6 +101,7 @@ class Scheduler:
         if self.reload_asked:
             self.reload_asked = False
             self._reload()
+        self._look_at_kept()
         self._take_in()
         if self._looked_at is None:
             self._repair()
@@ -139,48 +128,28 @@ class Scheduler:
         self._look_after(wait=True)
         self.aside.shutdown(wait=True, cancel_futures=True)
         self._book.close()
-        self._requests.close()
+        self._turns.close()
 
     def next_due(self) -> datetime | None:
         """When the next connection comes due that is not running."""
-        now = self.now()
-        last = newest(self._past.read(now), self._here.items(), now)
-        moments = [
-            max(moment, self._not_before.get(job.connection_id, moment))
-            for job in self._jobs()
-            if job.connection_id not in self._running
-            and (moment := next_due(job, last.get(job.connection_id), now)) is not None
-        ]
-        return min(moments, default=None)
+        return self._turns.next(self.now(), running=self._running)
 
     def _begin_due(self) -> int:
         now = self.now()
-        last = newest(self._past.read(now), self._here.items(), now)
-        requested = self._requests.waiting({one: run.started_at for one, run in last.items()})
-        found = [
-            one
-            for job in self._jobs()
-            if job.connection_id not in self._running
-            and not now < self._not_before.get(job.connection_id, now) <= now + BUSY_WAIT
-            and (
-                one := due(job, last.get(job.connection_id), now, requested=requested.get(job.connection_id))
-            )
-        ]
         free = places(
             self._running.values(),
             now,
             side_by_side=self.config.scheduler.side_by_side,
             long_after=LONG_AFTER,
         )
-        chosen = in_order(found, last)[:free]
+        chosen = self._turns.take(now, most=free, running=self._running)
         for one in chosen:
             self._begin(one, now)
         return len(chosen)
 
     def _begin(self, one: Due, now: datetime) -> None:
-        company, connection = next(pair for pair in self.config.pairs() if pair[1].id == one.connection_id)
+        company, connection = self._pairs[one.connection_id]
         self._running[connection.id] = now
-        self._not_before.pop(connection.id, None)
         log.info(
             "schedule.run_begins",
             company_id=company.id,
@@ -202,21 +171,16 @@ class Scheduler:
             report = self._ended.get()
             self._running.pop(report.connection_id, None)
             if report.error_kind == "busy":
-                self._not_before[report.connection_id] = self.now() + BUSY_WAIT
+                self._turns.put_off(report.connection_id, self.now())
                 continue
             self._remember(report)
             self._unpublished.append(report)
             self._unpublished_since = self._unpublished_since or self.now()
 
     def _remember(self, report: RunReport) -> None:
-        before = self._here.get(report.connection_id)
-        failures = (before.failures if before else 0) + 1 if report.status == "failed" else 0
-        self._here[report.connection_id] = LastRun(
-            report.started_at,
-            report.finished_at or self.now(),
-            report.status,
-            report.error_kind,
-            failures,
+        ended = report.finished_at or self.now()
+        self._turns.ended(
+            report.connection_id, LastRun(report.started_at, ended, report.status, report.error_kind)
         )
 
     def _publish(self, *, is_burst_over: bool, wait: float = PUBLISH_WAIT) -> None:
@@ -236,6 +200,7 @@ class Scheduler:
                 if report.status != "failed":
                     note_failure(report, error)
                     self._remember(report)
+        self._turns.published(self.now())
         self._told += self._unpublished
         self._unpublished, self._unpublished_since = [], None
 
@@ -248,7 +213,7 @@ class Scheduler:
         if self._told or is_time:
             reports, self._told, self._looked_at = self._told, [], now
             config = self.config
-            configured = {connection.id for _, connection in config.pairs()}
+            configured = {connection.id for _, connection in config.enabled_pairs()}
             earlier = [run for run in self._failed.values() if run.connection_id in configured]
             for report in reports:
                 self._failed.pop(report.connection_id, None)
@@ -290,12 +255,36 @@ class Scheduler:
             return
         if fresh.limits != self.config.limits:
             self.pace.change(fresh)
-        self.config = fresh
-        log.info("schedule.config_loaded", connections=sum(1 for _ in fresh.pairs()))
+        self._take(fresh)
 
-    def _jobs(self) -> list[Job]:
+    def _look_at_kept(self) -> None:
+        """Take in companies that were kept, disabled or given up since the last step."""
+        place = control_place(self.config)
+        try:
+            version = kept_version(place)
+            if version == self._kept_version:
+                return
+            self._given_up = given_up_connections(place)
+            if self._kept_version is not None or any(company.is_kept for company in self.config.companies):
+                self._take(with_kept(self.config, place))
+            self._kept_version = version
+        except ConnectorError as error:
+            log.error("schedule.companies_kept", error=error.message, hint=error.hint)
+
+    def _take(self, fresh: Config) -> None:
+        self.config = fresh
+        self._plan_jobs()
+        log.info("schedule.config_loaded", connections=len(self._pairs))
+
+    def _plan_jobs(self) -> None:
+        self._pairs = {
+            one.id: (company, one)
+            for company, one in self.config.enabled_pairs()
+            if one.id not in self._given_up
+        }
         jitter = timedelta(seconds=self.config.scheduler.jitter_seconds)
-        return [Job(one.id, one.schedule, one.timezone, jitter) for _, one in self.config.pairs()]
+        jobs = (Job(one.id, one.schedule, one.timezone, jitter) for _, one in self._pairs.values())
+        self._turns.set_jobs(jobs, self.now())
 
 
 def _deliver(book: AlertBook, url: str, now: Callable[[], datetime], send: Post, networks: Networks) -> None:

@@ -1,35 +1,21 @@
 """The portal in a real browser: what people do with it; it complains of nothing, asks nobody else, shuts nobody out."""
 
-import os
 import shutil
 from urllib.parse import urlsplit
 
 import pytest
 
 from connector.control import keys as api_keys
+from tests.browsing import chromium, overflow, serious_violations
 
-CHROMIUM = next((found for name in ("chromium", "chromium-browser") if (found := shutil.which(name))), None)
-FLAGS = (
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-dev-shm-usage",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync",
-    "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1",
-)  # fmt: skip
 HOME = "/portal"
 pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
 def browser():
-    if CHROMIUM is None:
-        if os.environ.get("CI"):
-            pytest.fail("no browser: apt-get install chromium")
-        pytest.skip("no browser here: apt-get install chromium")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as driver:
-        opened = driver.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS))
+    with chromium() as opened:
         yield opened
-        opened.close()
 
 
 class Served:
@@ -168,12 +154,9 @@ def test_another_company_does_not_exist_and_a_revoked_key_is_out_at_once(served,
     ("scheme", "width"), [("light", 1280), ("dark", 1280), ("light", 375)], ids=["light", "dark", "phone"]
 )
 def test_every_page_is_quiet_accessible_and_fits(served, visit, scheme, width):
-    from axe_playwright_python.sync_playwright import Axe
-
     here = visit(color_scheme=scheme, viewport={"width": width, "height": 800})
     _key, secret = served.secret("read", "write", "lineage", companies=None)
     here.sign_in(secret)
-    axe = Axe()
     for name, path in {"sign in": f"{HOME}/sign-in", **served.pages}.items():
         here.complaints.clear()
         answer = here.page.goto(path)
@@ -182,18 +165,8 @@ def test_every_page_is_quiet_accessible_and_fits(served, visit, scheme, width):
         assert [said for said in here.complaints if expected is None or expected not in said] == [], name
         for summary in here.page.query_selector_all("details:not([open]) > summary"):
             summary.click()
-        answer = axe.run(here.page).response
-        assert "color-contrast" in {one["id"] for one in answer["passes"]}, "it looked"
-        found = answer["violations"]
-        serious = [
-            (one["id"], [node["html"] for node in one["nodes"][:3]])
-            for one in found
-            if one["impact"] in ("serious", "critical")
-        ]
-        assert serious == [], name
-        wide = here.page.evaluate(
-            "document.scrollingElement.scrollWidth - document.documentElement.clientWidth"
-        )
+        assert serious_violations(here.page) == [], name
+        wide = overflow(here.page)
         assert wide <= 0, f"{name} scrolls sideways by {wide} px"
 
 

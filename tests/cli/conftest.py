@@ -1,13 +1,12 @@
 """A configuration and a published file that the commands can read, without a sync."""
 
 import shutil
-from pathlib import Path
 
 import duckdb
 import pytest
 
-import connector.ledger
 from connector.cli.entry import run
+from connector.ledger.migrate import migrations
 
 COMPANY = "8a210b68-6988-11ed-a1eb-0242ac120002"
 CONNECTION = "2e9d2c44-f675-40ba-8049-353bfcb5e171"
@@ -28,8 +27,6 @@ companies:
       - {{id: {OTHER_CONNECTION}, merchant_id: MHT4QK2Z9WX62, country: CAN, timezone: America/Toronto,
          token: other-token-value, start_date: 2024-01-01}}
 """
-
-MIGRATION = Path(connector.ledger.__file__).parent / "migrations" / "0001_ledger.sql"
 
 WHOSE = f"'{COMPANY}' AS company_id, '{CONNECTION}' AS connection_id"
 
@@ -67,7 +64,8 @@ def ledger_file(tmp_path_factory):
     path = tmp_path_factory.mktemp("ledger") / "serve.duckdb"
     with duckdb.connect(str(path)) as connection:
         connection.execute("CREATE SCHEMA ledger")
-        connection.execute(MIGRATION.read_text())
+        for _version, _name, file in migrations():
+            connection.execute(file.read_text())
         connection.execute(ROWS)
     return path
 

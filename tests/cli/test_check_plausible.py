@@ -123,7 +123,7 @@ def test_the_example_as_init_writes_it_is_found_out(tmp_path):
         "s3:/bucket",
         "gs://b/x",
         "https://example.com/x",
-        "postgresql://h/db",
+        "mysql://h/db",
         "file:///x",
     ],
 )

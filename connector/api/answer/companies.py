@@ -1,12 +1,9 @@
-"""Companies and connections as Codat shows them: the control file's rows with what syncs found out.
-
-The status: what a sync knows (Linked, Deauthorized) over what was set here, except that Unlinked and
-PendingAuth set here stand: the one was our decision, the other has not synced yet.
-"""
+"""Companies and connections as Codat shows them: the control data's rows with what syncs found out."""
 
 import uuid
 from collections import defaultdict
 from collections.abc import Mapping
+from dataclasses import replace
 from urllib.parse import urlencode
 
 from connector.api.reads.records import wire_time
@@ -14,8 +11,10 @@ from connector.api.reads.runs import states_of
 from connector.api.state import Call
 from connector.control import companies as api_companies
 from connector.control.companies import CompanyRow, ConnectionRow
-from connector.ledger.connection_state import UNKNOWN, ConnectionState
-from connector.ledger.published import NothingPublishedError
+from connector.control.database import ControlDatabase
+from connector.control.links import relinked_at
+from connector.ledger.connection_state import UNKNOWN, ConnectionState, link_status
+from connector.ledger.published import NothingPublishedError, Publication
 from schemas.platform import (
     Company,
     Connection,
@@ -35,26 +34,29 @@ def states_of_all(call: Call) -> Mapping[str, ConnectionState]:
     """States by connection id; none before the first publication."""
     try:
         with call.publication() as publication:
-            return states_of(publication)
+            return current_states(call.state.control, publication)
     except NothingPublishedError:
         return {}
 
 
-def status_of(row: ConnectionRow, state: ConnectionState) -> ConnectionStatus:
-    """See the module."""
-    if row.status == ConnectionStatus.UNLINKED or state.status is None:
-        return ConnectionStatus(row.status)
-    if row.status == ConnectionStatus.PENDING_AUTH and not state.synced:
-        return ConnectionStatus.PENDING_AUTH
-    try:
-        return ConnectionStatus(state.status)
-    except ValueError:
-        return ConnectionStatus.LINKED
+def current_states(control: ControlDatabase, publication: Publication) -> Mapping[str, ConnectionState]:
+    """What syncs found out, and nothing any more of access that was lost before the merchant linked again."""
+    states = states_of(publication)
+    lost = [one for one, state in states.items() if state.status == ConnectionStatus.DEAUTHORIZED]
+    if not lost:
+        return states
+    over = {
+        one: replace(
+            states[one], status=ConnectionStatus.LINKED.value, last_status=None, last_error_kind=None
+        )
+        for one, moment in relinked_at(control, lost).items()
+        if (began := states[one].last_started) is not None and began < moment
+    }
+    return {**states, **over}
 
 
 def connection_view(call: Call, row: ConnectionRow, state: ConnectionState) -> Connection:
     """One connection."""
-    query = urlencode({"companyId": row.company_id, "connectionId": row.connection_id})
     return Connection(
         id=row.connection_id,
         integration_id=INTEGRATION_ID,
@@ -62,12 +64,22 @@ def connection_view(call: Call, row: ConnectionRow, state: ConnectionState) -> C
         source_id=SOURCE_ID,
         source_type=SourceType.COMMERCE,
         platform_name=PLATFORM_NAME,
-        link_url=f"{call.state.settings.public_url}/?{query}",
-        status=status_of(row, state),
+        link_url=_address(call, row.origin, row.company_id, row.connection_id),
+        status=link_status(row.status, state),
         created=row.created,
         last_sync=last_sync(state),
         data_connection_errors=_errors(state) or None,
     )
+
+
+def _address(call: Call, origin: str, company_id: str, connection_id: str | None = None) -> str:
+    """Where a merchant connects; the portal's page for what the operator connects, in the configuration."""
+    settings = call.state.settings
+    if settings.link_address is not None and origin == "api":
+        return settings.link_address(company_id, connection_id, call.now())
+    named = {"companyId": company_id, "connectionId": connection_id}
+    query = urlencode({name: value for name, value in named.items() if value is not None})
+    return f"{settings.public_url}/?{query}"
 
 
 def company_view(
@@ -79,7 +91,7 @@ def company_view(
         id=row.company_id,
         name=row.name,
         description=row.description,
-        redirect=f"{call.state.settings.public_url}/?{urlencode({'companyId': row.company_id})}",
+        redirect=_address(call, row.origin, row.company_id),
         last_sync=max((v.last_sync for v in views if v.last_sync), default=None),
         created=row.created,
         created_by_user_name=row.created_by,

@@ -151,9 +151,9 @@ class Front:
         return self._admitted.request(key.key_id)
 
     def _route(self, scope: Scope) -> str:
-        """The path's pattern, without ids."""
+        """The path's pattern, without ids. What was refused before it had one is not named: it may hold a secret."""
         pattern = getattr(scope.get("route"), "path", None)
-        return pattern or (scope["path"] if self._is_open(scope["path"]) else "unknown")
+        return pattern or (scope["path"] if scope["path"] in OPEN_PATHS else "unknown")
 
     def _say(self, event: str, scope: Scope, failure: Exception, **fields: str | None) -> None:
         """A fault for the operator; ``where`` tells one from another, so that each is said some times a minute."""

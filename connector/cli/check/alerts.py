@@ -18,7 +18,7 @@ def examine_alerts(
     """Nothing is posted here. Never ``failed``: syncs work without alerts."""
     url = config.alerts.webhook_url
     if url is None:
-        if any(connection.schedule for _, connection in config.pairs()):
+        if any(connection.schedule for _, connection in config.enabled_pairs()):
             yield Finding(
                 "alerts",
                 "ok",

@@ -37,8 +37,8 @@ class Finding:
 
 
 def examine_ids(config: Config) -> Iterator[Finding]:
-    """The ids, given or made, since lenders and scripts need them."""
-    for company in config.companies:
+    """The ids, given or made, since lenders and scripts need them. Those kept as data: `connector companies list`."""
+    for company in (one for one in config.companies if not one.is_kept):
         for kind, name, one_id in (
             ("company", company.name, company.id),
             *(("connection", one.merchant_id, one.id) for one in company.connections),

@@ -14,6 +14,8 @@ from connector.sync.spans import CLOCK_TOLERANCE
 if TYPE_CHECKING:
     import duckdb
 
+DISABLED = "disabled"
+
 
 @dataclass(slots=True)
 class StreamState:
@@ -55,7 +57,9 @@ class Freshness:
         )
 
     def is_stale(self, now: datetime, max_age: timedelta) -> bool:
-        """Whether nothing has succeeded within ``max_age``."""
+        """Whether nothing has succeeded within ``max_age``; what is disabled is not expected to."""
+        if not self.connection.enabled:
+            return False
         return self.last_success is None or now - self.last_success > max_age
 
 
@@ -64,7 +68,12 @@ def freshness(
 ) -> list[Freshness]:
     """Every connection of the configuration, synced or not. published: None before the first publish."""
     found = [
-        Freshness(company, connection, next_run=_next_run(config, connection, now))
+        Freshness(
+            company,
+            connection,
+            status="never synced" if connection.enabled else DISABLED,
+            next_run=_next_run(config, connection, now),
+        )
         for company, connection in config.pairs()
     ]
     by_id = {one.connection.id: one for one in found}
@@ -80,7 +89,7 @@ def freshness(
 
 def _next_run(config: Config, connection: Connection, now: datetime) -> datetime | None:
     """The next tick with the connection's own delay; the scheduler may run sooner, after a failure or when asked."""
-    if connection.schedule is None:
+    if connection.schedule is None or not connection.enabled:
         return None
     jitter = timedelta(seconds=config.scheduler.jitter_seconds)
     return next_tick(Job(connection.id, connection.schedule, connection.timezone, jitter), now)
@@ -91,8 +100,9 @@ def _take_in(one: Freshness, state: ConnectionState) -> None:
     one.orders, one.held_back, one.open_issues = state.orders, state.held_back, state.open_issues
     if state.last_run is None or state.last_status is None:
         return
-    one.status, one.error = state.last_status.replace("_", " "), state.last_error
-    if state.last_status == "failed":
+    if one.status != DISABLED:
+        one.status, one.error = state.last_status.replace("_", " "), state.last_error
+    if one.status == "failed":
         one.next_command = next_command(state.last_error_kind, company_id=one.company.id)
     one.last_run = {
         "runId": state.last_run,

@@ -30,7 +30,7 @@ _NETWORK_FILES = frozenset(
 
 def examine_plausible(config: Config, path: Path, *, now: datetime) -> Iterator[Finding]:
     """Everything below. path: the configuration's own file."""
-    for company, connection in config.pairs():
+    for company, connection in config.enabled_pairs():
         yield from _examine_merchant(f"{company.name} {connection.merchant_id}", connection, now=now)
         yield from _examine_staleness(config, f"{company.name} {connection.merchant_id}", connection)
     yield from _examine_doubles(config)
@@ -142,7 +142,7 @@ def _examine_doubles(config: Config) -> Iterator[Finding]:
     """A merchant that is read twice is in every figure twice; so is one whose token stands under two names."""
     merchants: dict[tuple[str, str], str] = {}
     tokens: dict[str, tuple[str, str]] = {}
-    for company, connection in config.pairs():
+    for company, connection in config.enabled_pairs():
         subject = f"{company.name} {connection.merchant_id}"
         key = (connection.ecommerce_url, connection.merchant_id.upper())
         if key in merchants:

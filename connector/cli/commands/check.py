@@ -61,9 +61,12 @@ def _examine(invocation: Invocation, config: Config) -> Iterator[Finding]:
     yield from examine_store(config.store)
     yield from examine_operations(config, now=datetime.now(UTC))
     yield from examine_alerts(config)
-    first = config.companies[0].connections[0]
+    first = next((connection for _, connection in config.enabled_pairs()), None)
+    if first is None:
+        yield Finding("companies", "failed", "there is none to read", "connector companies add --help")
+        return
     yield examine_clock(lambda: host_date(first), lambda: datetime.now(UTC))
-    for company, connection in config.pairs():
+    for company, connection in config.enabled_pairs():
         yield from examine_connection(company, connection, lambda one: probing_client(config, one))
         yield from examine_platform(company, connection, lambda one: platform_client(config, one))
 

@@ -55,7 +55,7 @@ def forget(invocation: Invocation, company: str, yes: bool, as_json: bool) -> in
         )
     forgotten = forget_company(config, store, company_id, now=now_utc())
     write_metrics(config, store, [], read_past(store, now_utc()), now=now_utc())
-    is_configured = any(one.id == company_id for one in config.companies)
+    is_configured = any(one.id == company_id and not one.is_kept for one in config.companies)
     if as_json:
         click.echo(
             json_text(

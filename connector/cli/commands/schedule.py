@@ -2,6 +2,7 @@
 
 import os
 import sys
+from functools import partial
 from typing import TYPE_CHECKING
 
 import click
@@ -39,12 +40,14 @@ def schedule(invocation: Invocation, once: bool) -> int:
     from connector.schedule.scheduler import Scheduler
     from connector.sync.connect.connecting import Pace
 
-    config = invocation.config()
+    config = invocation.config(all_or_none=True)
     store = invocation.store(config)
     asked = Asked()
     with locks.held(store.directory, "schedule", what="The store's scheduler", since=now_utc(), wait=0):
         asked.listen()
-        scheduler = Scheduler(config, store, load=invocation.config, now=now_utc, pace=Pace(config))
+        scheduler = Scheduler(
+            config, store, load=partial(invocation.config, all_or_none=True), now=now_utc, pace=Pace(config)
+        )
         _say_begin(config)
         has_ended = run_until_stopped(scheduler, asked, once=once)
         scheduler.close()
@@ -58,7 +61,7 @@ def schedule(invocation: Invocation, once: bool) -> int:
 def _say_begin(config: "Config") -> None:
     from connector.logs import get_logger
 
-    pairs = list(config.pairs())
+    pairs = list(config.enabled_pairs())
     by_hand = [one.merchant_id for _, one in pairs if one.schedule is None]
     log = get_logger(__name__)
     log.info("schedule.begins", connections=len(pairs), without_schedule=len(by_hand))

@@ -1,12 +1,13 @@
 """``connector serve``: the read API and the portal, in one or more processes, stopped by Ctrl-C or SIGTERM."""
 
-import math
 import os
 import socket
 import tempfile
+from collections.abc import Callable
 from contextlib import ExitStack, suppress
-from datetime import UTC, datetime, timedelta
-from functools import partial
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial, wraps
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,22 +15,44 @@ import click
 
 from connector.cli.invocation import Invocation, pass_invocation
 from connector.cli.processes.listening import listen
+from connector.cli.processes.scheduling import scheduling
 from connector.cli.processes.workers import run_workers
 
 if TYPE_CHECKING:
-    from connector.api.state import Planned
     from connector.config import Config
-    from connector.control.file import ControlFile
+    from connector.control.database import ControlDatabase
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where to listen and how clients get there; None takes the config's."""
+
+    host: str | None
+    port: int | None
+    public_url: str | None
+
+
+def _address_options(command: Callable[..., int]) -> Callable[..., int]:
+    @click.option("--host", metavar="HOST", help="Address to listen on; default api.host of the config.")
+    @click.option(
+        "--port",
+        type=click.IntRange(0, 65535),
+        help="Port; default api.port of the config. 0 takes a free one.",
+    )
+    @click.option(
+        "--public-url", metavar="URL", help="How clients reach this server, for links; default host and port."
+    )
+    @wraps(command)
+    def with_address(
+        *given: object, host: str | None, port: int | None, public_url: str | None, **more: object
+    ) -> int:
+        return command(*given, address=Address(host, port, public_url), **more)
+
+    return with_address
 
 
 @click.command()
-@click.option("--host", metavar="HOST", help="Address to listen on; default api.host of the config.")
-@click.option(
-    "--port", type=click.IntRange(0, 65535), help="Port; default api.port of the config. 0 takes a free one."
-)
-@click.option(
-    "--public-url", metavar="URL", help="How clients reach this server, for links; default host and port."
-)
+@_address_options
 @click.option(
     "--requests-per-minute",
     type=click.IntRange(1),
@@ -44,32 +67,34 @@ if TYPE_CHECKING:
     show_default=True,
     help="Processes that answer; each may take some 300 MB, and two cores.",
 )
+@click.option(
+    "--schedule", "schedules", is_flag=True, help="Run the schedule here too, instead of connector schedule."
+)
 @pass_invocation
 def serve(
-    invocation: Invocation,
-    host: str | None,
-    port: int | None,
-    public_url: str | None,
-    requests_per_minute: int,
-    workers: int,
+    invocation: Invocation, address: Address, requests_per_minute: int, workers: int, schedules: bool
 ) -> int:
     """Serve the published data to holders of an API key: as Codat's API does, and as pages for people.
 
     Reads the published file and never disturbs a sync; a new snapshot is served from the next request on.
-    Webhooks are sent from here. Put a proxy with TLS before it when it listens on more than this machine.
+    Webhooks are sent from here, and merchants connect themselves here where the config has a section `link`.
+    Put a proxy with TLS before it when it listens on more than this machine.
 
     \b
     Examples:
       connector serve
       connector serve --host 0.0.0.0 --port 8080 --public-url https://data.example.com
       connector serve --workers 4
+      connector serve --schedule
 
     \b
-    Exit codes: 0 stopped as asked, 2 the config is wrong, or the port is taken
+    Exit codes: 0 stopped as asked, 2 the config is wrong, or the port is taken, 4 another scheduler holds the store
     """
     config = invocation.config(secrets_may_be_missing=True)
-    host = host or config.api.host
-    port = config.api.port if port is None else port
+    if schedules and workers > 1:
+        raise click.UsageError("--schedule goes with one worker; with more, run connector schedule beside.")
+    host = address.host or config.api.host
+    port = config.api.port if address.port is None else address.port
     with ExitStack() as held:
         shared = None
         if workers > 1:
@@ -79,8 +104,10 @@ def serve(
         server = _listening(config, host, port)
         held.enter_context(server)
         shown = f"[{host}]" if ":" in host else host
-        url = (public_url or f"http://{shown}:{server.getsockname()[1]}").rstrip("/")
+        url = (address.public_url or f"http://{shown}:{server.getsockname()[1]}").rstrip("/")
         work = partial(_answer, config, server, url, requests_per_minute, shared)
+        if schedules:
+            held.enter_context(scheduling(invocation))
         click.echo(f"Serving {url}/ - Ctrl-C stops. Keys: connector keys create", err=True)
         if workers == 1:
             work()
@@ -100,19 +127,24 @@ def _answer(
     """Answer what comes in on ``server`` until told to stop. shared: a directory of all workers."""
     from connector.api.door.connections import Server, ServerConfig, room_for_connections
     from connector.api.state import ApiSettings
+    from connector.cli.processes.planned import PlannedConnections
+    from connector.control.place import control_place
+    from connector.link.app import create_app
+    from connector.link.linking import linking_of
     from connector.logs import bound_repeats
-    from connector.portal.app import create_app
 
     app = create_app(
         ApiSettings(
             directory=store_directory(config),
+            control=control_place(config),
             public_url=url,
             requests_per_minute=requests_per_minute,
             access_log_days=config.api.access_log_days,
             private_networks=config.private_networks,
-            planned=_planned(config),
+            planned=PlannedConnections(config),
             shared=None if shared is None else Path(shared),
         ),
+        linking_of(config),
         dispatch=True,
     )
     settings = ServerConfig(
@@ -124,30 +156,17 @@ def _answer(
         Server(settings).run(sockets=[server])
 
 
-def _planned(config: "Config") -> "dict[str, Planned]":
-    """By connection. Codat counts whole hours between syncs: the longest that lie between two of a schedule."""
-    from connector.api.state import Planned
-    from connector.schedule.planner import longest_interval
-
-    return {
-        one.id: Planned(
-            None if one.schedule is None else math.ceil(longest_interval(one.schedule) / timedelta(hours=1)),
-            one.start_date,
-        )
-        for _, one in config.pairs()
-    }
-
-
-def open_control(config: "Config") -> "ControlFile":
-    """The control file of the store, with the config's companies and connections in it."""
+def open_control(config: "Config") -> "ControlDatabase":
+    """The control data of the store, with the config's companies and connections in it."""
     from connector.api.state import TABLES
     from connector.control.companies import take_from_config
-    from connector.control.file import ControlFile
+    from connector.control.place import control_place
+    from connector.control.place import open_control as open_control_data
 
-    control = ControlFile(store_directory(config), *TABLES)
+    control = open_control_data(control_place(config), *TABLES)
     take_from_config(
         control,
-        [(c.id, c.name, [connection.id for connection in c.connections]) for c in config.companies],
+        [(c.id, c.name, [one.id for one in c.connections]) for c in config.companies if not c.is_kept],
         now=datetime.now(UTC),
     )
     return control

@@ -16,8 +16,10 @@ from connector.clover.http.pacing import AppPacer, Pacer
 from connector.clover.http.reach import Patience
 from connector.clover.platform import MerchantProfile
 from connector.config import Company, Config, Connection
+from connector.config.environment import referenced
 from connector.errors import ConfigError
 from connector.ledger.stored import StoredMerchant
+from connector.redaction import remember_secrets
 from connector.sync.read.clover import CloverAccess
 from connector.sync.read.platform import Witness, call_witness
 from schemas.iso import ALPHA_3, UNKNOWN_COUNTRY
@@ -81,7 +83,11 @@ def token_source(config: Config, connection: Connection, patience: Patience | No
     """
     if connection.token is not None:
         return StaticToken(connection.token.get_secret_value(), connection_id=connection.id)
-    if connection.oauth is None:
+    if connection.credential is not None and connection.credential != "kept":
+        secret = referenced(connection.credential)
+        remember_secrets([secret])
+        return StaticToken(secret, connection_id=connection.id)
+    if connection.oauth is None and connection.credential is None:
         raise ConfigError(
             f"Connection {connection.id} has no token.", hint="Set its token, or run connector authorize."
         )
@@ -173,11 +179,22 @@ def selected_connections(
     config: Config, company: str | None, connection: str | None
 ) -> list[tuple[Company, Connection]]:
     """The connections that a call asks for. Raises ConfigError when nothing matches."""
-    chosen = [
+    named = [
         (owner, candidate)
         for owner, candidate in config.pairs()
         if company in (None, owner.id) and connection in (None, candidate.id)
     ]
+    chosen = [pair for pair in named if pair[1].enabled]
+    if named and not chosen:
+        raise ConfigError(
+            f"All {len(named)} connections that this asks for are disabled.",
+            hint="connector companies enable ID",
+        )
+    if not named and company is None and connection is None:
+        raise ConfigError(
+            "There is no company to read: none in the configuration, and none is kept as data.",
+            hint="connector companies add --help, or see config.example.yaml",
+        )
     if not chosen:
         asked = connection or company
         raise ConfigError(

@@ -1,8 +1,8 @@
 """Reads Clover's lists again and proves, to the minor unit, that the store says the same. Changes no order.
 
-How records are compared, and what counts as an explanation, is in ``comparison``. A record that Clover no longer has
-becomes an open issue of its order, and the order is due to be read by the next sync, which deletes or corrects it and
-closes the issue.
+How records are compared, and what counts as an explanation, is in ``comparison``, their money in ``money``. A record
+that Clover no longer has becomes an open issue of its order, and the order is due to be read by the next sync, which
+deletes or corrects it and closes the issue.
 """
 
 from collections.abc import Iterator, Mapping
@@ -36,8 +36,8 @@ from connector.sync.reconcile.comparison import (
     RecordKey,
     SourceRecord,
     compare,
-    compare_money,
 )
+from connector.sync.reconcile.money import compare_money
 from connector.sync.reconcile.report import ConnectionReconciliation, ReconcileReport
 from connector.sync.run import new_run_id
 from connector.sync.runtime import Runtime

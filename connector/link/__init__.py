@@ -1,0 +1,1 @@
+"""Merchants connect themselves: a page that asks, Clover's consent, and the first sync without an operator."""
