@@ -72,7 +72,7 @@ def step_milliseconds(directory: Path) -> dict[str, float]:
         begin=leave,
     )  # fmt: skip
     for _, connection in config.pairs():
-        scheduler._runs.note(connection.id, LastRun(clock[0], clock[0], "succeeded"))
+        scheduler._turns.ended(connection.id, LastRun(clock[0], clock[0], "succeeded"))
 
     def timed(steps: int, seconds: float) -> float:
         taken = []

@@ -23,7 +23,7 @@ from connector.control import access_log as api_access_log
 from connector.control import companies as api_companies
 from connector.control import kept as api_kept
 from connector.control import keys as api_keys
-from connector.control import links, outbox
+from connector.control import links, outbox, pairs
 from connector.control import refreshes as api_refreshes
 from connector.control import sessions as portal_sessions
 from connector.control import webhooks as api_webhooks
@@ -31,6 +31,7 @@ from connector.control.access_log import AccessLog
 from connector.control.companies import CompanyRow, ConnectionRow
 from connector.control.file import ControlFile
 from connector.control.keys import ApiKey
+from connector.control.place import Place, open_control
 from connector.ledger.interface import now_utc
 from connector.ledger.published import Publication, Published
 from connector.outbound import Networks
@@ -44,6 +45,7 @@ TABLES = (
     outbox.TABLES,
     api_webhooks.TABLES,
     links.TABLES,
+    pairs.TABLES,
 )
 
 
@@ -57,7 +59,8 @@ class Planned:
 
 @dataclass(frozen=True, slots=True)
 class ApiSettings:
-    """``directory``: the store. ``public_url``: how clients reach this server, for the links of companies.
+    """``directory``: the store. control: where the control data is, if not there. ``public_url``: how clients
+    reach this server, for the links of companies.
 
     time_limit: seconds one question to the store may take. most_body: bytes.
     most_at_once: requests with a good key in flight. most_at_once_a_key: of one key.
@@ -68,6 +71,7 @@ class ApiSettings:
     """
 
     directory: Path
+    control: Place | None = None
     public_url: str = "http://127.0.0.1:8080"
     requests_per_minute: int = 60_000
     time_limit: float = 20.0
@@ -133,7 +137,7 @@ class ApiState:
 
     def __init__(self, settings: ApiSettings) -> None:
         self.settings = settings
-        self.control = ControlFile(settings.directory, *TABLES)
+        self.control = open_control(settings.control or settings.directory, *TABLES)
         self.published = Published(
             settings.directory, threads=settings.threads, memory_limit=settings.memory_limit
         )

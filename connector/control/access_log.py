@@ -5,18 +5,18 @@ refused at the door (no good key, or too many requests) is counted by day, so th
 """
 
 import queue
-import sqlite3
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable
-from contextlib import closing
 from dataclasses import astuple, dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 
-from connector.control.file import FILE, ControlFile, control_errors, stamp
+from connector.control.database import ControlDatabase
+from connector.control.file import FILE, stamp
+from connector.control.place import Place, rows_if_there
 from connector.errors import StoreError
 from connector.logs import get_logger
 
@@ -34,7 +34,11 @@ KEPT = timedelta(days=90)
 _INSERT = "INSERT INTO access_log VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _COUNT = (
     "INSERT INTO access_refused VALUES (?, ?, ?, ?)"
-    " ON CONFLICT DO UPDATE SET requests = requests + excluded.requests"
+    " ON CONFLICT (day, key_id, status) DO UPDATE SET requests = access_refused.requests + excluded.requests"
+)
+_COLUMNS = (
+    "at, correlation_id, key_id, method, route, company_id, connection_id, query, rows, snapshot_id, status,"
+    " milliseconds, address"
 )
 _BATCH = 500  # rows
 _MOST_WAITING = 20_000  # rows; more are lost, and said to be, rather than make readers wait
@@ -77,7 +81,8 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class LogSize:
-    """``rows``: since ``oldest``, an instant as text, None when there is none. ``size``: bytes of the whole file.
+    """``rows``: since ``oldest``, an instant as text, None when there is none. ``size``: bytes of the whole file,
+    or of the log in PostgreSQL.
 
     ``refused``: requests refused at the door since the time asked for.
     """
@@ -93,7 +98,7 @@ class AccessLog:
 
     def __init__(
         self,
-        control: ControlFile,
+        control: ControlDatabase,
         *,
         keep: timedelta = KEPT,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
@@ -183,7 +188,7 @@ class AccessLog:
             self._pruned_at = now
 
 
-def prune_access_log(control: ControlFile, *, before: datetime) -> bool:
+def prune_access_log(control: ControlDatabase, *, before: datetime) -> bool:
     """Remove the oldest rows and counts from before a time, some at once; whether that was all of them."""
     removed = control.write(
         "DELETE FROM access_log WHERE rowid IN (SELECT rowid FROM access_log WHERE at < ? LIMIT ?)",
@@ -194,11 +199,11 @@ def prune_access_log(control: ControlFile, *, before: datetime) -> bool:
 
 
 def read_access_log(
-    control: ControlFile, *, key_id: str | None = None, since: str | None = None, most: int = 1000
+    control: ControlDatabase, *, key_id: str | None = None, since: str | None = None, most: int = 1000
 ) -> list[Access]:
     """The newest accesses first."""
     rows = control.rows(
-        "SELECT * FROM access_log WHERE (? IS NULL OR key_id = ?) AND (? IS NULL OR at >= ?)"
+        f"SELECT {_COLUMNS} FROM access_log WHERE (? IS NULL OR key_id = ?) AND (? IS NULL OR at >= ?)"  # noqa: S608
         " ORDER BY at DESC, rowid DESC LIMIT ?",
         (key_id, key_id, since, since, most),
     )
@@ -206,7 +211,7 @@ def read_access_log(
 
 
 def read_refused(
-    control: ControlFile, *, key_id: str | None = None, since: str | None = None, most: int = 100
+    control: ControlDatabase, *, key_id: str | None = None, since: str | None = None, most: int = 100
 ) -> list[Refused]:
     """The newest counts first."""
     rows = control.rows(
@@ -218,21 +223,20 @@ def read_refused(
     return [Refused(*tuple(row)) for row in rows]
 
 
-def access_log_size(directory: Path, *, since: datetime) -> LogSize | None:
+def access_log_size(place: Place, *, since: datetime) -> LogSize | None:
     """How large the log is, without changing anything; None where there is none. Raises StoreError."""
-    path = directory / FILE
-    if not path.exists():
-        return None
-    size = sum(part.stat().st_size for part in directory.glob(f"{FILE}*"))
-    with (
-        control_errors(path),
-        closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=5.0)) as file,
-    ):
-        known = {str(name) for (name,) in file.execute("SELECT name FROM sqlite_schema")}
-        if not {"access_log", "access_refused"} <= known:
-            return None  # never served, or not since this version
-        rows, oldest = file.execute("SELECT count(*), min(at) FROM access_log").fetchone()
-        (refused,) = file.execute(
-            "SELECT coalesce(sum(requests), 0) FROM access_refused WHERE day >= ?", (stamp(since)[:10],)
-        ).fetchone()
-    return LogSize(int(rows), oldest, size, int(refused))
+    kept = rows_if_there(place, "access_log", "SELECT count(*) AS n, min(at) AS oldest FROM access_log")
+    refused = rows_if_there(
+        place,
+        "access_refused",
+        "SELECT coalesce(sum(requests), 0) AS n FROM access_refused WHERE day >= ?",
+        (stamp(since)[:10],),
+    )
+    if not kept or not refused:
+        return None  # never served, or not since this version
+    if isinstance(place, Path):
+        size = sum(part.stat().st_size for part in place.glob(f"{FILE}*"))
+    else:
+        (row,) = rows_if_there(place, "access_log", "SELECT pg_total_relation_size('access_log') AS bytes")
+        size = int(row["bytes"])
+    return LogSize(int(kept[0]["n"]), kept[0]["oldest"], size, int(refused[0]["n"]))

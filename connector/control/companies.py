@@ -5,12 +5,12 @@ file; see ``api_runs``. A deleted company or connection keeps its row, so that n
 """
 
 import json
-import sqlite3
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from connector.control.file import ControlFile, stamp
+from connector.control.database import ControlDatabase, Row, Statements
+from connector.control.file import stamp
 
 TABLES = """
 CREATE TABLE IF NOT EXISTS companies (
@@ -49,7 +49,7 @@ class ConnectionRow:
 
 
 def take_from_config(
-    control: ControlFile, companies: Iterable[tuple[str, str, Iterable[str]]], *, now: datetime
+    control: ControlDatabase, companies: Iterable[tuple[str, str, Iterable[str]]], *, now: datetime
 ) -> None:
     """(company id, name, connection ids) of the configuration.
 
@@ -59,7 +59,7 @@ def take_from_config(
         for company_id, name, connection_ids in companies:
             db.execute(
                 "INSERT INTO companies (company_id, name, created, origin) VALUES (?, ?, ?, 'config')"
-                " ON CONFLICT (company_id) DO UPDATE SET name = excluded.name WHERE origin = 'config'",
+                " ON CONFLICT (company_id) DO UPDATE SET name = excluded.name WHERE companies.origin = 'config'",
                 (company_id, name, stamp(now)),
             )
             for connection_id in connection_ids:
@@ -70,7 +70,7 @@ def take_from_config(
                 )
 
 
-def list_companies(control: ControlFile) -> list[CompanyRow]:
+def list_companies(control: ControlDatabase) -> list[CompanyRow]:
     """Every company that is not deleted, by id."""
     return [
         _company(row)
@@ -78,13 +78,13 @@ def list_companies(control: ControlFile) -> list[CompanyRow]:
     ]
 
 
-def get_company(control: ControlFile, company_id: str) -> CompanyRow | None:
+def get_company(control: ControlDatabase, company_id: str) -> CompanyRow | None:
     """None when there is none, or it was deleted."""
     row = control.row("SELECT * FROM companies WHERE company_id = ? AND deleted IS NULL", (company_id,))
     return None if row is None else _company(row)
 
 
-def create_company(control: ControlFile, company: CompanyRow) -> None:
+def create_company(control: ControlDatabase, company: CompanyRow) -> None:
     """The id must be new."""
     control.write(
         "INSERT INTO companies (company_id, name, description, tags, created, created_by, origin)"
@@ -101,7 +101,7 @@ def create_company(control: ControlFile, company: CompanyRow) -> None:
     )
 
 
-def update_company(control: ControlFile, company: CompanyRow) -> None:
+def update_company(control: ControlDatabase, company: CompanyRow) -> None:
     """Name, description and tags as given."""
     control.write(
         "UPDATE companies SET name = ?, description = ?, tags = ? WHERE company_id = ?",
@@ -109,7 +109,7 @@ def update_company(control: ControlFile, company: CompanyRow) -> None:
     )
 
 
-def delete_company(control: ControlFile, company_id: str, *, now: datetime) -> None:
+def delete_company(control: ControlDatabase, company_id: str, *, now: datetime) -> None:
     """The company and its connections disappear from the API; what was synced stays in the store."""
     with control.transaction() as db:
         db.execute("UPDATE companies SET deleted = ? WHERE company_id = ?", (stamp(now), company_id))
@@ -120,7 +120,7 @@ def delete_company(control: ControlFile, company_id: str, *, now: datetime) -> N
         count_change(db)
 
 
-def list_connections(control: ControlFile, company_id: str | None = None) -> list[ConnectionRow]:
+def list_connections(control: ControlDatabase, company_id: str | None = None) -> list[ConnectionRow]:
     """The connections of one company, or of all, that are not deleted; by id."""
     rows = control.rows(
         "SELECT * FROM connections WHERE deleted IS NULL AND (? IS NULL OR company_id = ?)"
@@ -130,7 +130,7 @@ def list_connections(control: ControlFile, company_id: str | None = None) -> lis
     return [_connection(row) for row in rows]
 
 
-def get_connection(control: ControlFile, company_id: str, connection_id: str) -> ConnectionRow | None:
+def get_connection(control: ControlDatabase, company_id: str, connection_id: str) -> ConnectionRow | None:
     """None when there is none, it was deleted, or it is another company's."""
     row = control.row(
         "SELECT * FROM connections WHERE connection_id = ? AND company_id = ? AND deleted IS NULL",
@@ -139,7 +139,7 @@ def get_connection(control: ControlFile, company_id: str, connection_id: str) ->
     return None if row is None else _connection(row)
 
 
-def create_connection(control: ControlFile, connection: ConnectionRow) -> None:
+def create_connection(control: ControlDatabase, connection: ConnectionRow) -> None:
     """The id must be new."""
     control.write(
         "INSERT INTO connections (connection_id, company_id, status, created, origin) VALUES (?, ?, ?, ?, ?)",
@@ -153,27 +153,27 @@ def create_connection(control: ControlFile, connection: ConnectionRow) -> None:
     )
 
 
-def set_connection_status(control: ControlFile, connection_id: str, status: str) -> None:
+def set_connection_status(control: ControlDatabase, connection_id: str, status: str) -> None:
     """As given."""
     with control.transaction() as db:
         db.execute("UPDATE connections SET status = ? WHERE connection_id = ?", (status, connection_id))
         count_change(db)
 
 
-def delete_connection(control: ControlFile, connection_id: str, *, now: datetime) -> None:
+def delete_connection(control: ControlDatabase, connection_id: str, *, now: datetime) -> None:
     """It disappears from the API; what was synced stays in the store."""
     with control.transaction() as db:
         db.execute("UPDATE connections SET deleted = ? WHERE connection_id = ?", (stamp(now), connection_id))
         count_change(db)
 
 
-def count_change(db: sqlite3.Connection) -> None:
+def count_change(db: Statements) -> None:
     """Say, inside a transaction, that something was changed by which others choose what to read."""
     if not db.execute("UPDATE companies_version SET version = version + 1").rowcount:
         db.execute("INSERT INTO companies_version VALUES (1)")
 
 
-def _company(row: sqlite3.Row) -> CompanyRow:
+def _company(row: Row) -> CompanyRow:
     return CompanyRow(
         company_id=row["company_id"],
         name=row["name"],
@@ -185,7 +185,7 @@ def _company(row: sqlite3.Row) -> CompanyRow:
     )
 
 
-def _connection(row: sqlite3.Row) -> ConnectionRow:
+def _connection(row: Row) -> ConnectionRow:
     return ConnectionRow(
         connection_id=row["connection_id"],
         company_id=row["company_id"],

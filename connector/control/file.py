@@ -8,7 +8,7 @@ import shutil
 import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -31,8 +31,9 @@ class ControlFile:
     dozen in a server, and what each of them left open would never be closed.
     """
 
-    def __init__(self, directory: Path, *ddl: str) -> None:
+    def __init__(self, directory: Path, *ddl: str, durable: bool = False) -> None:
         self._path = directory / FILE
+        self._is_durable = durable
         self._idle: list[sqlite3.Connection] = []
         self._lock = threading.Lock()
         self._inside = threading.local()
@@ -84,6 +85,15 @@ class ControlFile:
                 del self._inside.connection
             connection.execute("COMMIT")
 
+    def beside_others(self) -> AbstractContextManager[sqlite3.Connection]:
+        """A file has one writer at a time."""
+        return self.transaction()
+
+    def erase_deleted(self) -> None:
+        """Have what was deleted leave the file and its log."""
+        for statement in ("PRAGMA wal_checkpoint(TRUNCATE)", "VACUUM", "PRAGMA wal_checkpoint(TRUNCATE)"):
+            self.write(statement)
+
     def close(self) -> None:
         """Close every connection; one still in use is closed by its user."""
         with self._lock:
@@ -127,7 +137,7 @@ class ControlFile:
         try:
             connection.row_factory = sqlite3.Row
             connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("PRAGMA synchronous = NORMAL")
+            connection.execute(f"PRAGMA synchronous = {'FULL' if self._is_durable else 'NORMAL'}")
             connection.execute("PRAGMA foreign_keys = ON")
             self._path.chmod(0o600)
         except BaseException:

@@ -4,15 +4,15 @@ import json
 from collections.abc import Mapping
 
 from connector.control.companies import count_change
-from connector.control.file import ControlFile
+from connector.control.database import ControlDatabase
 from connector.control.outbox import forget_events
 
 _OF_A_COMPANY = (
-    "refresh_requests", "access_log", "kept_connections", "kept_companies", "connections", "companies",
+    "refresh_requests", "access_log", "link_visits", "kept_connections", "kept_companies", "connections", "companies",
 )  # fmt: skip
 
 
-def forget_in_control(control: ControlFile, company_id: str) -> Mapping[str, int]:
+def forget_in_control(control: ControlDatabase, company_id: str) -> Mapping[str, int]:
     """Remove every trace of a company; table -> rows removed or changed. Keys and webhooks lose it from their list.
 
     A key or webhook made for this company alone stays, and may see nothing.
@@ -22,6 +22,10 @@ def forget_in_control(control: ControlFile, company_id: str) -> Mapping[str, int
         connections = "SELECT connection_id FROM connections WHERE company_id = ?"
         removed["connection_told"] = db.execute(
             f"DELETE FROM connection_told WHERE connection_id IN ({connections})",  # noqa: S608
+            (company_id,),
+        ).rowcount
+        removed["link_claims"] = db.execute(
+            f"DELETE FROM link_claims WHERE connection_id IN ({connections})",  # noqa: S608
             (company_id,),
         ).rowcount
         removed |= forget_events(db, company_id)
@@ -41,7 +45,5 @@ def forget_in_control(control: ControlFile, company_id: str) -> Mapping[str, int
                     (json.dumps(kept), row[key]),
                 )
             removed[table] = len(named)
-    control.write("PRAGMA wal_checkpoint(TRUNCATE)")
-    control.write("VACUUM")
-    control.write("PRAGMA wal_checkpoint(TRUNCATE)")
+    control.erase_deleted()
     return removed

@@ -6,7 +6,6 @@ A kept connection has the settings that one of config.yaml has, under the same n
 instead of at ten thousand rows.
 """
 
-import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -15,8 +14,9 @@ from itertools import groupby
 import orjson
 
 from connector.config import Company, Config, Connection
-from connector.control import companies
-from connector.control.file import ControlFile, stamp
+from connector.control import companies, pairs
+from connector.control.database import ControlDatabase, Row, Statements
+from connector.control.file import stamp
 from connector.control.place import Place, rows_if_there
 from connector.errors import ConfigError
 
@@ -28,7 +28,7 @@ CREATE INDEX IF NOT EXISTS kept_connections_company ON kept_connections (company
 CREATE TABLE IF NOT EXISTS kept_companies (
   company_id TEXT PRIMARY KEY, fiscal_year_start INTEGER NOT NULL) STRICT;
 """
-NEEDED = (companies.TABLES, TABLES)
+NEEDED = (companies.TABLES, TABLES, pairs.TABLES)
 """Tables that keeping a connection writes."""
 # Copied and filled in, since values that were checked when they were kept need not be checked ten thousand times more.
 _CONNECTION = Connection.model_construct(set())  # type: ignore[call-arg]
@@ -97,7 +97,7 @@ def kept_version(place: Place) -> int:
     return int(rows[0]["version"]) if rows else 0
 
 
-def keep_companies(control: ControlFile, wanted: Iterable[Company], *, now: datetime) -> Kept:
+def keep_companies(control: ControlDatabase, wanted: Iterable[Company], *, now: datetime) -> Kept:
     """Keep these companies' connections, all or none. What was kept under an id before gets the new settings.
 
     Each connection needs a ``credential``. A connection that waits for its merchant (PendingAuth), or was given up, is
@@ -143,7 +143,7 @@ def keep_companies(control: ControlFile, wanted: Iterable[Company], *, now: date
 
 
 def enable_connections(
-    control: ControlFile, connection_ids: Iterable[str], *, enabled: bool, now: datetime
+    control: ControlDatabase, connection_ids: Iterable[str], *, enabled: bool, now: datetime
 ) -> int:
     """Have connections read by themselves, or not any more; how many were not so before."""
     changed = 0
@@ -187,7 +187,7 @@ class _Before:
                 )
 
 
-def _before(db: sqlite3.Connection) -> _Before:
+def _before(db: Statements) -> _Before:
     known = db.execute("SELECT company_id, deleted FROM companies").fetchall()
     links = db.execute("SELECT connection_id, company_id, deleted FROM connections").fetchall()
     kept = db.execute(
@@ -209,7 +209,7 @@ def _settings(connection: Connection) -> tuple[str, str | None, int]:
     )
 
 
-def _connection(row: sqlite3.Row) -> Connection:
+def _connection(row: Row) -> Connection:
     values = orjson.loads(row["settings"])
     values["start_date"] = date.fromisoformat(values["start_date"])
     values |= {"id": row["connection_id"], "credential": row["credential"], "enabled": bool(row["enabled"])}

@@ -8,12 +8,12 @@ import hashlib
 import hmac
 import json
 import secrets
-import sqlite3
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from connector.control.file import ControlFile, stamp
+from connector.control.database import ControlDatabase, Row
+from connector.control.file import stamp
 
 SCOPES = ("read", "write", "lineage")
 TABLES = """
@@ -46,7 +46,7 @@ class ApiKey:
 
 
 def create_key(
-    control: ControlFile,
+    control: ControlDatabase,
     label: str,
     *,
     now: datetime,
@@ -86,7 +86,7 @@ def create_key(
     return key, secret
 
 
-def find_key(control: ControlFile, secret: str, *, now: datetime) -> ApiKey | None:
+def find_key(control: ControlDatabase, secret: str, *, now: datetime) -> ApiKey | None:
     """The key a client showed, None when it is wrong, expired or revoked.
 
     Read anew each time: revoked is at once.
@@ -101,19 +101,19 @@ def find_key(control: ControlFile, secret: str, *, now: datetime) -> ApiKey | No
     return key if key.is_good(now) else None
 
 
-def key_of(control: ControlFile, key_id: str, *, now: datetime) -> ApiKey | None:
+def key_of(control: ControlDatabase, key_id: str, *, now: datetime) -> ApiKey | None:
     """The key of an id that was proved before; None when it has expired or was revoked since."""
     row = control.row("SELECT * FROM api_keys WHERE key_id = ?", (key_id,))
     key = None if row is None else _key(row)
     return key if key is not None and key.is_good(now) else None
 
 
-def list_keys(control: ControlFile) -> list[ApiKey]:
+def list_keys(control: ControlDatabase) -> list[ApiKey]:
     """Every key there ever was, oldest first."""
     return [_key(row) for row in control.rows("SELECT * FROM api_keys ORDER BY created, key_id")]
 
 
-def revoke_key(control: ControlFile, key_id: str, *, now: datetime) -> bool:
+def revoke_key(control: ControlDatabase, key_id: str, *, now: datetime) -> bool:
     """Whether there was such a key that was still good. It is refused from the next request on."""
     return bool(
         control.write(
@@ -126,7 +126,7 @@ def _hash(secret: str) -> str:
     return hashlib.sha256(secret.encode("utf-8", "surrogateescape")).hexdigest()
 
 
-def _key(row: sqlite3.Row) -> ApiKey:
+def _key(row: Row) -> ApiKey:
     return ApiKey(
         key_id=row["key_id"],
         label=row["label"],

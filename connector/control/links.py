@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
-from connector.control.file import ControlFile, moment_of, stamp
+from connector.control.database import ControlDatabase
+from connector.control.file import moment_of, stamp
 
 Stage = Literal["opened", "sent", "details", "linked", "relinked", "refused", "failed"]
 TABLES = """
@@ -63,7 +64,7 @@ def hash_of(secret: str) -> str:
     return hashlib.sha256(secret.encode("utf-8", "surrogateescape")).hexdigest()
 
 
-def open_visit(control: ControlFile, visit: Visit, *, now: datetime) -> None:
+def open_visit(control: ControlDatabase, visit: Visit, *, now: datetime) -> None:
     """Note a browser down; of the same link the oldest that nobody went on with are removed, and what is long over."""
     with control.transaction() as db:
         db.execute("DELETE FROM link_visits WHERE opened < ?", (stamp(now - KEPT),))
@@ -81,7 +82,7 @@ def open_visit(control: ControlFile, visit: Visit, *, now: datetime) -> None:
         )
 
 
-def visit_of(control: ControlFile, browser: str, *, now: datetime) -> Visit | None:
+def visit_of(control: ControlDatabase, browser: str, *, now: datetime) -> Visit | None:
     """The visit of a browser, by its cookie; None where there is none, or it was begun hours ago."""
     row = control.row(
         f"SELECT {_COLUMNS} FROM link_visits WHERE visit_hash = ? AND opened > ?",  # noqa: S608 - our own names
@@ -91,7 +92,7 @@ def visit_of(control: ControlFile, browser: str, *, now: datetime) -> Visit | No
 
 
 def send_to_clover(
-    control: ControlFile, visit: Visit, *, state: str, connection_id: str, region: str, now: datetime
+    control: ControlDatabase, visit: Visit, *, state: str, connection_id: str, region: str, now: datetime
 ) -> None:
     """The merchant consents and is sent to Clover with a state of its own; an earlier state of the visit is over."""
     control.write(
@@ -102,7 +103,7 @@ def send_to_clover(
 
 
 def take_state(
-    control: ControlFile, visit: Visit, state: str, *, now: datetime
+    control: ControlDatabase, visit: Visit, state: str, *, now: datetime
 ) -> Literal["taken", "used", "late", "foreign"]:
     """Take the state that came back, once. ``foreign``: it is not this browser's, and stays good for its own."""
     taken = control.write(
@@ -121,7 +122,7 @@ def take_state(
     return "used" if row["state_used"] else "late"
 
 
-def claim(control: ControlFile, connection_id: str, visit: Visit, *, now: datetime) -> bool:
+def claim(control: ControlDatabase, connection_id: str, visit: Visit, *, now: datetime) -> bool:
     """Whether this visit may link the connection now; no other one may until it is released."""
     return bool(
         control.write(
@@ -133,7 +134,7 @@ def claim(control: ControlFile, connection_id: str, visit: Visit, *, now: dateti
     )
 
 
-def release(control: ControlFile, connection_id: str, visit: Visit) -> None:
+def release(control: ControlDatabase, connection_id: str, visit: Visit) -> None:
     """The visit is done with the connection."""
     control.write(
         "DELETE FROM link_claims WHERE connection_id = ? AND visit_hash = ?",
@@ -141,7 +142,7 @@ def release(control: ControlFile, connection_id: str, visit: Visit) -> None:
     )
 
 
-def note_details(control: ControlFile, visit: Visit, *, merchant_id: str, profile: str) -> None:
+def note_details(control: ControlDatabase, visit: Visit, *, merchant_id: str, profile: str) -> None:
     """Clover agreed and left something out, for which the merchant is asked."""
     control.write(
         "UPDATE link_visits SET stage = 'details', merchant_id = ?, profile = ? WHERE visit_hash = ?",
@@ -149,12 +150,12 @@ def note_details(control: ControlFile, visit: Visit, *, merchant_id: str, profil
     )
 
 
-def note_asked_again(control: ControlFile, visit: Visit) -> None:
+def note_asked_again(control: ControlDatabase, visit: Visit) -> None:
     """What the merchant said could not be used."""
     control.write("UPDATE link_visits SET reason = 'details' WHERE visit_hash = ?", (visit.visit_hash,))
 
 
-def begin_again(control: ControlFile, visit: Visit) -> None:
+def begin_again(control: ControlDatabase, visit: Visit) -> None:
     """Back to the question; a state that is still on its way is good for nothing any more."""
     control.write(
         "UPDATE link_visits SET stage = 'opened', reason = NULL, state_hash = NULL, profile = NULL"
@@ -163,7 +164,7 @@ def begin_again(control: ControlFile, visit: Visit) -> None:
     )
 
 
-def note_failed(control: ControlFile, visit: Visit, *, stage: Stage, reason: str, now: datetime) -> None:
+def note_failed(control: ControlDatabase, visit: Visit, *, stage: Stage, reason: str, now: datetime) -> None:
     """It did not work, or the merchant refused; the same visit may begin again."""
     control.write(
         "UPDATE link_visits SET stage = ?, reason = ?, ended = ? WHERE visit_hash = ?",
@@ -172,7 +173,13 @@ def note_failed(control: ControlFile, visit: Visit, *, stage: Stage, reason: str
 
 
 def note_linked(
-    control: ControlFile, visit: Visit, *, connection_id: str, merchant_id: str, again: bool, now: datetime
+    control: ControlDatabase,
+    visit: Visit,
+    *,
+    connection_id: str,
+    merchant_id: str,
+    again: bool,
+    now: datetime,
 ) -> None:
     """It worked. again: the merchant had been connected before."""
     control.write(
@@ -182,7 +189,7 @@ def note_linked(
     )
 
 
-def relinked_at(control: ControlFile, connection_ids: Iterable[str]) -> dict[str, datetime]:
+def relinked_at(control: ControlDatabase, connection_ids: Iterable[str]) -> dict[str, datetime]:
     """When connections were last linked again by their merchants, aware UTC; those that never were are left out."""
     found = {}
     for connection_id in connection_ids:
@@ -195,7 +202,7 @@ def relinked_at(control: ControlFile, connection_ids: Iterable[str]) -> dict[str
     return found
 
 
-def visits_since(control: ControlFile, *, most: int) -> list[Visit]:
+def visits_since(control: ControlDatabase, *, most: int) -> list[Visit]:
     """The newest visits first."""
     rows = control.rows(
         f"SELECT {_COLUMNS} FROM link_visits ORDER BY opened DESC, visit_hash LIMIT ?",  # noqa: S608 - our own names

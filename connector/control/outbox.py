@@ -6,13 +6,12 @@ to has a delivery of its own, which one process claims, tries, and either ends o
 own times between attempts.
 """
 
-import json
-import sqlite3
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from connector.control.file import ControlFile, moment_of, stamp
+from connector.control.database import ControlDatabase, Row, Statements
+from connector.control.file import moment_of, stamp
 
 TABLES = """
 CREATE TABLE IF NOT EXISTS outbox_events (
@@ -25,7 +24,8 @@ CREATE INDEX IF NOT EXISTS outbox_due ON outbox_deliveries (next_try) WHERE next
 """
 CLAIM = timedelta(minutes=1)  # a process that dies while sending is overtaken after this
 _JOINED = (
-    "SELECT d.*, e.event_type, e.noted, e.body FROM outbox_deliveries d JOIN outbox_events e USING (event_id)"
+    "SELECT d.event_id, d.target, d.attempts, d.next_try, d.delivered, d.last_status, d.last_error, e.event_type,"
+    " e.noted, e.body FROM outbox_deliveries d JOIN outbox_events e USING (event_id)"
 )
 
 
@@ -73,11 +73,11 @@ class Retries:
         return now + self.waits[min(attempts, len(self.waits)) - 1] if now - noted < self.within else None
 
 
-def note(db: sqlite3.Connection, event: Event, targets: Iterable[str], *, now: datetime) -> bool:
+def note(db: Statements, event: Event, targets: Iterable[str], *, now: datetime) -> bool:
     """Queue an event for its targets, at once due. False, and nothing done, when it was noted before."""
     is_new = db.execute(
-        "INSERT OR IGNORE INTO outbox_events (event_id, event_type, company_id, noted, body, line)"
-        " VALUES (?, ?, ?, ?, ?, ?)",
+        "INSERT INTO outbox_events (event_id, event_type, company_id, noted, body, line)"
+        " VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (event_id) DO NOTHING",
         (event.event_id, event.event_type, event.company_id, stamp(now), event.body, event.line),
     ).rowcount
     if is_new:
@@ -88,19 +88,23 @@ def note(db: sqlite3.Connection, event: Event, targets: Iterable[str], *, now: d
     return bool(is_new)
 
 
-def due(control: ControlFile, targets: Iterable[str], *, now: datetime, most: int = 50) -> list[Delivery]:
+def due(control: ControlDatabase, targets: Iterable[str], *, now: datetime, most: int = 50) -> list[Delivery]:
     """What should be sent to these targets now, the longest waiting first; of a line only the first."""
+    chosen = list(targets)
+    if not chosen:
+        return []
+    marks = ", ".join("?" * len(chosen))
     rows = control.rows(
-        _JOINED + " WHERE d.next_try <= ? AND d.target IN (SELECT value FROM json_each(?))"  # noqa: S608 - no value is in it
+        _JOINED + f" WHERE d.next_try <= ? AND d.target IN ({marks})"  # noqa: S608 - no value is in it
         " AND (e.line IS NULL OR NOT EXISTS (SELECT 1 FROM outbox_deliveries p JOIN outbox_events q USING (event_id)"
         " WHERE p.target = d.target AND q.line = e.line AND p.rowid < d.rowid AND p.next_try IS NOT NULL))"
         " ORDER BY d.next_try, d.rowid LIMIT ?",
-        (stamp(now), json.dumps(list(targets)), most),
+        (stamp(now), *chosen, most),
     )
     return [_delivery(row) for row in rows]
 
 
-def claim(control: ControlFile, delivery: Delivery, *, now: datetime) -> bool:
+def claim(control: ControlDatabase, delivery: Delivery, *, now: datetime) -> bool:
     """Take a due delivery for this process for a minute; False when another one was faster."""
     return bool(
         control.write(
@@ -111,7 +115,7 @@ def claim(control: ControlFile, delivery: Delivery, *, now: datetime) -> bool:
 
 
 def record(
-    control: ControlFile,
+    control: ControlDatabase,
     delivery: Delivery,
     retries: Retries,
     *,
@@ -141,7 +145,7 @@ def record(
     )
 
 
-def deliveries_to(control: ControlFile, target: str, *, most: int = 100) -> list[Delivery]:
+def deliveries_to(control: ControlDatabase, target: str, *, most: int = 100) -> list[Delivery]:
     """The newest deliveries to one target first."""
     rows = control.rows(
         _JOINED + " WHERE d.target = ? ORDER BY e.noted DESC, e.rowid DESC LIMIT ?", (target, most)
@@ -149,7 +153,7 @@ def deliveries_to(control: ControlFile, target: str, *, most: int = 100) -> list
     return [_delivery(row) for row in rows]
 
 
-def send_again(control: ControlFile, event_id: str, target: str, *, now: datetime) -> bool:
+def send_again(control: ControlDatabase, event_id: str, target: str, *, now: datetime) -> bool:
     """Make one delivery due at once, whatever became of it before; whether there is one."""
     return bool(
         control.write(
@@ -159,12 +163,12 @@ def send_again(control: ControlFile, event_id: str, target: str, *, now: datetim
     )
 
 
-def remove_target(db: sqlite3.Connection, target: str) -> None:
+def remove_target(db: Statements, target: str) -> None:
     """Remove every delivery to a target. The events stay: their ids say that they were told."""
     db.execute("DELETE FROM outbox_deliveries WHERE target = ?", (target,))
 
 
-def remove_old(db: sqlite3.Connection, target: str, *, before: datetime) -> None:
+def remove_old(db: Statements, target: str, *, before: datetime) -> None:
     """Remove a target's deliveries of events noted before a time, and these events."""
     old = db.execute(
         "DELETE FROM outbox_deliveries WHERE target = ? AND event_id IN"
@@ -174,7 +178,7 @@ def remove_old(db: sqlite3.Connection, target: str, *, before: datetime) -> None
     db.executemany("DELETE FROM outbox_events WHERE event_id = ?", [tuple(row) for row in old])
 
 
-def forget_events(db: sqlite3.Connection, company_id: str) -> dict[str, int]:
+def forget_events(db: Statements, company_id: str) -> dict[str, int]:
     """Remove a company's events and their deliveries; table -> rows."""
     deliveries = db.execute(
         "DELETE FROM outbox_deliveries WHERE event_id IN (SELECT event_id FROM outbox_events WHERE company_id = ?)",
@@ -184,5 +188,5 @@ def forget_events(db: sqlite3.Connection, company_id: str) -> dict[str, int]:
     return {"outbox_deliveries": deliveries, "outbox_events": events}
 
 
-def _delivery(row: sqlite3.Row) -> Delivery:
+def _delivery(row: Row) -> Delivery:
     return Delivery(**{name: row[name] for name in Delivery.__dataclass_fields__})

@@ -8,7 +8,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from connector.control.file import ControlFile, stamp
+from connector.control.database import ControlDatabase
+from connector.control.file import stamp
 
 TABLES = """
 CREATE TABLE IF NOT EXISTS refresh_requests (
@@ -30,7 +31,9 @@ class Refresh:
     requested: str
 
 
-def ask_for_refresh(control: ControlFile, refreshes: Iterable[Refresh], *, requested_by: str | None) -> None:
+def ask_for_refresh(
+    control: ControlDatabase, refreshes: Iterable[Refresh], *, requested_by: str | None
+) -> None:
     """Note them down, all or none."""
     control.write_many(
         "INSERT INTO refresh_requests VALUES (?, ?, ?, ?, ?, ?)",
@@ -41,7 +44,7 @@ def ask_for_refresh(control: ControlFile, refreshes: Iterable[Refresh], *, reque
     )
 
 
-def refreshes_of(control: ControlFile, company_id: str) -> list[Refresh]:
+def refreshes_of(control: ControlDatabase, company_id: str) -> list[Refresh]:
     """What was asked for of one company, newest first."""
     rows = control.rows(
         "SELECT request_id, company_id, connection_id, data_type, requested FROM refresh_requests"
@@ -52,7 +55,7 @@ def refreshes_of(control: ControlFile, company_id: str) -> list[Refresh]:
 
 
 def waiting_refreshes(
-    control: ControlFile, last_started: Mapping[str, datetime], *, since: str = ""
+    control: ControlDatabase, last_started: Mapping[str, datetime], *, since: str = ""
 ) -> list[Refresh]:
     """The requests no run has answered yet; ``last_started``: when each connection's newest run began.
 

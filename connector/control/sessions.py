@@ -10,7 +10,8 @@ import hmac
 import secrets
 from datetime import datetime, timedelta
 
-from connector.control.file import ControlFile, moment_of, stamp
+from connector.control.database import ControlDatabase
+from connector.control.file import moment_of, stamp
 
 TABLES = """
 CREATE TABLE IF NOT EXISTS portal_sessions (
@@ -21,7 +22,7 @@ LONGEST = timedelta(hours=8)
 _SEEN_AGAIN_AFTER = timedelta(minutes=1)  # a page that is read at once after another need not be written down
 
 
-def begin_session(control: ControlFile, key_id: str, *, now: datetime) -> str:
+def begin_session(control: ControlDatabase, key_id: str, *, now: datetime) -> str:
     """The token of a new session, which is kept nowhere. Sessions that have ended are removed on the way."""
     token = secrets.token_urlsafe(32)
     with control.transaction() as db:
@@ -35,7 +36,7 @@ def begin_session(control: ControlFile, key_id: str, *, now: datetime) -> str:
     return token
 
 
-def session_key(control: ControlFile, token: str, *, now: datetime) -> str | None:
+def session_key(control: ControlDatabase, token: str, *, now: datetime) -> str | None:
     """Id of the key that a session was begun with; None where there is no such session, or it has ended."""
     row = control.row("SELECT key_id, began, seen FROM portal_sessions WHERE token_hash = ?", (_hash(token),))
     if row is None or now - moment_of(row["seen"]) >= IDLE or now - moment_of(row["began"]) >= LONGEST:
@@ -45,7 +46,7 @@ def session_key(control: ControlFile, token: str, *, now: datetime) -> str | Non
     return str(row["key_id"])
 
 
-def end_session(control: ControlFile, token: str) -> None:
+def end_session(control: ControlDatabase, token: str) -> None:
     """Signed out: the token opens nothing any more, wherever a copy of it is."""
     control.write("DELETE FROM portal_sessions WHERE token_hash = ?", (_hash(token),))
 

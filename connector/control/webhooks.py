@@ -5,14 +5,14 @@ are Codat's (docs.codat.io, "Webhooks").
 """
 
 import json
-import sqlite3
 import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from connector.control import outbox
-from connector.control.file import ControlFile, stamp
+from connector.control.database import ControlDatabase, Row
+from connector.control.file import stamp
 from connector.control.outbox import Delivery, Event, Retries
 from schemas.wire import encode
 
@@ -66,7 +66,7 @@ def event_id(*parts: str) -> str:
     return "evt_" + uuid.uuid5(_NAMESPACE, "/".join(parts)).hex
 
 
-def create_webhook(control: ControlFile, webhook: Webhook, *, key_id: str | None) -> None:
+def create_webhook(control: ControlDatabase, webhook: Webhook, *, key_id: str | None) -> None:
     """The id must be new."""
     control.write(
         "INSERT INTO webhooks (webhook_id, url, event_types, company_tags, companies, secret, disabled, created,"
@@ -85,12 +85,12 @@ def create_webhook(control: ControlFile, webhook: Webhook, *, key_id: str | None
     )
 
 
-def list_webhooks(control: ControlFile) -> list[Webhook]:
+def list_webhooks(control: ControlDatabase) -> list[Webhook]:
     """Every endpoint, oldest first."""
     return [_webhook(row) for row in control.rows("SELECT * FROM webhooks ORDER BY created, webhook_id")]
 
 
-def delete_webhook(control: ControlFile, webhook_id: str) -> None:
+def delete_webhook(control: ControlDatabase, webhook_id: str) -> None:
     """The endpoint and what was still to be sent to it."""
     with control.transaction() as db:
         outbox.remove_target(db, webhook_id)
@@ -98,7 +98,7 @@ def delete_webhook(control: ControlFile, webhook_id: str) -> None:
 
 
 def note_event(
-    control: ControlFile,
+    control: ControlDatabase,
     identity: str,
     event_type: str,
     payload: Mapping[str, object],
@@ -124,14 +124,16 @@ def note_event(
         return outbox.note(db, event, targets, now=now)
 
 
-def due_deliveries(control: ControlFile, *, now: datetime, most: int = 50) -> list[tuple[Delivery, Webhook]]:
+def due_deliveries(
+    control: ControlDatabase, *, now: datetime, most: int = 50
+) -> list[tuple[Delivery, Webhook]]:
     """What should be sent now, the longest waiting first."""
     hooks = {hook.webhook_id: hook for hook in list_webhooks(control) if not hook.disabled}
     return [(one, hooks[one.target]) for one in outbox.due(control, hooks, now=now, most=most)]
 
 
 def record_attempt(
-    control: ControlFile, delivery: Delivery, *, status: int | None, error: str | None, now: datetime
+    control: ControlDatabase, delivery: Delivery, *, status: int | None, error: str | None, now: datetime
 ) -> None:
     """What an attempt brought.
 
@@ -156,13 +158,13 @@ def record_attempt(
 
 
 def record_test(
-    control: ControlFile, delivery: Delivery, *, status: int | None, error: str | None, now: datetime
+    control: ControlDatabase, delivery: Delivery, *, status: int | None, error: str | None, now: datetime
 ) -> None:
     """What a test delivery brought; it is tried once and counts neither for nor against the endpoint."""
     outbox.record(control, delivery, _ONCE, status=status, error=error, now=now)
 
 
-def _webhook(row: sqlite3.Row) -> Webhook:
+def _webhook(row: Row) -> Webhook:
     return Webhook(
         webhook_id=row["webhook_id"],
         url=row["url"],
@@ -177,7 +179,7 @@ def _webhook(row: sqlite3.Row) -> Webhook:
 
 
 def note_status_event(
-    control: ControlFile,
+    control: ControlDatabase,
     connection_id: str,
     connected: bool,
     payload: Mapping[str, object],
@@ -198,7 +200,7 @@ def note_status_event(
     turn = 0 if row is None else row["turn"] + 1
     taken = control.write(
         "INSERT INTO connection_told VALUES (?, ?, ?) ON CONFLICT (connection_id) DO UPDATE"
-        " SET connected = excluded.connected, turn = excluded.turn WHERE turn < excluded.turn",
+        " SET connected = excluded.connected, turn = excluded.turn WHERE connection_told.turn < excluded.turn",
         (connection_id, int(connected), turn),
     )
     if not taken:

@@ -1,4 +1,4 @@
-"""Which episodes go on, and which alerts still have to be sent: kept in ``control.sqlite``, so that a restart
+"""Which episodes go on, and which alerts still have to be sent: kept in the control data, so that a restart
 neither tells twice nor forgets to tell. What has to be sent waits in the outbox.
 
 When that file cannot be written, on a full disk for one, the book goes on in memory: an operator must hear of
@@ -10,11 +10,12 @@ import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from pathlib import Path
 
 from connector.control import outbox
-from connector.control.file import ControlFile, moment_of, stamp
+from connector.control.database import ControlDatabase
+from connector.control.file import moment_of, stamp
 from connector.control.outbox import Delivery, Event, Retries
+from connector.control.place import Place, open_control
 from connector.errors import StoreError
 from connector.logs import get_logger
 from connector.schedule.alerts import Alert, Episode, Known, body, decide
@@ -39,11 +40,11 @@ log = get_logger(__name__)
 class AlertBook:
     """One store's episodes and alerts."""
 
-    directory: Path
+    place: Place
     _memory: dict[tuple[str, str], datetime] = field(default_factory=dict)
     _unsaved: list[Delivery] = field(default_factory=list)
     _watched: dict[str, datetime] = field(default_factory=dict)
-    _control: ControlFile | None = None
+    _control: ControlDatabase | None = None
 
     def watched_since(self, connections: Iterable[tuple[str, str]], now: datetime) -> dict[str, datetime]:
         """(company id, connection id) -> since when this store has been asked to keep the connection fresh."""
@@ -53,7 +54,7 @@ class AlertBook:
         try:
             with self._open().transaction() as db:
                 db.executemany(
-                    "INSERT OR IGNORE INTO alert_watched VALUES (?, ?, ?)",
+                    "INSERT INTO alert_watched VALUES (?, ?, ?) ON CONFLICT (connection_id) DO NOTHING",
                     [(connection_id, company_id, stamp(now)) for company_id, connection_id in pairs],
                 )
                 for row in db.execute("SELECT connection_id, since FROM alert_watched").fetchall():
@@ -156,9 +157,9 @@ class AlertBook:
             )
         return alerts
 
-    def _open(self) -> ControlFile:
+    def _open(self) -> ControlDatabase:
         if self._control is None:
-            self._control = ControlFile(self.directory, outbox.TABLES, TABLES)
+            self._control = open_control(self.place, outbox.TABLES, TABLES)
         return self._control
 
 

@@ -12,11 +12,14 @@ from connector.clover.archive import delete_archive
 from connector.config import Config
 from connector.control import access_log as api_access_log
 from connector.control import forget as api_forget
-from connector.control import kept, outbox
+from connector.control import kept, links, outbox
 from connector.control import keys as api_keys
 from connector.control import refreshes as api_refreshes
 from connector.control import webhooks as api_webhooks
-from connector.control.file import FILE, ControlFile, stamp
+from connector.control.database import ControlDatabase
+from connector.control.file import stamp
+from connector.control.pairs import delete_pairs
+from connector.control.place import Place, control_is_there, control_place, open_control
 from connector.errors import ConfigError, StoreError
 from connector.ledger import locks
 from connector.ledger.interface import Store
@@ -59,7 +62,7 @@ def forget_company(config: Config, store: Store, company_id: str, *, now: dateti
         # Files first: on a full disk they give the room for the rest.
         _remove_files(store, ids, removed)
         removed |= {f"ledger.{table}": rows for table, rows in store.forget(company_id).items()}
-        _empty_control(store, ids, removed, now)
+        _empty_control(control_place(config), ids, removed, now)
         _remove_dead_runs(store, now)
         for connection_id in ids.connection_ids:
             locks.lock_file(store.directory, f"connection-{connection_id}").unlink(missing_ok=True)
@@ -98,9 +101,9 @@ def ids_of(config: Config, store: Store, company_id: str) -> Ids:
     except StoreError:
         pass  # nothing published yet
     known = None
-    if (store.directory / FILE).exists():
+    if control_is_there(control_place(config)):
         try:
-            with closing(_control(store)) as control:
+            with closing(_control(control_place(config))) as control:
                 of_it = "SELECT connection_id FROM connections WHERE company_id = ?"
                 connections |= {row["connection_id"] for row in control.rows(of_it, (company_id,))}
                 known = control.row("SELECT 1 FROM companies WHERE company_id = ?", (company_id,))
@@ -127,14 +130,16 @@ def _remove_files(store: Store, ids: Ids, removed: dict[str, int]) -> None:
             removed["OAuth pairs"] = removed.get("OAuth pairs", 0) + (path.suffix == ".fernet")
 
 
-def _empty_control(store: Store, ids: Ids, removed: dict[str, int], now: datetime) -> None:
-    if not (store.directory / FILE).exists():
+def _empty_control(place: Place, ids: Ids, removed: dict[str, int], now: datetime) -> None:
+    if not control_is_there(place):
         return
-    with closing(_control(store)) as control:
+    with closing(_control(place)) as control:
         counted = control.row("SELECT count(*) AS n FROM access_log WHERE company_id = ?", (ids.company_id,))
         reads = 0 if counted is None else int(counted["n"])
         if reads:
             control.write("INSERT INTO forgotten_reads VALUES (?, ?)", (stamp(now), reads))
+        with control.transaction() as db:
+            removed["OAuth pairs"] = removed.get("OAuth pairs", 0) + delete_pairs(db, ids.connection_ids)
         for table in ("alert_episodes", "alert_watched"):
             rows = control.write(f"DELETE FROM {table} WHERE company_id = ?", (ids.company_id,))  # noqa: S608
             removed[f"control.{table}"] = rows
@@ -149,13 +154,14 @@ def _remove_dead_runs(store: Store, now: datetime) -> None:
     store.end_run(run_id)
 
 
-def _control(store: Store) -> ControlFile:
-    return ControlFile(
-        store.directory,
+def _control(place: Place) -> ControlDatabase:
+    return open_control(
+        place,
         *kept.NEEDED,
         api_keys.TABLES,
         api_access_log.TABLES,
         api_refreshes.TABLES,
+        links.TABLES,
         outbox.TABLES,
         api_webhooks.TABLES,
         alert_book.TABLES,

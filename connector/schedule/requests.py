@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from pathlib import Path
 
-from connector.control.file import FILE, ControlFile, moment_of, stamp
+from connector.control.database import ControlDatabase
+from connector.control.file import moment_of, stamp
+from connector.control.place import Place, control_is_there, open_control
 from connector.control.refreshes import TABLES, Refresh, is_answered, waiting_refreshes
 from connector.errors import StoreError
 from connector.logs import get_logger
@@ -22,19 +23,19 @@ _LATE = timedelta(minutes=10)
 class RefreshRequests:
     """Looks into the control data once the API has made it, each time only at what has come since."""
 
-    directory: Path
-    _control: ControlFile | None = None
+    place: Place
+    _control: ControlDatabase | None = None
     _open: dict[str, Refresh] = field(default_factory=dict)
     _since: str = ""
 
     def waiting(self, last: Mapping[str, LastRun]) -> dict[str, datetime]:
         """Connection id -> the oldest request that waits, aware UTC. Empty when it cannot be read."""
-        if self._control is None and not (self.directory / FILE).exists():
+        if self._control is None and not control_is_there(self.place):
             return {}
         started = {one: run.started_at for one, run in last.items()}
         try:
             if self._control is None:
-                self._control = ControlFile(self.directory, TABLES)
+                self._control = open_control(self.place, TABLES)
             asked = waiting_refreshes(self._control, started, since=self._since)
         except StoreError as error:
             log.warning("schedule.requests_unreadable", error=str(error))

@@ -6,12 +6,10 @@ more than any other does.
 """
 
 import queue
-import threading
 from collections.abc import Callable
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Protocol
 
 import httpx
 
@@ -28,10 +26,9 @@ from connector.progress import Silent
 from connector.schedule.after_runs import after_runs
 from connector.schedule.alert_book import AlertBook
 from connector.schedule.delivery import Post, deliver, post
-from connector.schedule.due_times import DueTimes
-from connector.schedule.history import KnownRuns, PastReader
 from connector.schedule.planner import Due, Job, LastRun, places
-from connector.schedule.requests import RefreshRequests
+from connector.schedule.threads import Begin, in_thread
+from connector.schedule.turns import Turns, turns_of
 from connector.sync.connect.connecting import Pace
 from connector.sync.failure import note_failure
 from connector.sync.modes import SyncMode
@@ -41,8 +38,6 @@ from connector.sync.runtime import Runtime
 
 # A run that takes longer gives its place to another.
 LONG_AFTER = timedelta(minutes=10)
-# Another process holds the connection: look again after this.
-BUSY_WAIT = timedelta(seconds=30)
 # Seconds. While another process loads, the loop goes on; what waits is published with what that process publishes.
 PUBLISH_WAIT = 1.0
 STOP_WAIT = 10.0
@@ -51,17 +46,6 @@ GIVE_UP_PUBLISHING = timedelta(minutes=10)
 # Staleness needs no run to be noticed, and figures no run to be fresh.
 LOOK_EVERY = timedelta(minutes=1)
 log = get_logger(__name__)
-
-
-class Begin(Protocol):
-    """Has a piece of work done, at once or in a thread."""
-
-    def __call__(self, work: Callable[[], None], *, name: str) -> None: ...
-
-
-def in_thread(work: Callable[[], None], *, name: str) -> None:
-    """In a thread that does not keep the process alive: an abandoned run is repaired by the next one."""
-    threading.Thread(target=work, name=name, daemon=True).start()
 
 
 @dataclass(slots=True)
@@ -85,7 +69,6 @@ class Scheduler:
     is_stopping: bool = False
     _running: dict[str, datetime] = field(default_factory=dict)
     _ended: "queue.SimpleQueue[RunReport]" = field(default_factory=queue.SimpleQueue)
-    _not_before: dict[str, datetime] = field(default_factory=dict)
     # Runs that ended, and when the first of them did; they are told once they are published.
     _unpublished: list[RunReport] = field(default_factory=list)
     _unpublished_since: datetime | None = None
@@ -98,18 +81,15 @@ class Scheduler:
     _looked_at: datetime | None = None
     _after: "Future[None] | None" = None
     _gathering: Gathering = field(init=False)
-    _runs: KnownRuns = field(init=False)
-    _times: DueTimes = field(default_factory=DueTimes)
+    _turns: Turns = field(init=False)
     _pairs: dict[str, tuple[Company, Connection]] = field(default_factory=dict)
-    _requests: RefreshRequests = field(init=False)
     _book: AlertBook = field(init=False)
 
     def __post_init__(self) -> None:
         self._gathering = Gathering(self.store)
-        self._runs = KnownRuns(PastReader(self.store))
+        self._turns = turns_of(self.config, self.store)
         self._plan_jobs()
-        self._requests = RefreshRequests(self.store.directory)
-        self._book = AlertBook(self.store.directory)
+        self._book = AlertBook(control_place(self.config))
 
     @property
     def running(self) -> frozenset[str]:
@@ -148,28 +128,21 @@ class Scheduler:
         self._look_after(wait=True)
         self.aside.shutdown(wait=True, cancel_futures=True)
         self._book.close()
-        self._requests.close()
+        self._turns.close()
 
     def next_due(self) -> datetime | None:
         """When the next connection comes due that is not running."""
-        now = self.now()
-        self._times.set_last(self._runs.last(now))
-        return self._times.next(now, leave=self._running)
+        return self._turns.next(self.now(), running=self._running)
 
     def _begin_due(self) -> int:
         now = self.now()
-        last = self._runs.last(now)
-        self._times.set_last(last)
         free = places(
             self._running.values(),
             now,
             side_by_side=self.config.scheduler.side_by_side,
             long_after=LONG_AFTER,
         )
-        waits = {one for one, moment in self._not_before.items() if now < moment <= now + BUSY_WAIT}
-        chosen = self._times.take(
-            now, most=free, requested=self._requests.waiting(last), leave=self._running.keys() | waits
-        )
+        chosen = self._turns.take(now, most=free, running=self._running)
         for one in chosen:
             self._begin(one, now)
         return len(chosen)
@@ -177,7 +150,6 @@ class Scheduler:
     def _begin(self, one: Due, now: datetime) -> None:
         company, connection = self._pairs[one.connection_id]
         self._running[connection.id] = now
-        self._not_before.pop(connection.id, None)
         log.info(
             "schedule.run_begins",
             company_id=company.id,
@@ -199,7 +171,7 @@ class Scheduler:
             report = self._ended.get()
             self._running.pop(report.connection_id, None)
             if report.error_kind == "busy":
-                self._not_before[report.connection_id] = self.now() + BUSY_WAIT
+                self._turns.put_off(report.connection_id, self.now())
                 continue
             self._remember(report)
             self._unpublished.append(report)
@@ -207,7 +179,7 @@ class Scheduler:
 
     def _remember(self, report: RunReport) -> None:
         ended = report.finished_at or self.now()
-        self._runs.note(
+        self._turns.ended(
             report.connection_id, LastRun(report.started_at, ended, report.status, report.error_kind)
         )
 
@@ -228,6 +200,7 @@ class Scheduler:
                 if report.status != "failed":
                     note_failure(report, error)
                     self._remember(report)
+        self._turns.published(self.now())
         self._told += self._unpublished
         self._unpublished, self._unpublished_since = [], None
 
@@ -310,9 +283,8 @@ class Scheduler:
             if one.id not in self._given_up
         }
         jitter = timedelta(seconds=self.config.scheduler.jitter_seconds)
-        self._times.set_jobs(
-            Job(one.id, one.schedule, one.timezone, jitter) for _, one in self._pairs.values()
-        )
+        jobs = (Job(one.id, one.schedule, one.timezone, jitter) for _, one in self._pairs.values())
+        self._turns.set_jobs(jobs, self.now())
 
 
 def _deliver(book: AlertBook, url: str, now: Callable[[], datetime], send: Post, networks: Networks) -> None:

@@ -7,10 +7,10 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from pathlib import Path
 
 import structlog
 
+from connector.control.place import Place, control_place
 from connector.control.unlinked import given_up_connections
 from connector.errors import StoreError
 from connector.ledger.interface import Store, open_store
@@ -40,7 +40,7 @@ def sync_all(
     A connection that was unlinked through the read API is left alone.
     """
     mode, progress = mode or SyncMode(), progress or Silent()
-    given_up = _given_up(runtime.store.directory)
+    given_up = _given_up(control_place(runtime.config))
     selected = selected_connections(runtime.config, company, connection)
     todo = [pair for pair in selected if pair[1].id not in given_up]
     for _, skipped in selected:
@@ -68,10 +68,10 @@ def _store_of_runs(runtime: Runtime, mode: SyncMode) -> Iterator[Store]:
         yield open_store(directory, clock=runtime.now)
 
 
-def _given_up(directory: Path) -> frozenset[str]:
+def _given_up(place: Place) -> frozenset[str]:
     """Sales go on being read when the file of the API's keys is broken: every command that needs it says so."""
     try:
-        return given_up_connections(directory)
+        return given_up_connections(place)
     except StoreError as error:
         log.error("control.unreadable", error=error.message, hint=error.hint,
                   effect="connections that were unlinked through the API are read again")  # fmt: skip

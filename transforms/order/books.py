@@ -11,6 +11,7 @@ from schemas.commerce_enums import PaymentStatus
 from schemas.money import exponent, to_decimal
 from transforms.check.agreement import Facts
 from transforms.model import OrderGroup
+from transforms.order.gift_cards import with_gift_cards
 from transforms.order.items import Goods, Items, items_of, platform_items
 from transforms.order.line import Line, effective_rate
 from transforms.order.lines import sale_lines
@@ -90,7 +91,7 @@ def books_of(group: OrderGroup, order_id: str, currency: str, taken: list[Taken]
 
 
 def _reading_of(order: Order, group: OrderGroup, paid: list[Taken]) -> Reading:
-    items = items_of(order)
+    items = with_gift_cards(items_of(order), group.platform_lines)
     platform, collected = platform_items(group, items), sum(one.amount for one in paid)
     return read_totals(order, [one.charge for one in paid], items, platform, collected)
 

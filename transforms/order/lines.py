@@ -63,6 +63,9 @@ def sale_lines(
         percentage = _percentage(item, tax, left[index] - (tax if reading.tax_inside else 0))
         written = _Written(line_id, item, net, tax, discounts[index], percentage)
         built = _lines_of(written, reading, exponent)
+        if item.is_gift_card:
+            for line in built:
+                line.kind = "gift_card"
         lines += built
         origin.update(dict.fromkeys((line.id for line in built), item))
     if not goods:

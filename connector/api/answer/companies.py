@@ -11,7 +11,7 @@ from connector.api.reads.runs import states_of
 from connector.api.state import Call
 from connector.control import companies as api_companies
 from connector.control.companies import CompanyRow, ConnectionRow
-from connector.control.file import ControlFile
+from connector.control.database import ControlDatabase
 from connector.control.links import relinked_at
 from connector.ledger.connection_state import UNKNOWN, ConnectionState, link_status
 from connector.ledger.published import NothingPublishedError, Publication
@@ -39,7 +39,7 @@ def states_of_all(call: Call) -> Mapping[str, ConnectionState]:
         return {}
 
 
-def current_states(control: ControlFile, publication: Publication) -> Mapping[str, ConnectionState]:
+def current_states(control: ControlDatabase, publication: Publication) -> Mapping[str, ConnectionState]:
     """What syncs found out, and nothing any more of access that was lost before the merchant linked again."""
     states = states_of(publication)
     lost = [one for one, state in states.items() if state.status == ConnectionStatus.DEAUTHORIZED]

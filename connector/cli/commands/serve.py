@@ -20,7 +20,7 @@ from connector.cli.processes.workers import run_workers
 
 if TYPE_CHECKING:
     from connector.config import Config
-    from connector.control.file import ControlFile
+    from connector.control.database import ControlDatabase
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +128,7 @@ def _answer(
     from connector.api.door.connections import Server, ServerConfig, room_for_connections
     from connector.api.state import ApiSettings
     from connector.cli.processes.planned import PlannedConnections
+    from connector.control.place import control_place
     from connector.link.app import create_app
     from connector.link.linking import linking_of
     from connector.logs import bound_repeats
@@ -135,6 +136,7 @@ def _answer(
     app = create_app(
         ApiSettings(
             directory=store_directory(config),
+            control=control_place(config),
             public_url=url,
             requests_per_minute=requests_per_minute,
             access_log_days=config.api.access_log_days,
@@ -154,13 +156,14 @@ def _answer(
         Server(settings).run(sockets=[server])
 
 
-def open_control(config: "Config") -> "ControlFile":
-    """The control file of the store, with the config's companies and connections in it."""
+def open_control(config: "Config") -> "ControlDatabase":
+    """The control data of the store, with the config's companies and connections in it."""
     from connector.api.state import TABLES
     from connector.control.companies import take_from_config
-    from connector.control.file import ControlFile
+    from connector.control.place import control_place
+    from connector.control.place import open_control as open_control_data
 
-    control = ControlFile(store_directory(config), *TABLES)
+    control = open_control_data(control_place(config), *TABLES)
     take_from_config(
         control,
         [(c.id, c.name, [one.id for one in c.connections]) for c in config.companies if not c.is_kept],

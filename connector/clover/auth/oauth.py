@@ -13,14 +13,15 @@ from dataclasses import dataclass, field
 
 import httpx
 import orjson
+from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
-from connector.clover.auth.credentials import EncryptedCredentials
+from connector.clover.auth.credentials import PairStore
 from connector.clover.http.inflate import gathered
 from connector.clover.http.reach import Patience, shown, why
 from connector.clover.http.responses import retry_after
 from connector.clover.http.retry import RetryPolicy, with_retries
 from connector.clover.http.transport import SOCKET_ERRORS, DeadlineTransport, deadline, proxy_for
-from connector.errors import CloverError, CloverUnavailable, Deauthorized, Throttled
+from connector.errors import CloverError, CloverUnavailable, Deauthorized, StoreError, Throttled
 from connector.logs import get_logger
 from connector.redaction import remember_secrets
 
@@ -137,7 +138,7 @@ def _seconds(value: object) -> float | None:
 
 
 class OAuthToken:
-    """A TokenSource that renews itself. Safe between threads and, by a file lock, between processes.
+    """A TokenSource that renews itself. Safe between threads and, by the store's lock, between processes and hosts.
 
     seed: the refresh token of the configuration; used while nothing is stored, and again when changed there.
     """
@@ -145,7 +146,7 @@ class OAuthToken:
     def __init__(
         self,
         connection_id: str,
-        store: EncryptedCredentials,
+        store: PairStore,
         *,
         client_id: str,
         refresh_url: str,
@@ -194,6 +195,30 @@ class OAuthToken:
         return self._now() < pair.access_expires - _MARGIN
 
     def _renewed(self, rejected: str | None) -> TokenPair:
+        given: list[TokenPair] = []
+        try:
+            return self._renewed_alone(rejected, given)
+        except StoreError as error:
+            if not given or not self._store.save_again_seconds:
+                raise
+            log.warning("clover.token_not_kept", connection_id=self._connection_id, error=error.message)
+        self._save_again(given[0])
+        return given[0]
+
+    def _save_again(self, pair: TokenPair) -> None:
+        """What Clover has given must be kept: nobody can renew with the refresh token before it any more."""
+        for attempt in Retrying(
+            retry=retry_if_exception_type(StoreError),
+            stop=stop_after_delay(self._store.save_again_seconds),
+            wait=wait_fixed(1.0),
+            sleep=self._sleep,
+            reraise=True,
+        ):
+            with attempt:
+                save_pair(self._store, self._connection_id, pair, seed=self._seed)
+
+    def _renewed_alone(self, rejected: str | None, given: list[TokenPair]) -> TokenPair:
+        """given: takes the pair that Clover has handed out, whatever becomes of keeping it."""
         with self._store.lock(self._connection_id):
             stored = self._load()
             if stored is not None and self._is_good(stored, rejected):
@@ -221,6 +246,7 @@ class OAuthToken:
                 pair.refresh_expires,
                 pair.obtained_at,
             )
+            given.append(pair)
             save_pair(self._store, self._connection_id, pair, seed=self._seed)
             log.info("clover.token_renewed", connection_id=self._connection_id)
             return pair
@@ -258,7 +284,7 @@ class OAuthToken:
 
 
 def save_pair(
-    store: EncryptedCredentials,
+    store: PairStore,
     connection_id: str,
     pair: TokenPair,
     *,

@@ -35,7 +35,7 @@ def authorize_connection(
             f"Connection {connection.id} has no oauth section, so there is nothing to authorise.",
             hint="Write oauth: {client_id: …} instead of token in the configuration.",
         )
-    if not load_keys(key_file_of(config)):
+    if config.fleet is None and not load_keys(key_file_of(config)):
         ensure_key_file(
             key_file_of(config)
         )  # also where pairs lie that a lost key had closed: this one is new
