@@ -177,7 +177,7 @@ def note_linked(
     visit: Visit,
     *,
     connection_id: str,
-    merchant_id: str,
+    merchant_id: str | None,
     again: bool,
     now: datetime,
 ) -> None:
