@@ -103,11 +103,11 @@ class PostgresControl:
 
     def erase_deleted(self) -> None:
         with fleet_errors(self._place), pool_of(self._place).connection() as connection:
-            connection.autocommit = True
+            connection.set_autocommit(True)
             try:
                 connection.execute("VACUUM")
             finally:
-                connection.autocommit = False
+                connection.set_autocommit(False)
 
     def close(self) -> None:
         """Nothing is held: the pool is the process's."""
@@ -162,11 +162,13 @@ def fleet_errors(place: FleetPlace) -> Iterator[None]:
         raise _explained(error, place) from None
 
 
-@atexit.register
 def _close_pools() -> None:
     for (process, _), pool in _pools.items():
         if process == os.getpid():
             pool.close(timeout=1.0)
+
+
+atexit.register(_close_pools)
 
 
 def _explained(error: Exception, place: FleetPlace) -> StoreError:

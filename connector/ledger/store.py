@@ -22,6 +22,7 @@ import duckdb
 from connector.errors import StoreDamaged, StoreError
 from connector.files import refuse_foreign
 from connector.ledger import locks
+from connector.ledger.connection_state import ConnectionState, connection_states
 from connector.ledger.database import (
     TEMPORARY,
     WORK,
@@ -89,6 +90,13 @@ class DuckStore:
     @property
     def directory(self) -> Path:
         return self._directory
+
+    def store_of(self, company_id: str) -> "DuckStore":  # noqa: ARG002 - all companies are in it
+        return self
+
+    def states(self, *, at: datetime | None = None) -> Mapping[str, ConnectionState]:
+        with self.open_reader() as reader:
+            return connection_states(reader.connection, at=at)
 
     def is_there(self) -> bool:
         return (self._directory / WORK).exists() or newest_copy(self._directory) is not None
@@ -212,6 +220,11 @@ class DuckStore:
                     connection.execute(_BEGIN_EPOCH)
                 self._publish()
             return said
+
+    def bring_raw(self, connection_id: str) -> None: ...
+
+    def delete_raw(self, connection_id: str, before: datetime) -> int:  # noqa: ARG002 - all of it is in the directory
+        return 0
 
     def open_reader(self) -> DuckReader:
         return open_published(self._directory, self._published)

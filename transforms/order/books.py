@@ -10,6 +10,7 @@ from schemas.commerce_enums import PaymentStatus
 from schemas.money import exponent, to_decimal
 from transforms.check.agreement import Facts
 from transforms.model import OrderGroup
+from transforms.order.gift_cards import with_gift_cards
 from transforms.order.items import Goods, Items, items_of, platform_items
 from transforms.order.line import Line, effective_rate
 from transforms.order.lines import sale_lines
@@ -35,7 +36,7 @@ def books_of(group: OrderGroup, order_id: str, currency: str, taken: list[Taken]
     places = exponent(currency)
     order = group.order
     if order is not None:
-        items = items_of(order)
+        items = with_gift_cards(items_of(order), group.platform_lines)
         platform = platform_items(group, items)
         reading = read_totals(
             order, [one.charge for one in paid], items, platform, sum(one.amount for one in paid)

@@ -36,6 +36,7 @@ class Goods(Struct, frozen=True):
     """One item sold. amount: as Clover gives it; unit_value and line_value: both ways to read it, minor units.
 
     discounts: its own, positive. returned: what Clover says was refunded of it. fully_returned: all of it was.
+    is_gift_card: see ``transforms.order.gift_cards``.
     """
 
     key: str
@@ -49,6 +50,7 @@ class Goods(Struct, frozen=True):
     discounts: tuple[tuple[str, int], ...] = ()
     returned: int = 0
     fully_returned: bool = False
+    is_gift_card: bool = False
 
     @property
     def product(self) -> Ref | None:
@@ -225,6 +227,7 @@ def _by_platform_lines(lines: Sequence[PlatformLine], own: Items) -> Items:
                 discounts=tuple(_platform_discounts(line.discounts, value)),
                 returned=value if line.refunded else 0,
                 fully_returned=line.refunded,
+                is_gift_card=not line.is_revenue,
             )
         )
     names_returns = any(item.fully_returned for item in goods)

@@ -70,6 +70,9 @@ def sale_lines(
     for index, (line_id, item) in enumerate(zip(line_ids(order_id, goods), goods, strict=True)):
         net = values[index] - (taxes[index] if reading.tax_inside else 0)
         built = _lines_of(line_id, item, net, discounts[index], taxes[index], left[index], reading, exponent)
+        if item.is_gift_card:
+            for line in built:
+                line.kind = "gift_card"
         lines += built
         origin.update(dict.fromkeys((line.id for line in built), item))
     for number, (name, amount) in enumerate(unplaced, start=1):

@@ -240,7 +240,7 @@ def _order(
         location_ref=Ref(id=merchant.merchant_id, name=merchant.merchant_name),
         customer_ref=customer_ref(group),
         source_modified_date=wire_text(moment),
-        supplemental_data=_supplemental(order, merchant, taken),
+        supplemental_data=_supplemental(order, merchant, taken, books),
     )
 
 
@@ -275,13 +275,17 @@ def _line_item(line: Line, places: int) -> OrderLineItem:
     )
 
 
-def _supplemental(order: CloverOrder | None, merchant: Merchant, taken: Sequence[Taken]) -> SupplementalData:
+def _supplemental(
+    order: CloverOrder | None, merchant: Merchant, taken: Sequence[Taken], books: Books
+) -> SupplementalData:
     told: dict[str, object] = {}
     if order is not None and order.status:
         told["status"] = order.status
     if order is not None and order.external_reference_id:
         told["externalReferenceId"] = order.external_reference_id
     told["chargeIds"] = [one.charge.id for one in taken]
+    if cards := [line.id for line in books.lines if line.kind == "gift_card"]:
+        told["giftCardLineIds"] = cards
     if merchant.country and alpha_3(merchant.country) != merchant.country:
         told["country"] = merchant.country
     return SupplementalData(content={SOURCE: told})

@@ -23,6 +23,9 @@ captured. When part of the goods was already given back as an amount without ite
 goes back as an amount too; so does an order with a line below zero, whose reverse would not be a refund. Part of a
 single unit goes back with quantity -1 at the price given back. A line given back twice carries ``_<refund id>`` the
 second time.
+
+An amount without items is of goods before it is of gift cards, which may have been spent: what goods do not explain any
+more is a line of its own.
 """
 
 from collections.abc import Iterable, Iterator
@@ -89,6 +92,7 @@ class Returns:
     tip_returned: int = 0
     _unallocated: bool = False
     _fee_returned: int = 0
+    _cards_back: int = 0
     _ids: set[str] = field(default_factory=set)
 
     def sell(
@@ -254,10 +258,26 @@ class Returns:
         tax = min(tax, amount)
         if self.tax_total:
             self.estimates.append((refund.id, tax))
+        cards = self._cards_in(amount)
         self.goods -= amount
         self.tax -= tax
         self._unallocated = True
-        self.lines.append(self._amount_line(f"refund_{refund.id}", refund, amount, tax))
+        tax_of_cards = max(tax - (amount - cards), 0)
+        if amount != cards or not cards:
+            self.lines.append(
+                self._amount_line(f"refund_{refund.id}", refund, amount - cards, tax - tax_of_cards)
+            )
+        if cards:
+            self._cards_back += cards
+            self.lines.append(
+                self._amount_line(f"refund_{refund.id}", refund, cards, tax_of_cards, kind="gift_card")
+            )
+
+    def _cards_in(self, amount: int) -> int:
+        """What of an amount of which nobody knows the goods is of gift cards: what no other goods are left for."""
+        sold = sum(sold.total for sold in self.sold if sold.line.kind == "gift_card")
+        left = max(sold - self._cards_back, 0)
+        return max(min(amount - max(self.goods - left, 0), left), 0)
 
     def _amount_line(
         self, line_id: str, refund: GivenBack, amount: int, tax: int, kind: LineKind = "amount"
@@ -374,6 +394,7 @@ class Returns:
                 taxes=[(component, -amount) for component, amount in taxes],
                 tax_percentage=sold.line.tax_percentage,
                 product=sold.line.product,
+                kind=sold.line.kind,
             )
         )
         if units is not None:

@@ -34,9 +34,15 @@ class StandIn:
 
 @contextmanager
 def stand_in(
-    *, orders: int, seed: int, port: int = 0, now: datetime | None = None, asks: bool = False
+    *,
+    orders: int,
+    seed: int,
+    port: int = 0,
+    now: datetime | None = None,
+    gift_cards: int = 0,
+    asks: bool = False,
 ) -> Iterator[StandIn]:
-    """A running stand-in with a generated shop; stopped on leaving. port: 0 takes a free one.
+    """A running stand-in with a generated shop; stopped on leaving. port: 0 takes a free one. gift_cards: their orders.
 
     asks: its consent page asks, and there is a second shop that nobody has connected yet.
     now: aware; a machine whose clock is before ``NEWEST_SALE`` gets a shop that ends with its yesterday, because
@@ -47,7 +53,7 @@ def stand_in(
 
     today = (now or datetime.now(UTC)).replace(hour=0, minute=0, second=0, microsecond=0)
     until = min(NEWEST_SALE, today)
-    worlds = {TOKEN: (world := generate_shop(orders, seed, until, days=DAYS))}
+    worlds = {TOKEN: (world := generate_shop(orders, seed, until, days=DAYS, gift_cards=gift_cards))}
     if asks:
         other = Merchant(id="MSECONDSHOP01", name="Second Shop")
         worlds["second-stand-in-token"] = generate_shop(
