@@ -16,6 +16,7 @@ from connector.api.door.pages import Pages
 from connector.api.routes import changes as change_feed
 from connector.api.routes import (
     companies,
+    connections,
     data,
     evidence,
     excel,
@@ -76,6 +77,7 @@ def create_app(settings: ApiSettings, *, dispatch: bool = False, pages: Pages | 
     for router in (
         health.router,
         companies.router,
+        connections.router,
         status.router,
         beyond.router,
         change_feed.router,

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from decimal import Decimal
 from typing import Annotated, Any
 
@@ -144,7 +145,10 @@ def _pinned(call: Call, found: Reading, snapshot: int) -> Reading:
 
 def _rows(found: Reading, chosen: Selection, number: int) -> list[Document]:
     text = api_reads.page(
-        found.publication, RESOURCE.source, found.scope, chosen, limit=A_PAGE, offset=(number - 1) * A_PAGE
+        found.publication,
+        RESOURCE.source,
+        found.scope,
+        replace(chosen, limit=A_PAGE, offset=(number - 1) * A_PAGE),
     ).text
     return list(read_document(f"[{text}]"))
 

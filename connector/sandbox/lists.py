@@ -8,7 +8,7 @@ from zlib import crc32
 
 from connector.sandbox.answers import Answer, Refused, Request, encode, json_answer, refusal
 from connector.sandbox.faults import Fault
-from connector.sandbox.row_index import Bounds, RowIndex
+from connector.sandbox.row_index import Bounds, Cursor, RowIndex
 from connector.sandbox.shapes import Shapes
 from connector.sandbox.wire_charges import charge_json, charge_row, refund_json, refund_row
 from connector.sandbox.wire_orders import order_json, order_row
@@ -94,12 +94,11 @@ def read_list(
         before = _cursor(index, collection, request, "ending_before", shapes)
         if after is not None and before is not None:
             raise Refused(refusal(400, "Use starting_after or ending_before, not both."))
+        cursor = after or before
         records, more = index.page(
             limit,
             bounds,
-            after=after,
-            before=before,
-            inclusive=shapes.cursor == "inclusive",
+            cursor and Cursor(cursor, shapes.cursor == "inclusive", towards_newer=before is not None),
             nearly=shapes.listing == "nearly",
             keep=_filter(world, collection, request, shapes),
         )

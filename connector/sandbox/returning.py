@@ -1,11 +1,12 @@
 """Events that give money back, and that take the giving back back: refunds, item returns, voids."""
 
 from collections.abc import Iterator, Sequence
-from typing import Literal
+from typing import Literal, Unpack
 
 from connector.sandbox.model import Charge, Item, Moment, Order, Refund, RefundState
 from connector.sandbox.selling import Selling
 from connector.sandbox.shares import half_up
+from connector.sandbox.terms import GivenBack
 
 Lines = Sequence[tuple[Item, int]]
 _GOODS_SIDE = ("goods", "discount", "tax", "shipping", "overpayment", "unallocated")
@@ -22,9 +23,7 @@ class Returning(Selling):
         *,
         items: Sequence[int | tuple[int, int]] | None = None,
         charge_id: str | None = None,
-        status: RefundState = "succeeded",
-        reason: str | None = None,
-        tip_back: int | None = None,
+        **how: Unpack[GivenBack],
     ) -> str:
         """Gives money back and gives the refund's id (the first, where split tenders need several).
 
@@ -34,6 +33,7 @@ class Returning(Selling):
         tax; as Clover does, the first such return gives the whole tip back too unless ``tip_back`` says
         how much. Raises ValueError where more would be given back than was taken.
         """
+        status, tip_back = how.get("status", "succeeded"), how.get("tip_back")
         with self.happening(at) as at_ms:
             charges = self._refundable(order_id, charge_id)
             order = charges[0].order
@@ -54,7 +54,7 @@ class Returning(Selling):
                 raise ValueError(f"Cannot refund {total}: {room} is left to give back.")
             if status != "succeeded" and total > charges[0].refundable:
                 raise ValueError("A refund over several charges must succeed.")
-            refunds = self._share_out(at_ms, charges, total, status, reason, tip, lines)
+            refunds = self._share_out(at_ms, charges, total, tip, lines, how)
             if status == "succeeded":
                 self._give_back(at_ms, refunds)
             self._note(at_ms, f"refund_{status}", page, refunds[0].id, total)
@@ -138,14 +138,7 @@ class Returning(Selling):
         return charges
 
     def _share_out(
-        self,
-        at_ms: int,
-        charges: list[Charge],
-        total: int,
-        status: RefundState,
-        reason: str | None,
-        tip: int,
-        lines: Lines,
+        self, at_ms: int, charges: list[Charge], total: int, tip: int, lines: Lines, how: GivenBack
     ) -> list[Refund]:
         refunds: list[Refund] = []
         parted = list(_parted(charges, total))
@@ -166,8 +159,8 @@ class Returning(Selling):
                 surcharge=charge.surcharge - given
                 if last
                 else half_up(charge.surcharge * amount, charge.captured + charge.tip),
-                state=status,
-                reason=reason,
+                state=how.get("status", "succeeded"),
+                reason=how.get("reason"),
                 lines=() if refunds else tuple(lines),
             )
             charge.refunds.append(refund)

@@ -4,7 +4,7 @@ Clover's own sample of a filtered page is not sorted by ``created`` (docs.clover
 an index can be asked for a nearly sorted order as well: some records stand a few minutes too far back.
 """
 
-from bisect import bisect_left, bisect_right, insort
+from bisect import bisect_left, insort
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
@@ -31,6 +31,18 @@ class Bounds:
 
     since: int = 0
     until: int = 1 << 62
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor(Generic[Record]):
+    """A record to go on from, towards older ones, or towards newer ones: its nearest neighbours then.
+
+    is_inclusive: the record itself is the first (or the last) row.
+    """
+
+    record: Record
+    is_inclusive: bool
+    towards_newer: bool = False
 
 
 def _position(record: Listed, nearly: bool) -> int:
@@ -71,31 +83,23 @@ class RowIndex(Generic[Record]):
         self,
         limit: int,
         bounds: Bounds,
+        cursor: Cursor[Record] | None = None,
         *,
-        after: Record | None = None,
-        before: Record | None = None,
-        inclusive: bool = False,
         nearly: bool = False,
         keep: Callable[[Record], bool] | None = None,
     ) -> tuple[list[Record], bool]:
-        """Up to ``limit`` records, newest first, and whether there are more in the direction read.
-
-        after: go on towards older ones from this record; before: towards newer ones, its nearest
-        neighbours. inclusive: the cursor record itself is the first (or the last) row.
-        """
+        """Up to ``limit`` records, newest first, and whether there are more in the direction read."""
         rows = self._sorted(nearly)
         low = bisect_left(rows, (bounds.since - (_STRAY_MS if nearly else 0),))
         high = bisect_left(rows, (bounds.until,))
         found: list[Record] = []
-        if before is not None:
-            key = (_position(before, nearly), before.seq)
-            start = bisect_left(rows, key) if inclusive else bisect_right(rows, (*key, before))
-            walk = range(max(start, low), high)
-        else:
-            if after is not None:
-                at = bisect_left(rows, (_position(after, nearly), after.seq))
-                high = min(high, at + 1 if inclusive else at)
-            walk = range(high - 1, low - 1, -1)
+        walk = range(high - 1, low - 1, -1)
+        if cursor is not None:
+            at = bisect_left(rows, (_position(cursor.record, nearly), cursor.record.seq))
+            if cursor.towards_newer:
+                walk = range(max(at if cursor.is_inclusive else at + 1, low), high)
+            else:
+                walk = range(min(high, at + 1 if cursor.is_inclusive else at) - 1, low - 1, -1)
         more = False
         for at in walk:
             record = rows[at][2]
@@ -104,6 +108,6 @@ class RowIndex(Generic[Record]):
                     more = True
                     break
                 found.append(record)
-        if before is not None:
+        if cursor is not None and cursor.towards_newer:
             found.reverse()
         return found, more

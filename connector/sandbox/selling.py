@@ -1,12 +1,13 @@
 """Events that open orders and take money for them."""
 
 from collections.abc import Sequence
+from typing import Unpack, cast
 
 from connector.sandbox.ids import die
-from connector.sandbox.model import Charge, ChargeState, Item, Moment, Order, Tender
+from connector.sandbox.model import Charge, ChargeState, Item, Moment, Order
 from connector.sandbox.records import Records
 from connector.sandbox.shares import half_up, shares
-from connector.sandbox.terms import AnyItem, Discounts, named
+from connector.sandbox.terms import AnyItem, Cart, Payment, Sale, Tendered, named
 
 _RATE_BASE = 10_000_000  # rates are percent x 100 000
 
@@ -14,33 +15,17 @@ _RATE_BASE = 10_000_000  # rates are percent x 100 000
 class Selling(Records):
     """Opens carts, charges them, authorises and captures, settles bank debits, voids."""
 
-    def open_order(
-        self,
-        at: Moment,
-        items: Sequence[AnyItem],
-        *,
-        discount: Discounts = 0,
-        shipping: int = 0,
-        shipping_name: str = "Ground",
-        tax: int | None = None,
-        tax_rate: int = 0,
-        currency: str | None = None,
-        customer: str | None = None,
-        email: str | None = None,
-        name: str | None = None,
-        external_reference: str | None = None,
-        collapsed: bool = False,
-        implicit: bool = False,
-    ) -> str:
+    def open_order(self, at: Moment, items: Sequence[AnyItem], **cart: Unpack[Cart]) -> str:
         """Opens a cart and gives the order's id; nothing is paid yet.
 
-        items: Item, (name, unit price) or (name, unit price, quantity). tax: in minor units; when left out
-        it follows from the rates of the lines, a tuple's rate being ``tax_rate`` (percent x 100 000).
-        discount: a positive amount, named or not. collapsed: Clover will lose the quantities (ambiguous).
+        items: Item, (name, unit price) or (name, unit price, quantity).
         """
+        customer_id = cart.get("customer")
+        customer = self.customers[customer_id] if customer_id else None
+        tax, collapsed = cart.get("tax"), cart.get("collapsed", False)
         with self.happening(at) as at_ms:
-            lines = [self._line(item, tax_rate) for item in items]
-            discounts = named(discount)
+            lines = [self._line(item, cart.get("tax_rate", 0)) for item in items]
+            discounts = named(cart.get("discount", 0))
             off = sum(amount for _, amount in discounts)
             for line, share in zip(lines, shares(off, [line.value for line in lines]), strict=True):
                 line.discount = share
@@ -56,18 +41,18 @@ class Selling(Records):
                 seq=self._number(),
                 created=second,
                 modified=second,
-                currency=currency or self.merchant.currency,
+                currency=cart.get("currency") or self.merchant.currency,
                 items=lines,
                 discounts=discounts,
-                shipping=shipping,
-                shipping_name=shipping_name,
+                shipping=cart.get("shipping", 0),
+                shipping_name=cart.get("shipping_name", "Ground"),
                 tax=tax,
-                customer=self.customers[customer] if customer else None,
-                email=email or (self.customers[customer].email if customer else None),
-                name=name,
-                external_reference=external_reference,
+                customer=customer,
+                email=cart.get("email") or (customer.email if customer else None),
+                name=cart.get("name"),
+                external_reference=cart.get("external_reference"),
                 collapsed=collapsed,
-                implicit=implicit,
+                implicit=cart.get("implicit", False),
             )
             self.orders.add(order)
             self._all_orders[order.id] = order
@@ -76,27 +61,9 @@ class Selling(Records):
             self._note(at_ms, "order_opened", order.id, order.id, order.owed)
             return order.id
 
-    def charge(
-        self,
-        at: Moment,
-        order_id: str,
-        amount: int | None = None,
-        *,
-        tip: int = 0,
-        surcharge: int = 0,
-        tender: Tender = "card",
-        outcome: ChargeState = "captured",
-        currency: str | None = None,
-        description: str | None = None,
-        in_person: bool = False,
-        partial_auth: bool = False,
-    ) -> str:
-        """Takes money for an order and gives the charge's id. amount: what is still owed when left out.
-
-        outcome: ``authorized`` waits for :meth:`capture`, ``pending`` for :meth:`settle_ach` or
-        :meth:`fail_ach`, ``failed`` is a decline. currency: another one than the order's makes the order
-        ambiguous, for Clover does not show what was settled.
-        """
+    def charge(self, at: Moment, order_id: str, amount: int | None = None, **payment: Unpack[Payment]) -> str:
+        """Takes money for an order and gives the charge's id. amount: what is still owed when left out."""
+        outcome, currency = payment.get("outcome", "captured"), payment.get("currency")
         with self.happening(at) as at_ms:
             order = self.orders.by_id[order_id]
             due = order.owed - sum(charge.captured for charge in order.charges[order.settled_charges :])
@@ -111,15 +78,15 @@ class Selling(Records):
                 currency=currency or order.currency,
                 amount=asked,
                 tax=half_up(order.tax * asked, order.owed) if order.owed and currency is None else 0,
-                tip=tip,
-                surcharge=surcharge,
-                tender=tender,
+                tip=payment.get("tip", 0),
+                surcharge=payment.get("surcharge", 0),
+                tender=payment.get("tender", "card"),
                 state=outcome,
                 preauthorized=outcome == "authorized",
                 customer=order.customer,
-                description=description,
-                in_person=in_person,
-                partial_auth=partial_auth,
+                description=payment.get("description"),
+                in_person=payment.get("in_person", False),
+                partial_auth=payment.get("partial_auth", False),
                 pays_alone=not order.charges and asked == order.owed,
             )
             order.charges.append(charge)
@@ -136,41 +103,18 @@ class Selling(Records):
         self,
         at: Moment,
         items: Sequence[AnyItem] = (("Beeswax candle", 1200, 2),),
-        *,
-        tip: int = 0,
-        surcharge: int = 0,
-        tender: Tender = "card",
-        pay_at: Moment | None = None,
-        discount: Discounts = 0,
-        shipping: int = 0,
-        tax: int | None = None,
-        tax_rate: int = 0,
-        currency: str | None = None,
-        customer: str | None = None,
-        email: str | None = None,
-        name: str | None = None,
-        external_reference: str | None = None,
-        collapsed: bool = False,
+        **sale: Unpack[Sale],
     ) -> str:
-        """An order opened and paid in full, at the same moment unless ``pay_at`` says when; the order's id."""
+        """An order opened and paid in full; the order's id."""
+        paid: Tendered = {
+            "tip": sale.pop("tip", 0),
+            "surcharge": sale.pop("surcharge", 0),
+            "tender": sale.pop("tender", "card"),
+        }
+        pay_at = sale.pop("pay_at", None)
         with self.lock:
-            order_id = self.open_order(
-                at,
-                items,
-                discount=discount,
-                shipping=shipping,
-                tax=tax,
-                tax_rate=tax_rate,
-                currency=currency,
-                customer=customer,
-                email=email,
-                name=name,
-                external_reference=external_reference,
-                collapsed=collapsed,
-            )
-            self.charge(
-                at if pay_at is None else pay_at, order_id, tip=tip, surcharge=surcharge, tender=tender
-            )
+            order_id = self.open_order(at, items, **cast(Cart, sale))
+            self.charge(at if pay_at is None else pay_at, order_id, **paid)
             return order_id
 
     def authorize(self, at: Moment, order_id: str, amount: int | None = None, *, tip: int = 0) -> str:

@@ -30,39 +30,20 @@ def tip_is_inside(charge: Charge, shapes: Shapes) -> bool:
 
 def charge_json(charge: Charge, shapes: Shapes) -> Json:
     """A charge by id."""
-    amount = charge.amount + (charge.tip if tip_is_inside(charge, shapes) else 0)
     currency = charge.currency.upper() if shapes.currency_case == "upper" else charge.currency.lower()
-    row: Json = {"id": charge.id, "amount": amount, "currency": currency, "created": charge.created}
-    if charge.tax:
-        row["tax_amount"] = charge.tax
-    if charge.tip:
-        row["tip_amount"] = charge.tip
-    if charge.tender != "cash":
-        row["payment_method_details"] = charge.tender
-    refunded = charge.refunded
-    if refunded:
-        row["amount_refunded"] = refunded
-        row["refunded"] = refunded >= charge.captured + charge.tip
-        if shapes.embedded_refunds == "present" or (
-            shapes.embedded_refunds == "mixed" and die(charge.id, 2, "embedded")
-        ):
-            newest = sorted(charge.refunds, key=lambda refund: -refund.seq)
-            shown = [refund for refund in newest if refund.voided_as != "gone"]
-            row["refunds"] = {"data": [refund_json(refund, shapes) for refund in shown[:10]]}
-    elif die(charge.id, 2, "zero"):
-        row["amount_refunded"] = 0
-    row["captured"] = _captured(charge, shapes)
-    if charge.preauthorized and charge.state == "captured" and shapes.amount_captured != "missing":
-        row["amount_captured"] = charge.captured
-    elif shapes.amount_captured == "always" and charge.state == "captured":
-        row["amount_captured"] = charge.captured + (charge.tip if tip_is_inside(charge, shapes) else 0)
-    if charge.order is not None:
-        row["order"] = charge.order.id
-    if charge.customer is not None:
-        row["customer"] = charge.customer.id
-    if charge.description:
-        row["description"] = charge.description
-    row |= _result(charge, shapes)
+    amount = charge.amount + _tip_inside(charge, shapes)
+    row: Json = {
+        "id": charge.id,
+        "amount": amount,
+        "currency": currency,
+        "created": charge.created,
+        **_parts(charge),
+        **_given_back(charge, shapes),
+        "captured": _captured(charge, shapes),
+        **_amount_captured(charge, shapes),
+        **_references(charge),
+        **_result(charge, shapes),
+    }
     if charge.surcharge:
         row["additional_charges"] = surcharge_json(charge.id, charge.surcharge, amount, shapes)
     if charge.tender == "cash":
@@ -76,6 +57,52 @@ def charge_json(charge: Charge, shapes: Shapes) -> Json:
     if charge.note:
         row["metadata"] = {"note": charge.note}
     return _finished(charge.id, row, _ABSENT_CHARGE, shapes)
+
+
+def _tip_inside(charge: Charge, shapes: Shapes) -> int:
+    return charge.tip if tip_is_inside(charge, shapes) else 0
+
+
+def _parts(charge: Charge) -> Json:
+    """What lies in the amount or on top of it, and how it was paid."""
+    parts: Json = {"tax_amount": charge.tax, "tip_amount": charge.tip}
+    if charge.tender != "cash":
+        parts["payment_method_details"] = charge.tender
+    return {name: value for name, value in parts.items() if value}
+
+
+def _given_back(charge: Charge, shapes: Shapes) -> Json:
+    """What was refunded, with the ten newest refunds where they are shown."""
+    refunded = charge.refunded
+    if not refunded:
+        return {"amount_refunded": 0} if die(charge.id, 2, "zero") else {}
+    row: Json = {"amount_refunded": refunded, "refunded": refunded >= charge.captured + charge.tip}
+    if shapes.embedded_refunds == "present" or (
+        shapes.embedded_refunds == "mixed" and die(charge.id, 2, "embedded")
+    ):
+        newest = sorted(charge.refunds, key=lambda refund: -refund.seq)
+        shown = [refund for refund in newest if refund.voided_as != "gone"]
+        row["refunds"] = {"data": [refund_json(refund, shapes) for refund in shown[:10]]}
+    return row
+
+
+def _amount_captured(charge: Charge, shapes: Shapes) -> Json:
+    if charge.state != "captured":
+        return {}
+    if charge.preauthorized and shapes.amount_captured != "missing":
+        return {"amount_captured": charge.captured}
+    if shapes.amount_captured == "always":
+        return {"amount_captured": charge.captured + _tip_inside(charge, shapes)}
+    return {}
+
+
+def _references(charge: Charge) -> Json:
+    references = {
+        "order": charge.order and charge.order.id,
+        "customer": charge.customer and charge.customer.id,
+        "description": charge.description,
+    }
+    return {name: value for name, value in references.items() if value}
 
 
 def refund_json(refund: Refund, shapes: Shapes) -> Json:

@@ -1,54 +1,26 @@
 """Orders as Clover writes them: by id with every line, in lists sparse (docs.clover.com, Paginate requests)."""
 
 from connector.sandbox.ids import die
-from connector.sandbox.model import Item, Order
+from connector.sandbox.model import Charge, Item, Order
 from connector.sandbox.shapes import Shapes
 from connector.sandbox.wire_charges import Json, charge_json, reference_json, source_json, surcharge_json
 
 
 def order_json(order: Order, shapes: Shapes) -> Json:
     """An order read by id, or a full row of the list."""
-    amount = _amount(order, shapes)
-    succeeded = [charge for charge in order.charges if charge.state != "failed"]
-    current = [charge for charge in order.charges[order.settled_charges :] if charge.state == "captured"]
-    taken = sum(charge.captured for charge in current)
-    tip = sum(charge.tip for charge in current)
-    back = _returned(order, shapes)
-    row: Json = {"id": order.id, "object": "order", "amount": amount, "currency": _currency(order, shapes)}
-    tax = _tax_form(order, shapes)
-    if order.tax and tax in ("field", "both"):
-        row["tax_amount"] = order.tax
-    if taken:
-        row["amount_paid"] = amount if taken >= order.owed else min(taken, amount)
-        if order.tax and tax in ("field", "both"):
-            row["tax_amount_paid"] = order.tax if taken >= order.owed else sum(one.tax for one in current)
-    if back:
-        row["amount_returned"] = back
-    if tip:
-        row["tip_amount"] = tip
-    row["created"] = order.created
-    if succeeded:
-        last = succeeded[-1]
-        row["charge"] = last.id
-        if last.tender != "cash":
-            row |= reference_json(last)
-        row["source"] = source_json(last)
-        if len(succeeded) > 1:
-            row["past_charges"] = [charge_json(charge, shapes) for charge in succeeded[:-1]]
-        surcharge = sum(charge.surcharge for charge in current)
-        if surcharge and shapes.surcharge_on_order:
-            row["surcharge_amount"] = surcharge
-            row["additional_charges"] = surcharge_json(order.id, surcharge, taken, shapes)
-    if order.customer is not None:
-        row["customer"] = order.customer.id
-    if order.email:
-        row["email"] = order.email
-    if not order.implicit:
-        row["items"] = items_json(order, shapes)
-    if order.shipping:
-        row["shipping"] = _address(order)
-    row |= _status(order, taken)
-    row["ecomind"] = "retail" if succeeded and succeeded[-1].in_person else "ecom"
+    succeeded = _succeeded(order)
+    row: Json = {
+        "id": order.id,
+        "object": "order",
+        "amount": _amount(order, shapes),
+        "currency": _currency(order, shapes),
+        **_sums(order, shapes),
+        "created": order.created,
+        **_payment(order, succeeded, shapes),
+        **_details(order, shapes),
+        **_status(order, sum(charge.captured for charge in _current(order))),
+        "ecomind": "retail" if succeeded and succeeded[-1].in_person else "ecom",
+    }
     if order.external_reference:
         row["external_reference_id"] = order.external_reference
     if order.note:
@@ -60,13 +32,71 @@ def order_json(order: Order, shapes: Shapes) -> Json:
     return row
 
 
+def _succeeded(order: Order) -> list[Charge]:
+    return [charge for charge in order.charges if charge.state != "failed"]
+
+
+def _current(order: Order) -> list[Charge]:
+    """Captured charges since the order was last opened again."""
+    return [charge for charge in order.charges[order.settled_charges :] if charge.state == "captured"]
+
+
+def _sums(order: Order, shapes: Shapes) -> Json:
+    """What was owed, paid and given back, where it is not nothing."""
+    amount, current = _amount(order, shapes), _current(order)
+    taken = sum(charge.captured for charge in current)
+    has_tax = bool(order.tax) and _tax_form(order, shapes) in ("field", "both")
+    sums: Json = {"tax_amount": order.tax} if has_tax else {}
+    if taken:
+        sums["amount_paid"] = amount if taken >= order.owed else min(taken, amount)
+        if has_tax:
+            sums["tax_amount_paid"] = order.tax if taken >= order.owed else sum(one.tax for one in current)
+    if back := _returned(order, shapes):
+        sums["amount_returned"] = back
+    if tip := sum(charge.tip for charge in current):
+        sums["tip_amount"] = tip
+    return sums
+
+
+def _payment(order: Order, succeeded: list[Charge], shapes: Shapes) -> Json:
+    """The latest charge that succeeded, the ones before it, and the surcharge where orders show one."""
+    if not succeeded:
+        return {}
+    last, current = succeeded[-1], _current(order)
+    row: Json = {"charge": last.id}
+    if last.tender != "cash":
+        row |= reference_json(last)
+    row["source"] = source_json(last)
+    if len(succeeded) > 1:
+        row["past_charges"] = [charge_json(charge, shapes) for charge in succeeded[:-1]]
+    surcharge = sum(charge.surcharge for charge in current)
+    if surcharge and shapes.surcharge_on_order:
+        row["surcharge_amount"] = surcharge
+        taken = sum(charge.captured for charge in current)
+        row["additional_charges"] = surcharge_json(order.id, surcharge, taken, shapes)
+    return row
+
+
+def _details(order: Order, shapes: Shapes) -> Json:
+    """Who bought, what, and where it goes."""
+    details: Json = {}
+    if order.customer is not None:
+        details["customer"] = order.customer.id
+    if order.email:
+        details["email"] = order.email
+    if not order.implicit:
+        details["items"] = items_json(order, shapes)
+    if order.shipping:
+        details["shipping"] = _address(order)
+    return details
+
+
 def order_row(order: Order, shapes: Shapes) -> Json:
     """An order in a list: sparse rows have neither ``created`` nor ``status``, some not even lines."""
     if shapes.order_rows == "full" or (shapes.order_rows == "mixed" and die(order.id, 2, "row")):
         return order_json(order, shapes)
     row: Json = {"id": order.id, "amount": _amount(order, shapes), "currency": _currency(order, shapes)}
-    succeeded = [charge for charge in order.charges if charge.state != "failed"]
-    if succeeded:
+    if succeeded := _succeeded(order):
         row["charge"] = succeeded[-1].id
     if not order.implicit and die(order.id, 5, "lines"):
         total = _items_are_totals(order, shapes)

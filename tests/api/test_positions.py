@@ -3,6 +3,7 @@
 import json
 import threading
 from array import array
+from dataclasses import replace
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -66,16 +67,15 @@ def plainly(cursor, resource, as_of, selection, limit, offset):
 
 def served(publication, resource, as_of, selection, limit, offset):
     scope = Scope(JUNIPER, SHOP, as_of)
-    page = records.page(publication, resource.source, scope, selection, limit=limit, offset=offset)
+    selection = replace(selection, limit=limit, offset=offset)
+    page = records.page(publication, resource.source, scope, selection)
     found = json.loads(f"[{page.text}]")
     assert page.rows == len(found)
     if resource.data_type == "commerce-transactions":
         return [transaction["id"] for transaction in found]
     if resource.data_type == "commerce-payments":
         return found
-    lines = records.page(
-        publication, resource.source, scope, selection, limit=limit, offset=offset, separator="\n"
-    )
+    lines = records.page(publication, resource.source, scope, selection, separator="\n")
     return lines.text.split("\n") if lines.rows else []
 
 
@@ -137,8 +137,8 @@ def test_every_record_is_found_by_its_id_and_no_other_is(published, monkeypatch,
         scope = Scope(JUNIPER, SHOP, as_of)
         with published.open() as publication:
             publication.cache["positions"] = Positions()
-            selection = Selection(order=resource.source.id_sql)
-            page = records.page(publication, resource.source, scope, selection, limit=100, offset=0)
+            selection = Selection(order=resource.source.id_sql, limit=100)
+            page = records.page(publication, resource.source, scope, selection)
             known = {record["id"]: record for record in json.loads(f"[{page.text}]")}
             assert known
             for _ in range(20):  # as often as it takes to be kept

@@ -294,3 +294,57 @@ def test_a_merchant_who_removed_the_app_connects_again_by_the_same_link(own_lend
     assert [event for event in told if event.startswith("connection.") and event != "connection.failed"] == [
         "connection.created", "connection.connected", "connection.disconnected", "connection.reconnected",
     ]  # fmt: skip
+
+
+def pairs(lender):
+    return lender.state.control.rows("SELECT connection_id FROM oauth_pairs WHERE sealed IS NOT NULL")
+
+
+def test_unlinking_removes_the_token_stops_the_schedule_and_can_be_undone_by_the_merchant(own_lender):
+    lender = own_lender()
+    company, connection = lender.applicant()
+    lender.link(connection, merchant="MSHOP00000000")
+    lender.sync()
+    path = f"/companies/{company['id']}/connections/{connection['id']}"
+    assert len(pairs(lender)) == 1
+    assert lender.api.patch(path, json={"status": "Unlinked"}).status_code == 200
+    assert pairs(lender) == []
+    lender.ahead += timedelta(hours=1)
+    asked = lender.clover.requests()
+    lender.sync()
+    assert lender.clover.requests() == asked, "nothing is read any more"
+    assert lender.api.get(f"{path}/data/commerce-orders").json()["totalResults"] == 3, "what was read stays"
+    lender.link(lender.connection(connection, company), merchant="MSHOP00000000")
+    assert lender.connection(connection, company)["status"] == "Linked"
+    lender.sync()
+    assert lender.clover.requests() > asked
+    assert [event for event in lender.events() if event in ("connection.disconnected", "connection.reconnected")] == [
+        "connection.disconnected", "connection.reconnected",
+    ]  # fmt: skip
+
+
+def test_a_deleted_company_is_forgotten_once_its_lender_was_told(own_lender):
+    lender = own_lender()
+    company, connection = lender.applicant("Forget Me")
+    kept_company, kept_connection = lender.applicant("Keep Me")
+    lender.link(connection, merchant="MSHOP00000000")
+    lender.link(kept_connection, merchant="MSHOP00000001")
+    lender.sync()
+    assert lender.api.delete(f"/companies/{company['id']}").status_code == 204
+    assert {row["connection_id"] for row in pairs(lender)} == {kept_connection["id"]}
+    lender.sync()
+    assert "company.deleted" in lender.events(), "it is still to be told"
+    lender.state.control.write("UPDATE outbox_deliveries SET next_try = NULL")
+    lender.ahead += timedelta(minutes=2)
+    lender.sync()
+    for word in (company["id"], connection["id"], "MSHOP00000000"):
+        left = [
+            path
+            for path in lender.store.directory.rglob("*")
+            if path.is_file() and word.encode() in path.read_bytes()
+        ]
+        assert left == [], word
+    orders = lender.api.get(
+        f"/companies/{kept_company['id']}/connections/{kept_connection['id']}/data/commerce-orders"
+    )
+    assert orders.json()["totalResults"] == 3

@@ -3,7 +3,7 @@ from itertools import pairwise
 
 import pytest
 
-from connector.clover.lists.pages import Page
+from connector.clover.lists.rows import Page
 from connector.clover.lists.streams import CHARGES, ORDERS
 from connector.clover.lists.window import Window
 from connector.errors import CloverUnavailable

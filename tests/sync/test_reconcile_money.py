@@ -10,7 +10,8 @@ from told_clover import ToldClover, told_bench
 
 from connector.cli.terminal.reconciliation import print_reconciliation
 from connector.sandbox.shop import generate_shop
-from connector.sync.reconcile.comparison import Published, Reason, SourceRecord, compare_money
+from connector.sync.reconcile.comparison import Published, Reason, SourceRecord
+from connector.sync.reconcile.money import compare_money
 
 DAY = date(2026, 3, 2)
 LATER = NOON + timedelta(days=4)

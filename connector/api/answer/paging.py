@@ -15,7 +15,9 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from urllib.parse import quote, urlencode
+from urllib.parse import parse_qsl, quote, urlencode
+
+from starlette.requests import Request
 
 from schemas.wire import encode_present
 
@@ -37,19 +39,33 @@ class PageRequest:
         return (self.number - 1) * self.size
 
 
-def links(
-    path: str,
-    parameters: list[tuple[str, str]],
-    request: PageRequest,
-    total: int,
-    pin: int | None = None,
-) -> dict[str, object]:
+def parameters(request: Request) -> list[tuple[str, str]]:
+    """The query string as pairs, in the order given."""
+    return parse_qsl(request.scope["query_string"].decode(), keep_blank_values=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Linked:
+    """What the links of a page say again: the path as it came, the parameters, the page."""
+
+    path: str
+    given: list[tuple[str, str]]
+    page: PageRequest
+
+    @classmethod
+    def by(cls, request: Request, page: PageRequest, given: list[tuple[str, str]] | None = None) -> "Linked":
+        """As a request asks. given: other parameters than its own."""
+        return cls(request.scope["raw_path"].decode(), parameters(request) if given is None else given, page)
+
+
+def links(linked: Linked, total: int, pin: int | None = None) -> dict[str, object]:
     """``self`` without query, ``current`` with the whole of it, ``next`` and ``previous`` where there is one.
 
     pin: the snapshot that links to pages after the first name.
     """
-    others = [(name, value) for name, value in parameters if name not in ("page", "pageSize", PIN)]
-    href = quote(path, safe="/%:@!$&'()*+,;=~-._")
+    request = linked.page
+    others = [(name, value) for name, value in linked.given if name not in ("page", "pageSize", PIN)]
+    href = quote(linked.path, safe="/%:@!$&'()*+,;=~-._")
 
     def to(number: int) -> dict[str, str]:
         pinned = [(PIN, str(pin))] if pin is not None and number > 1 else []
@@ -68,9 +84,7 @@ def links(
 
 def envelope(
     results: str,
-    path: str,
-    parameters: list[tuple[str, str]],
-    request: PageRequest,
+    linked: Linked,
     total: int,
     more: Mapping[str, object] | None = None,
     *,
@@ -79,10 +93,10 @@ def envelope(
     """The page around ``results``, JSON objects joined by commas, which are not parsed. more: members of ours."""
     rest = encode_present(
         {
-            "pageNumber": request.number,
-            "pageSize": request.size,
+            "pageNumber": linked.page.number,
+            "pageSize": linked.page.size,
             "totalResults": total,
-            "_links": links(path, parameters, request, total, pin),
+            "_links": links(linked, total, pin),
             **(more or {}),
         }
     )

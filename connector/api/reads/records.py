@@ -7,7 +7,7 @@ with bound values; the row alias is ``v``. Payments and transactions are the ord
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, cast
 
@@ -34,11 +34,16 @@ class Scope:
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """A condition and an order over the row alias ``v``; ``parameters`` belong to the condition."""
+    """A condition and an order over the row alias ``v``; ``parameters`` belong to the condition.
+
+    limit: so many records from offset on are a page.
+    """
 
     where: str = "TRUE"
     parameters: tuple[object, ...] = ()
     order: str = ""
+    limit: int = 1
+    offset: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,11 +98,10 @@ def page(
     scope: Scope,
     selection: Selection,
     *,
-    limit: int,
-    offset: int,
     separator: str = ",",
 ) -> Page:
-    """``limit`` records from ``offset`` on, in the selection's order, as JSON with ``separator`` between them."""
+    """The page of the selection, in its order, as JSON with ``separator`` between the records."""
+    limit, offset = selection.limit, selection.offset
     rows, values = _rows(source, scope)
     parameters = [*values, *selection.parameters]
     question = f"SELECT v.number FROM {rows} WHERE {selection.where} ORDER BY {selection.order}"  # noqa: S608
@@ -141,14 +145,14 @@ def stream(
     publication: Publication, source: Source, scope: Scope, selection: Selection, *, chunk: int = 2000
 ) -> Iterator[str]:
     """Every record of the selection, as texts of up to ``chunk`` lines. JSON text holds no raw line break."""
-    offset = 0
+    selection = replace(selection, limit=chunk, offset=0)
     while True:
-        found = page(publication, source, scope, selection, limit=chunk, offset=offset, separator="\n")
+        found = page(publication, source, scope, selection, separator="\n")
         if found.rows:
             yield found.text + "\n"
         if found.rows < chunk:
             return
-        offset += chunk
+        selection = replace(selection, offset=selection.offset + chunk)
 
 
 @dataclass(frozen=True, slots=True)

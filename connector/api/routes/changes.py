@@ -12,13 +12,12 @@ from connector.api.answer import examples
 from connector.api.answer.body import json_answer
 from connector.api.answer.errors import ApiError
 from connector.api.answer.openapi import documented
-from connector.api.answer.paging import PageRequest, envelope
+from connector.api.answer.paging import Linked, PageRequest, envelope, parameters
 from connector.api.answer.params import CompanyId, ConnectionId, Epoch, Paging
 from connector.api.reading import Reading, reading
 from connector.api.reads import changes as api_changes
 from connector.api.reads.changes import MonthChange, OrderChange, Side, Span
 from connector.api.reads.records import wire_time
-from connector.api.routes.data import parameters
 from connector.api.routes.history import CONNECTION
 from connector.api.state import Reads, call_of
 
@@ -193,8 +192,8 @@ def _answer(
             for one in settings
         ],
     }
-    path = request.scope["raw_path"].decode()
-    return json_answer(request, envelope("", path, linked, asked, sum(counts.values()), more))
+    total = sum(counts.values())
+    return json_answer(request, envelope("", Linked.by(request, asked, linked), total, more))
 
 
 def _change(change: OrderChange) -> dict[str, Any]:

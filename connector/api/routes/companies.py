@@ -1,10 +1,9 @@
-"""Companies and connections: list, get, create, update, delete, as Codat's platform API has them."""
+"""Companies: list, get, create, update, delete, as Codat's platform API has them."""
 
 import re
 import uuid
-from collections.abc import Sequence
 from dataclasses import replace
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
@@ -12,34 +11,30 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_vali
 from connector.api.answer import examples
 from connector.api.answer.body import json_answer
 from connector.api.answer.companies import (
-    PLATFORM_KEY,
     company_view,
-    connection_view,
     one_company,
-    states_of_all,
     visible_companies,
 )
-from connector.api.answer.errors import ApiError, bad_query, forbidden
+from connector.api.answer.errors import bad_query, forbidden
 from connector.api.answer.openapi import documented
-from connector.api.answer.paging import envelope
-from connector.api.answer.params import Asked, CompanyId, ConnectionId, Listing
+from connector.api.answer.params import CompanyId, Listing
+from connector.api.answer.small_lists import SmallList
 from connector.api.query import fields
 from connector.api.query.fields import Field as Property
-from connector.api.query.fields import Fields, Kind
-from connector.api.query.ordering import read_order
-from connector.api.query.rows import Row, matching, ordered
+from connector.api.query.fields import Kind
+from connector.api.query.rows import Row, matching
 from connector.api.query.sql import QueryError
-from connector.api.routes.data import parameters
 from connector.api.state import Call, Reads, Writes
 from connector.control import companies as api_companies
 from connector.control import webhooks as api_webhooks
-from connector.control.companies import CompanyRow, ConnectionRow
+from connector.control.companies import CompanyRow
 from connector.control.file import stamp
-from connector.ledger.connection_state import UNKNOWN
-from schemas.platform import Company, Connection, ConnectionStatus
+from connector.control.pairs import give_up_pairs
+from schemas.platform import Company
 from schemas.wire import encode, members
 
 router = APIRouter(tags=["Companies and connections"])
+COMPANIES = SmallList(fields.COMPANIES, "Company")
 _NOT_IN_NAMES = re.compile(r"[^\w \-'&@.,?!]|_")
 
 Tags = dict[
@@ -77,50 +72,11 @@ class CompanyPatch(CompanyBody):
         return _NOT_IN_NAMES.sub("", value).strip()
 
 
-class NewConnection(BaseModel):
-    """Which platform to connect: ``fqly`` is Codat's key of Clover."""
-
-    model_config = ConfigDict(extra="ignore", populate_by_name=True)
-    platform_key: str = Field(alias="platformKey", examples=[PLATFORM_KEY])
-
-
-class ConnectionPatch(BaseModel):
-    """The one change a client may make: give the access up."""
-
-    model_config = ConfigDict(extra="ignore")
-    status: Literal["Unlinked"]
-
-
 class AnyTag(dict[str, Property]):
     """Tags are named by clients: any name can be asked for."""
 
     def get(self, name: str, default: Any = None) -> Any:  # noqa: ARG002 - dict's signature
         return Property(Kind.TEXT, "")
-
-
-def small_page(
-    call: Call,
-    request: Request,
-    rows: Sequence[Row],
-    known: Fields,
-    model: str,
-    asked: Asked,
-    default: str = "id",
-) -> Response:
-    """A page of a list held in memory: filtered, ordered, cut, wrapped."""
-    try:
-        kept = matching(rows, asked.query, known, model)
-    except QueryError as exc:
-        raise bad_query(exc.text, exc.position, "query") from exc
-    try:
-        order = read_order(asked.order_by or default, known, model)
-    except QueryError as exc:
-        raise bad_query(exc.text, exc.position, "orderBy") from exc
-    found = ordered(kept, order)[asked.page.offset : asked.page.offset + asked.page.size]
-    call.rows = len(found)
-    text = ",".join(encode(row).decode() for row in found)
-    body = envelope(text, request.scope["raw_path"].decode(), parameters(request), asked.page, len(kept))
-    return json_answer(request, body)
 
 
 @router.get(
@@ -152,7 +108,7 @@ def list_companies(
         chosen = {row["@"] for row in kept}
         companies = [c for c in companies if c.id in chosen]
     rows = [members(company) for company in companies]
-    return small_page(call, request, rows, fields.COMPANIES, "Company", asked)
+    return COMPANIES.page(call, request, rows, asked)
 
 
 @router.post(
@@ -178,7 +134,7 @@ def create_company(call: Writes, request: Request, body: CompanyBody) -> Respons
     api_companies.create_company(call.state.control, row)
     call.company_id = row.company_id
     company = company_view(call, row, [], {})
-    _tell(call, "company.created", company, members(company))
+    tell(call, "company.created", company, members(company))
     return json_answer(request, encode(company))
 
 
@@ -233,7 +189,9 @@ def update_company(call: Writes, request: Request, company_id: CompanyId, body: 
 @router.delete(
     "/companies/{companyId}",
     summary="Delete a company",
-    description="The company and its connections leave the API; the operator's `connector forget` erases data.",
+    description="The company and its connections leave the API, and the tokens of its merchants are removed. Of a"
+    " company that was made through the API the scheduler erases everything else within minutes; of one in the"
+    " operator's configuration his `connector forget` does.",
     operation_id="delete-company",
     **documented(None, status=204, about="Deleted."),
 )
@@ -241,107 +199,13 @@ def delete_company(call: Writes, company_id: CompanyId) -> Response:
     """204 without body."""
     company = one_company(call, company_id)
     api_companies.delete_company(call.state.control, company_id, now=call.now())
-    _tell(call, "company.deleted", company, members(company))
+    give_up_pairs(call.state.control, [connection.id for connection in company.data_connections])
+    tell(call, "company.deleted", company, members(company))
     return Response(status_code=204)
 
 
-@router.get(
-    "/companies/{companyId}/connections",
-    summary="List connections",
-    description="The connections of one company.",
-    operation_id="list-connections",
-    **documented(examples.page_of(examples.CONNECTION, "/companies/{companyId}/connections"), 400),
-)
-def list_connections(
-    call: Reads,
-    request: Request,
-    company_id: CompanyId,
-    asked: Listing,
-) -> Response:
-    """Deleted ones are gone."""
-    rows = [members(connection) for connection in one_company(call, company_id).data_connections]
-    return small_page(call, request, rows, fields.CONNECTIONS, "DataConnection", asked)
-
-
-@router.post(
-    "/companies/{companyId}/connections",
-    summary="Create a connection",
-    description="For the platform `fqly` (Clover). It is `PendingAuth` until the operator has linked the merchant.",
-    operation_id="create-connection",
-    **documented({**examples.CONNECTION, "status": "PendingAuth"}, 400),
-)
-def create_connection(call: Writes, request: Request, company_id: CompanyId, body: NewConnection) -> Response:
-    """Codat answers 200."""
-    company = one_company(call, company_id)
-    if body.platform_key != PLATFORM_KEY:
-        raise ApiError(400, f"The platform {body.platform_key} is not offered; {PLATFORM_KEY} is Clover.")
-    row = ConnectionRow(
-        str(uuid.uuid4()), company_id, ConnectionStatus.PENDING_AUTH, stamp(call.now()), origin="api"
-    )
-    api_companies.create_connection(call.state.control, row)
-    call.connection_id = row.connection_id
-    connection = connection_view(call, row, UNKNOWN)
-    _tell(call, "connection.created", company, {"connection": members(connection)})
-    return json_answer(request, encode(connection))
-
-
-@router.get(
-    "/companies/{companyId}/connections/{connectionId}",
-    summary="Get a connection",
-    description="One connection, its status, its last sync and what is wrong with it.",
-    operation_id="get-connection",
-    **documented(examples.CONNECTION),
-)
-def get_connection(
-    call: Reads, request: Request, company_id: CompanyId, connection_id: ConnectionId
-) -> Response:
-    """404 for another company's."""
-    return json_answer(request, encode(_one_connection(call, company_id, connection_id)))
-
-
-@router.patch(
-    "/companies/{companyId}/connections/{connectionId}",
-    summary="Unlink a connection",
-    description="Gives the access up; what was synced before stays readable. Only a `Linked` one can be unlinked.",
-    operation_id="unlink-connection",
-    **documented({**examples.CONNECTION, "status": "Unlinked"}, 400),
-)
-def unlink_connection(
-    call: Writes, request: Request, company_id: CompanyId, connection_id: ConnectionId, body: ConnectionPatch
-) -> Response:
-    """The next sync passes it over."""
-    before = _one_connection(call, company_id, connection_id)
-    if before.status is not ConnectionStatus.LINKED:
-        raise ApiError(400, f"Only a Linked connection can be unlinked; this one is {before.status}.")
-    api_companies.set_connection_status(call.state.control, connection_id, body.status)
-    after = _one_connection(call, company_id, connection_id)
-    company = one_company(call, company_id)
-    _tell(call, "connection.disconnected", company, {"connection": members(after)})
-    return json_answer(request, encode(after))
-
-
-@router.delete(
-    "/companies/{companyId}/connections/{connectionId}",
-    summary="Delete a connection",
-    description="The connection leaves the API; the operator's `connector forget` erases data.",
-    operation_id="delete-connection",
-    **documented(None, about="Deleted."),
-)
-def delete_connection(call: Writes, company_id: CompanyId, connection_id: ConnectionId) -> Response:
-    """Codat answers 200 without body."""
-    gone = _one_connection(call, company_id, connection_id)
-    company = one_company(call, company_id)
-    api_companies.delete_connection(call.state.control, connection_id, now=call.now())
-    _tell(call, "connection.deleted", company, {"connection": members(gone)})
-    return Response(status_code=200)
-
-
-def _one_connection(call: Call, company_id: str, connection_id: str) -> Connection:
-    row = call.connection(company_id, connection_id)
-    return connection_view(call, row, states_of_all(call).get(connection_id, UNKNOWN))
-
-
-def _tell(call: Call, event_type: str, company: Company, payload: Row) -> None:
+def tell(call: Call, event_type: str, company: Company, payload: Row) -> None:
+    """Note an event for the webhooks of a company."""
     api_webhooks.note_event(
         call.state.control,
         api_webhooks.event_id(event_type, company.id, call.correlation_id),

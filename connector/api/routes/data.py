@@ -1,8 +1,9 @@
 """Codat's commerce data: list and get of each data type, company info; whole lists as lines on request."""
 
 from collections.abc import Callable, Generator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
 from typing import Any
-from urllib.parse import parse_qsl
 
 from fastapi import APIRouter, Path, Request, Response
 
@@ -19,7 +20,7 @@ from connector.api.answer.body import (
 )
 from connector.api.answer.errors import ApiError, bad_query, no_record
 from connector.api.answer.openapi import documented
-from connector.api.answer.paging import PIN, PageRequest, envelope
+from connector.api.answer.paging import PIN, Linked, envelope, parameters
 from connector.api.answer.params import Asked, AsOf, CompanyId, ConnectionId, Listing, PinnedTo
 from connector.api.answer.resources import COMPANY_INFO, RESOURCES, Resource
 from connector.api.query.ordering import read_order
@@ -48,73 +49,77 @@ def selection(resource: Resource, query: str | None, order_by: str | None) -> Se
     return Selection(condition.sql, condition.parameters, order.sql)
 
 
-def parameters(request: Request) -> list[tuple[str, str]]:
-    """The query string as pairs, in the order given."""
-    return parse_qsl(request.scope["query_string"].decode(), keep_blank_values=True)
+@dataclass(frozen=True, slots=True)
+class _ListCall:
+    """One call of a list of records."""
 
+    call: Call
+    request: Request
+    resource: Resource
+    asked: Asked
 
-def _answer_list(
-    request: Request,
-    call: Call,
-    resource: Resource,
-    here: Reading,
-    chosen: Selection,
-    asked: PageRequest,
-    pinned_to: int | None,
-) -> Response:
-    given = parameters(request)
-    pin = None
-    if not any(name == "asOf" for name, _ in given):
-        question = (*(f"{n}={v}" for n, v in given if n not in ("page", PIN)),)
-        reader = (call.reader.key_id, request.url.path, *question)
-        pin = call.state.pins.snapshot(reader, asked.number, here.snapshot)
-        if pinned_to is not None and asked.number > 1:
-            pin = here.pinned(pinned_to)
-        here = here.at(pin)
-        call.snapshot_id, call.headers = here.snapshot, here.headers
-    tag = entity_tag(VERSION, here.connection_id, here.snapshot, request.url.path, given)
-    if (same := unchanged(request, tag)) is not None:
-        return same
-    total = api_reads.count(here.publication, resource.source, here.scope, chosen)
-    page = api_reads.Page("", 0)
-    if asked.offset < total:
-        page = api_reads.page(
-            here.publication, resource.source, here.scope, chosen, limit=asked.size, offset=asked.offset
-        )
-    call.rows = page.rows
-    more = {}
-    if resource.source in OF_ORDERS and (deletions := here.quality.deletions()) is not None:
-        more["deletedAtSource"] = deletions
-    body = envelope(page.text, request.scope["raw_path"].decode(), given, asked, total, more, pin=pin)
-    return json_answer(request, body, tag=tag)
+    def selection(self) -> Selection:
+        return selection(self.resource, self.asked.query, self.asked.order_by)
 
+    def page(self, here: Reading, pinned_to: int | None) -> Response:
+        """One page, of the snapshot that its reader is on."""
+        call, request, resource, page = self.call, self.request, self.resource, self.asked.page
+        chosen, linked = self.selection(), Linked.by(request, page)
+        pin = None
+        if not any(name == "asOf" for name, _ in linked.given):
+            question = (*(f"{n}={v}" for n, v in linked.given if n not in ("page", PIN)),)
+            reader = (call.reader.key_id, request.url.path, *question)
+            pin = call.state.pins.snapshot(reader, page.number, here.snapshot)
+            if pinned_to is not None and page.number > 1:
+                pin = here.pinned(pinned_to)
+            here = here.at(pin)
+            call.snapshot_id, call.headers = here.snapshot, here.headers
+        tag = entity_tag(VERSION, here.connection_id, here.snapshot, request.url.path, linked.given)
+        if (same := unchanged(request, tag)) is not None:
+            return same
+        total = api_reads.count(here.publication, resource.source, here.scope, chosen)
+        found = api_reads.Page("", 0)
+        if page.offset < total:
+            of_page = replace(chosen, limit=page.size, offset=page.offset)
+            found = api_reads.page(here.publication, resource.source, here.scope, of_page)
+        call.rows = found.rows
+        more = {}
+        if resource.source in OF_ORDERS and (deletions := here.quality.deletions()) is not None:
+            more["deletedAtSource"] = deletions
+        return json_answer(request, envelope(found.text, linked, total, more, pin=pin), tag=tag)
 
-def _lines(
-    request: Request,
-    call: Call,
-    resource: Resource,
-    company_id: str,
-    connection_id: str,
-    as_of: str | None,
-    chosen: Selection,
-    head: dict[str, Any],
-) -> Generator[str, None, None]:
-    """The first chunk is empty and made at once, so that errors still become error answers, and ``head`` is filled."""
-    with reading(call, company_id, connection_id, as_of, watched=False) as here:
-        call.rows = 0
-        with call.state.watchdog.over(here.publication.cursor):
-            total = api_reads.count(here.publication, resource.source, here.scope, chosen)
-        tag = entity_tag(VERSION, NDJSON, connection_id, here.snapshot, request.url.path, parameters(request))
-        head |= {"tag": tag, "snapshot": here.snapshot, "total": total}
-        yield ""
-        chunks = api_reads.stream(here.publication, resource.source, here.scope, chosen)
-        while True:
+    def whole(self, company_id: str, connection_id: str, as_of: str | None) -> Response:
+        """All of it, as lines."""
+        self.call.connection(company_id, connection_id)  # 404 before 400, as for a page
+        head: dict[str, Any] = {}
+        chunks = self._lines(reading(self.call, company_id, connection_id, as_of, watched=False), head)
+        next(chunks)
+        if (same := unchanged(self.request, head["tag"])) is not None:
+            chunks.close()
+            return same
+        return lines_answer(self.request, chunks, **head)
+
+    def _lines(
+        self, opened: AbstractContextManager[Reading], head: dict[str, Any]
+    ) -> Generator[str, None, None]:
+        """The first chunk is empty and made at once, so errors still become error answers; it fills ``head``."""
+        call, source, chosen = self.call, self.resource.source, self.selection()
+        with opened as here:
+            call.rows = 0
             with call.state.watchdog.over(here.publication.cursor):
-                chunk = next(chunks, None)
-            if chunk is None:
-                return
-            call.rows += chunk.count("\n")
-            yield chunk
+                total = api_reads.count(here.publication, source, here.scope, chosen)
+            path, given = self.request.url.path, parameters(self.request)
+            tag = entity_tag(VERSION, NDJSON, here.connection_id, here.snapshot, path, given)
+            head |= {"tag": tag, "snapshot": here.snapshot, "total": total}
+            yield ""
+            chunks = api_reads.stream(here.publication, source, here.scope, chosen)
+            while True:
+                with call.state.watchdog.over(here.publication.cursor):
+                    chunk = next(chunks, None)
+                if chunk is None:
+                    return
+                call.rows += chunk.count("\n")
+                yield chunk
 
 
 def _list_route(resource: Resource) -> Callable[..., Response]:
@@ -127,31 +132,13 @@ def _list_route(resource: Resource) -> Callable[..., Response]:
         as_of: AsOf = None,
         pinned_to: PinnedTo = None,
     ) -> Response:
+        listing = _ListCall(call, request, resource, asked)
         if chosen_type(request, JSON, NDJSON) == NDJSON:
-            chosen = _checked(call, resource, company_id, connection_id, asked)
-            head: dict[str, Any] = {}
-            chunks = _lines(request, call, resource, company_id, connection_id, as_of, chosen, head)
-            next(chunks)
-            if (same := unchanged(request, head["tag"])) is not None:
-                chunks.close()
-                return same
-            return lines_answer(request, chunks, **head)
+            return listing.whole(company_id, connection_id, as_of)
         with reading(call, company_id, connection_id, as_of) as here:
-            chosen = selection(resource, asked.query, asked.order_by)
-            return _answer_list(request, call, resource, here, chosen, asked.page, pinned_to)
+            return listing.page(here, pinned_to)
 
     return list_records
-
-
-def _checked(
-    call: Call,
-    resource: Resource,
-    company_id: str,
-    connection_id: str,
-    asked: Asked,
-) -> Selection:
-    call.connection(company_id, connection_id)  # 404 before 400, as for a page
-    return selection(resource, asked.query, asked.order_by)
 
 
 def _get_route(resource: Resource) -> Callable[..., Response]:
@@ -186,7 +173,7 @@ def get_company_info(
     """Codat's data type is commerce-companyInfo, its path commerce-info."""
     with reading(call, company_id, connection_id, as_of) as here:
         chosen = Selection(order="v.record_id")
-        page = api_reads.page(here.publication, COMPANY_INFO, here.scope, chosen, limit=1, offset=0)
+        page = api_reads.page(here.publication, COMPANY_INFO, here.scope, chosen)
         call.rows = page.rows
         return json_answer(request, (page.text or "{}").encode())
 

@@ -12,7 +12,7 @@ from connector.api.answer.body import json_answer
 from connector.api.answer.differences import changes, rules
 from connector.api.answer.errors import no_record
 from connector.api.answer.openapi import documented
-from connector.api.answer.paging import envelope
+from connector.api.answer.paging import Linked, envelope
 from connector.api.answer.params import AsOf, CompanyId, ConnectionId, Epoch, Paging
 from connector.api.answer.quality import amounts, is_complete, unexplained
 from connector.api.reading import reading
@@ -20,7 +20,7 @@ from connector.api.reads import history as api_history
 from connector.api.reads import records as api_reads
 from connector.api.reads.history import OrderVersion, ReconciledDay, Snapshot
 from connector.api.reads.records import wire_time
-from connector.api.routes.data import PREFIX, parameters
+from connector.api.routes.data import PREFIX
 from connector.api.state import Reads, ReadsLineage
 from schemas.platform import DataType
 from schemas.wire import encode_present, ready
@@ -210,7 +210,7 @@ def list_snapshots(
         )
     call.rows = len(found)
     text = ",".join(encode_present(_snapshot(snapshot)).decode() for snapshot in found)
-    body = envelope(text, request.scope["raw_path"].decode(), parameters(request), asked, total, numbering)
+    body = envelope(text, Linked.by(request, asked), total, numbering)
     return json_answer(request, body)
 
 

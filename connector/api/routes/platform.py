@@ -10,17 +10,16 @@ from connector.api.answer.body import json_answer
 from connector.api.answer.companies import INTEGRATION_ID, PLATFORM_KEY, PLATFORM_NAME, SOURCE_ID
 from connector.api.answer.errors import ApiError, no_record
 from connector.api.answer.openapi import documented
-from connector.api.answer.paging import envelope
+from connector.api.answer.paging import Linked, envelope
 from connector.api.answer.params import CompanyId, Listing, Paging
 from connector.api.answer.resources import UNSUPPORTED
+from connector.api.answer.small_lists import SmallList
 from connector.api.query.fields import Field, Fields, Kind, text
 from connector.api.reads import history as api_history
 from connector.api.reads import integrity as api_integrity
 from connector.api.reads.integrity import Matched, MatchedOrder
 from connector.api.reads.records import wire_time
 from connector.api.reads.runs import Run, reads_of, snapshot_at, states_of
-from connector.api.routes.companies import small_page
-from connector.api.routes.data import parameters
 from connector.api.routes.status import READ_TYPES, operation_id, run_status
 from connector.api.state import Call, Reads, call_of
 from connector.control import companies as api_companies
@@ -104,7 +103,7 @@ def list_integrations(
     asked: Listing,
 ) -> Response:
     """One entry."""
-    return small_page(call, request, [_integration(call)], INTEGRATIONS, "Integration", asked)
+    return SmallList(INTEGRATIONS, "Integration").page(call, request, [_integration(call)], asked)
 
 
 @router.get(
@@ -297,8 +296,8 @@ def list_integrity_details(
         )
     call.rows = len(rows)
     body = b",".join(encode_present(_detail(row)) for row in rows).decode()
-    path, total = request.scope["raw_path"].decode(), sum(one.orders for one in found)
-    return json_answer(request, envelope(body, path, parameters(request), asked, total))
+    total = sum(one.orders for one in found)
+    return json_answer(request, envelope(body, Linked.by(request, asked), total))
 
 
 def _matched(call: Call, company_id: str, data_type: str) -> tuple[list[Matched], list[str], str | None]:

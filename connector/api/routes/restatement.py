@@ -7,10 +7,9 @@ from fastapi import APIRouter, Query, Request, Response
 from connector.api.answer import examples
 from connector.api.answer.body import json_answer
 from connector.api.answer.openapi import documented
-from connector.api.answer.paging import envelope
+from connector.api.answer.paging import Linked, envelope, parameters
 from connector.api.answer.params import CompanyId, ConnectionId, Epoch, Paging
 from connector.api.reading import reading
-from connector.api.routes.data import parameters
 from connector.api.routes.history import CONNECTION
 from connector.api.state import Reads
 from connector.ledger.restatement import RestatedFigure, RestatedOrder, restated_figures, restated_orders
@@ -21,8 +20,8 @@ router = APIRouter(tags=["Beyond Codat"])
 NAMES = {
     "orders": "orders", "gross_sales": "grossSales", "discounts": "discounts", "returns": "returns",
     "net_sales": "netSales", "service_charges": "serviceCharges", "tax": "tax", "total_sales": "totalSales",
-    "tips": "tips", "overpayments": "overpayments", "amount_collected": "amountCollected",
-    "receivable": "receivable",
+    "tips": "tips", "overpayments": "overpayments", "gift_cards_sold": "giftCardsSold",
+    "amount_collected": "amountCollected", "receivable": "receivable",
 }  # fmt: skip
 Told = Annotated[
     str,
@@ -108,8 +107,7 @@ def get_restatement(
     text = ",".join(encode_present(_order(order)).decode() for order in shown)
     given = [(name, value) for name, value in parameters(request) if name not in ("told", "now")]
     linked = [*given, ("told", str(first)), ("now", str(span["now"]))]
-    path = request.scope["raw_path"].decode()
-    return json_answer(request, envelope(text, path, linked, asked, len(orders), more))
+    return json_answer(request, envelope(text, Linked.by(request, asked, linked), len(orders), more))
 
 
 def _months(figures: list[RestatedFigure]) -> list[dict[str, Any]]:

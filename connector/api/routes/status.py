@@ -17,10 +17,10 @@ from connector.api.answer.errors import ApiError, no_connection, no_record
 from connector.api.answer.openapi import documented
 from connector.api.answer.params import CompanyId, Listing
 from connector.api.answer.resources import UNSUPPORTED
+from connector.api.answer.small_lists import SmallList
 from connector.api.query import fields
 from connector.api.reads.records import wire_time
 from connector.api.reads.runs import Run, reads_of, states_of
-from connector.api.routes.companies import small_page
 from connector.api.state import Call, Reads, Writes
 from connector.control import companies as api_companies
 from connector.control.file import moment_of, stamp
@@ -31,6 +31,7 @@ from schemas.platform import DatasetStatus, DataStatus, DataType, PullOperation
 from schemas.wire import encode, members
 
 router = APIRouter(prefix="/companies/{companyId}", tags=["Status and refresh"])
+HISTORY = SmallList(fields.HISTORY, "Dataset", "-requested")
 _NAMESPACE = uuid.UUID("c2ce6f5c-5d80-4a53-9f3a-9a0b7d9a4a3f")
 READ_TYPES = tuple(t for t in DataType if t not in UNSUPPORTED)
 FAILURES = {
@@ -202,7 +203,7 @@ def list_history(
     """Every member that is served can be asked for; at Codat ``isCompleted`` cannot."""
     call.company(company_id)
     rows = [members(operation) for operation in _history(books_of(call, company_id), call.now())]
-    return small_page(call, request, rows, fields.HISTORY, "Dataset", asked, "-requested")
+    return HISTORY.page(call, request, rows, asked)
 
 
 @router.get(

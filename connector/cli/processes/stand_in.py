@@ -29,8 +29,10 @@ class StandIn:
 
 
 @contextmanager
-def stand_in(*, orders: int, seed: int, port: int = 0, now: datetime | None = None) -> Iterator[StandIn]:
-    """A running stand-in with a generated shop; stopped on leaving. port: 0 takes a free one.
+def stand_in(
+    *, orders: int, seed: int, port: int = 0, now: datetime | None = None, gift_cards: int = 0
+) -> Iterator[StandIn]:
+    """A running stand-in with a generated shop; stopped on leaving. port: 0 takes a free one. gift_cards: their orders.
 
     now: aware; a machine whose clock is before ``NEWEST_SALE`` gets a shop that ends with its yesterday, because
     nothing is read from the future. ConfigError when the port cannot be had.
@@ -40,7 +42,7 @@ def stand_in(*, orders: int, seed: int, port: int = 0, now: datetime | None = No
 
     today = (now or datetime.now(UTC)).replace(hour=0, minute=0, second=0, microsecond=0)
     until = min(NEWEST_SALE, today)
-    world = generate_shop(orders, seed, until, days=DAYS)
+    world = generate_shop(orders, seed, until, days=DAYS, gift_cards=gift_cards)
     with listening_errors("127.0.0.1", port, hint="Another program may use it: connector sandbox --port 0"):
         started = Sandbox({TOKEN: world}).start(port)
     with started as sandbox:

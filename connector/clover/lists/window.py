@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from connector.errors import ConfigError
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+LONGEST_WINDOW_DAYS = 89.0  # one less than the limit of Clover's backend: docs.clover.com, 90-day limits
 MILLISECOND = timedelta(milliseconds=1)
 
 # 10^12 ms is 2001-09-09, years before Clover's first sale. A smaller filter value means that seconds

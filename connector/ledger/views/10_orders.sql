@@ -39,7 +39,7 @@ company_id, connection_id, order_id, line.id AS line_id, currency, created_date,
 -- grain: connection_id, order_id, line_id
 -- references orders: connection_id, order_id
 -- references products: connection_id, product_id
--- values kind: goods, amount, service_charge, overpayment
+-- values kind: goods, gift_card, amount, service_charge, overpayment
 -- column quantity: Units sold; negative on a refund line.
 -- column unit_price: Price of one unit without tax and discounts, major units, never negative.
 -- column tax_percentage: Tax of the line in percent, 0 to 100.
@@ -48,8 +48,8 @@ company_id, connection_id, order_id, line.id AS line_id, currency, created_date,
 -- column discount_amount: Sum of the line's discounts, major units; negative on a refund line.
 -- column refund_id: Clover's id of the refund behind a refund line, where the line is of one refund.
 -- column refund_local_date: The merchant's day of that refund.
--- column kind: What the line is of: goods; or, of a refund line, an amount of which nobody knows the goods, a
---   service_charge or an overpayment.
+-- column kind: What the line is of: goods, or a gift_card (what Clover says is no revenue); or, of a refund line, an amount
+--   of which nobody knows the goods, a service_charge or an overpayment.
 -- column charge_id: Clover's id of the charge that sold these goods again after they came back; NULL for the first sale.
 -- column local_date: The merchant's day of the line: of the sale, or of the refund.
 CREATE VIEW main.order_line_items AS

@@ -6,9 +6,10 @@ SELECT company_id, date_trunc('<period>', <day>)::DATE AS "<period>", currency,
   sum(gross_sales) - sum(discounts) - sum("returns") AS net_sales,
   sum(service_charges) AS service_charges, sum(tax) AS tax,
   sum(gross_sales) - sum(discounts) - sum("returns") + sum(service_charges) + sum(tax) AS total_sales,
-  sum(tips) AS tips, sum(overpayments) AS overpayments, sum(collected) AS amount_collected,
+  sum(tips) AS tips, sum(overpayments) AS overpayments, sum(gift_cards_sold) AS gift_cards_sold,
+  sum(collected) AS amount_collected,
   sum(gross_sales) - sum(discounts) - sum("returns") + sum(service_charges) + sum(tax) + sum(tips) + sum(overpayments)
-    - sum(collected) AS receivable,
+    + sum(gift_cards_sold) - sum(collected) AS receivable,
   count(*) FILTER (event = 'refund' AND (<refunded>))::BIGINT AS refunded_orders
 FROM <postings> AND is_order_currency
 GROUP BY company_id, "<period>", currency

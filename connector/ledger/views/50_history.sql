@@ -239,17 +239,18 @@ count(*) FILTER (event = 'sale' AND record_id IS NULL AND <condition>)::DECIMAL(
     coalesce(sum(service_charges) FILTER (<condition>), 0) AS <side>_charges, coalesce(sum(tax) FILTER (<condition>), 0) AS <side>_tax,
     coalesce(sum(tips) FILTER (<condition>), 0) AS <side>_tips,
     coalesce(sum(overpayments) FILTER (<condition>), 0) AS <side>_overpayments,
+    coalesce(sum(gift_cards_sold) FILTER (<condition>), 0) AS <side>_gift_cards,
     coalesce(sum(collected) FILTER (<condition>), 0) AS <side>_collected
 
 -- part figures_of(side): The figures of monthly_sales from those sums, in their order.
 [<side>_orders, <side>_gross, <side>_discounts, <side>_returns, <side>_gross - <side>_discounts - <side>_returns, <side>_charges,
       <side>_tax, <side>_gross - <side>_discounts - <side>_returns + <side>_charges + <side>_tax, <side>_tips, <side>_overpayments,
-      <side>_collected, <side>_gross - <side>_discounts - <side>_returns + <side>_charges + <side>_tax + <side>_tips
-      + <side>_overpayments - <side>_collected]
+      <side>_gift_cards, <side>_collected, <side>_gross - <side>_discounts - <side>_returns + <side>_charges + <side>_tax + <side>_tips
+      + <side>_overpayments + <side>_gift_cards - <side>_collected]
 
 -- part figure_names(): Their names.
 ['orders', 'gross_sales', 'discounts', 'returns', 'net_sales', 'service_charges', 'tax', 'total_sales', 'tips',
-      'overpayments', 'amount_collected', 'receivable']
+      'overpayments', 'gift_cards_sold', 'amount_collected', 'receivable']
 
 -- part postings_of_both(): The postings that held at one of two snapshots, and at which.
 (SELECT postings.*, date_trunc('month', local_date)::DATE AS "month", {held_at(told.was_number)} AS was, {held_at(told.became_number)} AS became

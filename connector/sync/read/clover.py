@@ -7,9 +7,10 @@ from typing import Any
 
 from connector.clover.http.client import CloverClient
 from connector.clover.lists.by_id import Read, read_many, refunds_of_charges
-from connector.clover.lists.pages import LONGEST_WINDOW_DAYS, Page, walk
+from connector.clover.lists.pages import walk
+from connector.clover.lists.rows import Page
 from connector.clover.lists.streams import STREAMS, Stream
-from connector.clover.lists.window import Window
+from connector.clover.lists.window import LONGEST_WINDOW_DAYS, Window
 from connector.errors import CloverError
 from connector.sync.read.listing import WindowLengths
 

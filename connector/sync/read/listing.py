@@ -18,10 +18,10 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Protocol
 
-from connector.clover.lists.pages import LARGEST_PAGE, LONGEST_WINDOW_DAYS, Page
-from connector.clover.lists.rows import created_ms
+from connector.clover.lists.pages import LARGEST_PAGE
+from connector.clover.lists.rows import Page, created_ms
 from connector.clover.lists.streams import Stream
-from connector.clover.lists.window import Window
+from connector.clover.lists.window import LONGEST_WINDOW_DAYS, Window
 
 _PAGES_IN_HAND = 16
 _LONGEST = timedelta(days=LONGEST_WINDOW_DAYS)

@@ -1,9 +1,9 @@
 """Compares what Clover lists today with what is stored and published, record by record. Pure.
 
-Two questions, both to the minor unit. First: is every record of Clover stored as Clover shows it now? Second: is
-every cent that a charge captured or a refund gave back in exactly one published order? A difference with a reason is
-explained; what is left is unexplained, and so is money that is held back for another reason than being unpaid: a run
-that leaves a cent of either must not look like a success.
+Two questions, both to the minor unit. First: is every record of Clover stored as Clover shows it now? Second, asked by
+``money``: is every cent that a charge captured or a refund gave back in exactly one published order? A difference with
+a reason is explained; what is left is unexplained, and so is money that is held back for another reason than being
+unpaid: a run that leaves a cent of either must not look like a success.
 """
 
 from collections.abc import Iterable, Mapping
@@ -14,8 +14,6 @@ from enum import StrEnum
 from typing import Any
 
 from schemas.money import exponent, to_decimal
-from transforms.check.withheld import UNPAID, RecordMoney, money_of_charge, money_of_refund
-from transforms.read.group import parse_group
 
 
 class Reason(StrEnum):
@@ -140,6 +138,19 @@ class Line:
         return to_decimal(minor, exponent(self.currency))
 
 
+Why = tuple[Reason, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Sides:
+    """One payment's money as Clover says and as published, minor units, and why the two differ where they do."""
+
+    clover: int
+    ours: int
+    currency: str
+    why: Why | None = None
+
+
 @dataclass(slots=True)
 class Comparison:
     """Lines by (day, stream, currency), and every record that differs."""
@@ -151,7 +162,7 @@ class Comparison:
         """That line, made where it is asked for first."""
         return self.lines.setdefault((day, stream, currency), Line(day, stream, currency))
 
-    def differ(self, line: Line, record: SourceRecord | Published, amount: int, why: "Why") -> None:
+    def differ(self, line: Line, record: SourceRecord | Published, amount: int, why: Why) -> None:
         """Note a record of the line that differs. amount: Clover's less ours, minor units."""
         reason, detail = why
         order_id = record.order_id if isinstance(record, SourceRecord) else None
@@ -165,8 +176,17 @@ class Comparison:
         else:
             line.explained_minor += amount
 
-
-Why = tuple[Reason, str]
+    def add_money(self, stream: str, record: SourceRecord | Published, sides: Sides) -> None:
+        """Add both sides to their line; nothing where neither says anything."""
+        if not (sides.clover or sides.ours or sides.why):
+            return
+        line = self.line(record.day, stream, sides.currency)
+        line.clover_count += sides.clover > 0
+        line.clover_minor += sides.clover
+        line.stored_count += sides.ours > 0
+        line.stored_minor += sides.ours
+        if sides.why is not None:
+            self.differ(line, record, sides.clover - sides.ours, sides.why)
 
 
 def compare(
@@ -217,85 +237,3 @@ def compare(
             reason = Reason.DELETED if known.created else Reason.UNDATED
             found.differ(line, known, -known.amount_minor, (reason, ""))
     return found
-
-
-def compare_money(
-    listed: Iterable[SourceRecord],
-    stored: Mapping[RecordKey, SourceRecord],
-    published: Mapping[str, Published],
-    *,
-    why: Mapping[RecordKey, Reason],
-    held_back: Mapping[RecordKey, str],
-) -> Comparison:
-    """What Clover's charges captured and refunds gave back against what published orders carry, by day and currency.
-
-    What a record moved is decided by ``transforms``; where it takes the order to tell, the published order has told.
-    why: what the comparison of records said of one that is not stored as it is. held_back: records in no published
-    order, and why.
-    """
-    found = Comparison()
-    met: set[str] = set()
-
-    def note(
-        stream: str, record: SourceRecord | Published, sides: tuple[int, int], currency: str, why: Why | None = None
-    ) -> None:  # fmt: skip
-        clover, ours = sides
-        if not (clover or ours or why):
-            return
-        line = found.line(record.day, stream, currency)
-        line.clover_count += clover > 0
-        line.clover_minor += clover
-        line.stored_count += ours > 0
-        line.stored_minor += ours
-        if why is not None:
-            found.differ(line, record, clover - ours, why)
-
-    for record in (*listed, *(known for known in stored.values() if known.created is None)):
-        if record.kind not in ("charge", "refund") or record.record_id in met:
-            continue
-        met.add(record.record_id)
-        stream = CAPTURED if record.kind == "charge" else REFUNDED
-        if record.created is None:
-            stream = f"undated {stream}"
-        known, shown = stored.get(record.key), published.get(record.record_id)
-        moved = _money(record)
-        if shown is None:
-            reason = held_back.get(record.key, "")
-            if moved is None or moved.amount == 0 or (moved.in_doubt and reason in UNPAID):
-                continue
-            told: Why = (Reason.WITHHELD, reason) if reason else (Reason.UNCOUNTED, "in no published order")
-            if known is None:
-                told = why.get(record.key, Reason.MISSING), reason
-            elif _money(known) != moved:
-                told = Reason.CHANGED_SINCE, ""
-            note(stream, record, (moved.amount, 0), record.currency, told)
-            continue
-        ours, currency = sum(shown.amounts), shown.currencies[0]
-        if moved is None or len(shown.amounts) > 1:
-            sides, doubt = (min(shown.amounts), ours), (Reason.UNCOUNTED, "in more than one published order")
-            note(stream, record, sides, currency, doubt)
-        elif moved.in_doubt or ours in moved.readings:
-            note(stream, record, (ours, ours), currency)
-        elif known is not None and _money(known) != moved:
-            note(stream, record, (moved.amount, ours), currency, (Reason.CHANGED_SINCE, ""))
-        else:
-            other = Reason.UNCOUNTED, "published with another amount"
-            note(stream, record, (moved.amount, ours), currency, other)
-    for payment_id, shown in published.items():
-        if payment_id in met or not sum(shown.amounts):
-            continue
-        stream = REFUNDED if shown.is_refund else CAPTURED
-        if shown.key in stored:
-            note(stream, shown, (0, sum(shown.amounts)), shown.currencies[0], (Reason.DELETED, ""))
-        elif shown.is_refund and payment_id.endswith("_refund"):
-            note(stream, shown, (0, sum(shown.amounts)), shown.currencies[0], (Reason.TOLD_BY_TOTALS, ""))
-    return found
-
-
-def _money(record: SourceRecord) -> RecordMoney | None:
-    """What a record moved; None when it cannot be read."""
-    if record.kind == "charge":
-        group, unreadable = parse_group(None, [dict(record.row)], [])
-        return None if unreadable or not group.charges else money_of_charge(group.charges[0])
-    group, unreadable = parse_group(None, [], [dict(record.row)])
-    return None if unreadable or not group.refunds else money_of_refund(group.refunds[0])

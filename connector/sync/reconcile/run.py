@@ -1,12 +1,12 @@
 """Reads Clover's lists again and proves, to the minor unit, that the store says the same. Changes no order.
 
-How records are compared, and what counts as an explanation, is in ``comparison``. A record that Clover no longer has
-becomes an open issue of its order, and the order is due to be read by the next sync, which deletes or corrects it and
-closes the issue.
+How records are compared, and what counts as an explanation, is in ``comparison``, their money in ``money``. A record
+that Clover no longer has becomes an open issue of its order, and the order is due to be read by the next sync, which
+deletes or corrects it and closes the issue.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -36,8 +36,8 @@ from connector.sync.reconcile.comparison import (
     RecordKey,
     SourceRecord,
     compare,
-    compare_money,
 )
+from connector.sync.reconcile.money import compare_money
 from connector.sync.reconcile.report import ConnectionReconciliation, ReconcileReport
 from connector.sync.run import new_run_id
 from connector.sync.runtime import Runtime
@@ -63,6 +63,7 @@ def reconcile_all(
 
     def run(here: Runtime, pair: Pair) -> ConnectionReconciliation:
         owner, merchant = pair
+        here = replace(here, store=here.store.store_of(owner.id))
         started = here.now()
         result = ConnectionReconciliation(
             new_run_id(started), owner.id, owner.name, merchant.id,
