@@ -30,7 +30,7 @@ def forget(invocation: Invocation, company: str, yes: bool, as_json: bool) -> in
     from connector.ledger.keep.forget import room_to_forget
     from connector.schedule.after_runs import write_metrics
     from connector.schedule.forget_company import forget_company, ids_of
-    from connector.schedule.history import read_past
+    from connector.schedule.history import past_of
 
     config = invocation.config(secrets_may_be_missing=True)
     store = invocation.store(config)
@@ -54,7 +54,7 @@ def forget(invocation: Invocation, company: str, yes: bool, as_json: bool) -> in
             err=True,
         )
     forgotten = forget_company(config, store, company_id, now=now_utc())
-    write_metrics(config, store, [], read_past(store, now_utc()), now=now_utc())
+    write_metrics(config, store, [], past_of(config, store, now_utc()), now=now_utc())
     is_configured = any(one.id == company_id and not one.is_kept for one in config.companies)
     if as_json:
         click.echo(
