@@ -36,7 +36,7 @@ def forget(invocation: Invocation, company: str, yes: bool, as_json: bool) -> in
     store = invocation.store(config)
     by_name = {one.name.casefold(): one.id for one in config.companies}
     company_id = by_name.get(company.casefold(), company)
-    ids = ids_of(config, store, company_id)
+    ids = ids_of(config, store.store_of(company_id), company_id)
     needed, free = room_to_forget(store.directory)
     click.echo(
         f"Needs up to {bytes_text(needed)} of disk while it runs; {bytes_text(free)} are free.", err=True
