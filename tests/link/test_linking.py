@@ -42,6 +42,12 @@ def test_the_whole_way(own_lender):
     history = lender.api.get(f"/companies/{company['id']}/data/history").json()["results"]
     assert {one["status"] for one in history} == {"Queued"}
 
+    with lender.store.run_lock(connection["id"]):
+        statuses = lender.api.get(f"/companies/{company['id']}/dataStatus").json()
+        assert statuses["commerce-orders"]["currentStatus"] == "Fetching", "while a run reads it"
+        history = lender.api.get(f"/companies/{company['id']}/data/history").json()["results"]
+        assert {(one["status"], one["progress"]) for one in history} == {("Fetching", 50)}
+
     [one] = kept(lender, company)
     merchant = world.merchant
     assert (one.merchant_id, one.merchant_name) == (merchant.id, merchant.name)
