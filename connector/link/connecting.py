@@ -105,7 +105,7 @@ def link_new(call: Call, linking: Linking, visit: Visit, merchant: Merchant) -> 
     """Link the visit's connection to a merchant that is new to the company."""
     app, settings = app_of(linking, visit), linking.settings
     company = api_companies.get_company(call.state.control, visit.company_id)
-    if company is None or visit.connection_id is None:
+    if company is None or company.origin == "config" or visit.connection_id is None:
         raise LinkFailed("gone")
     values = {
         "id": visit.connection_id,

@@ -80,8 +80,8 @@ REASONS = {
         code="409",
     ),
     "gone": Told(
-        "This link is no longer needed",
-        "What it was for has been removed. Ask whoever sent you the link for a new one.",
+        "This link cannot be used",
+        "What it was for was removed, or is connected in another way. Ask whoever sent you the link.",
         again=False,
         code="404",
     ),
