@@ -94,7 +94,11 @@ def test_what_goes_wrong_links_nobody_is_told_and_may_begin_again(lender, choice
     browser.come_back(browser.at_clover("MSHOP00000001", **choice))
     assert browser.heading == heading
     assert f"status={'refused' if reason == 'refused' else 'failed'}" in browser.page.text
-    assert lender.connection(connection, company)["status"] == "PendingAuth"
+    shown = lender.connection(connection, company)
+    assert shown["status"] == "PendingAuth"
+    assert [(one["statusText"], one["status"]) for one in shown["dataConnectionErrors"]] == [
+        (heading, "Active")
+    ]
     assert kept(lender, company) == []
     rows = lender.state.control.rows(
         "SELECT body FROM outbox_events WHERE event_type = 'connection.failed' AND company_id = ?",
@@ -106,7 +110,8 @@ def test_what_goes_wrong_links_nobody_is_told_and_may_begin_again(lender, choice
     browser.agree()
     browser.come_back(browser.at_clover("MSHOP00000001"))
     assert browser.heading == "Your shop is connected"
-    assert lender.connection(connection, company)["status"] == "Linked"
+    shown = lender.connection(connection, company)
+    assert (shown["status"], shown.get("dataConnectionErrors")) == ("Linked", None)
 
 
 def test_an_answer_with_another_state_changes_nothing_and_the_true_one_still_counts(lender):
