@@ -22,7 +22,7 @@ from connector.ledger.database import WORK, log_of, private_directory, store_err
 from connector.ledger.failpoints import failpoint
 from connector.ledger.interface import LINK
 from connector.ledger.places import Place
-from connector.ledger.publish import publish_made
+from connector.ledger.publish import publish_made, remove_old
 
 _NOTE = "fleet.json"
 _LOCK_WAIT = 600.0
@@ -87,25 +87,10 @@ class Cache:
 
         Raises FileNotFoundError when the object is gone, because the pointer moved on; FleetAway, StoreDamaged.
         """
-        draft = private_directory(self.directory / "staging") / "fetched"
-        with store_errors(draft, "make room"):
-            shutil.rmtree(draft, ignore_errors=True)
-            draft.mkdir(mode=0o700)
-        copy = draft / LINK
-        bucket.get(pointer.object, copy, sha256=pointer.object_sha256)
-        if pointer.log is not None:
-            bucket.get(pointer.log, log_of(copy), sha256=pointer.log_sha256)
+        copy = downloaded(self.directory, pointer, bucket)
         failpoint("fleet.fetched")
         self._empty(now)
-        place = Place(self.directory)
-        with store_errors(self.directory, "fill the cache"):
-            place.make()
-            if pointer.log is None:
-                made = publish_made(self.directory, pointer.generation, place, copy)
-            else:
-                made = place.let_read_linked(_as_directory(copy), pointer.generation)
-                place.lead_to(made)
-        shutil.rmtree(draft, ignore_errors=True)
+        made = placed(self.directory, pointer, copy)
         return self.write(Note(fetched=uuid.uuid4().hex, base=pointer, copy=file_of(made)))
 
     def remove(self, now: datetime) -> None:
@@ -133,15 +118,44 @@ class Cache:
                 raise StoreError(f"{self.directory / 'published'} cannot be removed. Nothing was loaded.")
 
 
+def fetched_copy(directory: Path, pointer: Pointer, bucket: Bucket) -> Path:
+    """A state of the bucket as the newest published file of a directory, whose readers miss nothing meanwhile."""
+    return placed(directory, pointer, downloaded(directory, pointer, bucket))
+
+
+def downloaded(directory: Path, pointer: Pointer, bucket: Bucket) -> Path:
+    """A state of the bucket, whole, in a directory of its own on the same disk. FileNotFoundError, FleetAway."""
+    draft = private_directory(directory / "staging") / "fetched"
+    with store_errors(draft, "make room"):
+        shutil.rmtree(draft, ignore_errors=True)
+        draft.mkdir(mode=0o700)
+    copy = draft / LINK
+    bucket.get(pointer.object, copy, sha256=pointer.object_sha256)
+    if pointer.log is not None:
+        bucket.get(pointer.log, log_of(copy), sha256=pointer.log_sha256)
+    return copy
+
+
+def placed(directory: Path, pointer: Pointer, copy: Path) -> Path:
+    """Lead the readers of a directory to a downloaded state."""
+    place = Place(directory)
+    with store_errors(directory, "fill the cache"):
+        private_directory(directory / "locks")
+        place.make()
+        if pointer.log is None:
+            return publish_made(directory, pointer.generation, place, copy)
+        copy.chmod(0o444)
+        place.remove(place.copy_of(pointer.generation))
+        made = place.let_read_linked(copy, pointer.generation)
+        place.lead_to(made)
+        remove_old(directory, made)
+        return made
+
+
 def file_of(path: Path) -> tuple[int, int, int]:
     """Tells a published file from another of its name; two names of the same blocks are one."""
     found = path.stat()
     return found.st_ino, found.st_size, found.st_mtime_ns
-
-
-def _as_directory(copy: Path) -> Path:
-    copy.chmod(0o444)
-    return copy
 
 
 def _pointer(found: dict[str, object] | None) -> Pointer | None:

@@ -25,8 +25,10 @@ from connector.ledger.database import WORK, log_of, unwritten_log
 from connector.ledger.failpoints import failpoint
 from connector.ledger.interface import Reader
 from connector.ledger.keep.backup import figures
+from connector.ledger.keep.forget_proof import Trace
 from connector.ledger.load.batch import Applied, Batch
-from connector.ledger.places import commit_of
+from connector.ledger.places import Place, commit_of
+from connector.ledger.publish import publish_made
 from connector.ledger.store import DuckStore
 from connector.ledger.verify import damage
 from connector.logs import get_logger
@@ -142,6 +144,28 @@ class CompanyStore:
             )
             self._cache.remove(self._shared.clock())
         return removed
+
+    def adopt(self, made: Path) -> None:
+        """Publish a whole file that was made on the cache's disk as the company's first state; it is moved there."""
+        with self._held():
+            if self._shared.pointers.get(self._company_id) is not None:
+                raise StoreError(f"Company {self._company_id} is in the fleet already. Nothing was changed.")
+            note = self._cache.begin(self._shared.clock())
+            self._begun_on = note.fetched
+            place = Place(self.directory)
+            place.make()
+            publish_made(self.directory, figures(made).commit, place, made)
+            self._cache.write(replace(note, waits=True))
+            self._publish(may_wait=False)
+
+    def traces(self, company_id: str) -> list[Trace]:
+        """Objects below its prefix, and rows of any table of the fleet's database in which its id stands."""
+        objects = self._shared.bucket.list(company_prefix(company_id))
+        rows = self._shared.pointers.rows_that_hold(company_id)
+        return [
+            *(Trace(f"an object below {company_prefix(company_id)} in the bucket") for _ in objects),
+            *(Trace(f"the table {table} of the fleet's database") for table in rows),
+        ]
 
     def mend(self) -> list[str]:
         with self._held():

@@ -31,15 +31,16 @@ class FleetAway(StoreError):
 class FleetDatabase:
     """Opened with the first question. Safe to share between threads."""
 
-    def __init__(self, place: FleetPlace) -> None:
+    def __init__(self, place: FleetPlace, *, patience: float = PATIENCE) -> None:
         self.place = place
+        self._patience = patience
         self._lock = threading.Lock()
         self._pool: ConnectionPool[Connection] | None = None
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
         """A connection in a transaction that is committed at the end. Raises FleetAway, StoreError."""
-        with self._errors(), self._opened().connection(timeout=PATIENCE) as connection:
+        with self._errors(), self._opened().connection(timeout=self._patience) as connection:
             yield connection
 
     @contextmanager
@@ -60,7 +61,12 @@ class FleetDatabase:
 
     def _arguments(self) -> dict[str, Any]:
         password = {} if self.place.password is None else {"password": self.place.password}
-        return {"connect_timeout": int(PATIENCE), "options": _OPTIONS, "row_factory": tuple_row, **password}
+        return {
+            "connect_timeout": int(self._patience),
+            "options": _OPTIONS,
+            "row_factory": tuple_row,
+            **password,
+        }
 
     def _connected(self) -> Connection:
         return psycopg.connect(self.place.database_url, autocommit=True, **self._arguments())
@@ -75,7 +81,7 @@ class FleetDatabase:
                     kwargs=self._arguments(),
                     min_size=1,
                     max_size=8,
-                    timeout=PATIENCE,
+                    timeout=self._patience,
                     reconnect_timeout=1,
                     max_idle=60,
                     check=ConnectionPool.check_connection,

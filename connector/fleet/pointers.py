@@ -15,6 +15,7 @@ from hashlib import sha256
 from typing import Any
 
 import psycopg
+from psycopg.sql import SQL, Identifier
 
 from connector.errors import StoreBusy
 from connector.fleet.database import Connection, FleetDatabase
@@ -144,6 +145,21 @@ class Pointers:
         with self._connected() as connection:
             connection.execute("DELETE FROM stores WHERE company_id = %s", [company_id])
             connection.execute("DELETE FROM store_generations WHERE company_id = %s", [company_id])
+
+    def rows_that_hold(self, word: str) -> list[str]:
+        """The tables of the fleet's database in a row of which a word stands."""
+        with self._connected() as connection:
+            tables = connection.execute(
+                "SELECT table_name FROM information_schema.tables"
+                " WHERE table_schema = current_schema() AND table_type = 'BASE TABLE' ORDER BY 1"
+            ).fetchall()
+            asked = "SELECT EXISTS (SELECT 1 FROM {} t WHERE position(%s IN t::text) > 0)"
+            return [
+                table
+                for (table,) in tables
+                if (row := connection.execute(SQL(asked).format(Identifier(table)), [word]).fetchone())
+                and row[0]
+            ]
 
     @contextmanager
     def locked(self, name: str, what: str) -> Iterator[None]:

@@ -16,6 +16,7 @@ from connector.fleet.pointers import Pointers
 from connector.fleet.summary import states_in
 from connector.ledger.connection_state import ConnectionState
 from connector.ledger.interface import Reader
+from connector.ledger.keep.forget_proof import Trace
 from connector.ledger.load.batch import Applied, Batch
 from connector.ledger.store import DuckStore
 
@@ -56,12 +57,24 @@ class FleetStore:
 
     def publish_soon(self, connection_id: str) -> None: ...
 
-    def repair(self, connection_id: str | None = None) -> None: ...
+    def repair(self, connection_id: str | None = None) -> None:  # noqa: ARG002 - a run repairs its company's
+        """Remove what this host keeps of companies that were forgotten on another."""
+        newest = {pointer.company_id for pointer, _ in self.pointers.all()}
+        for directory in (self.place.cache / name for name in ("companies", "readers")):
+            for found in directory.glob("*"):
+                cache = Cache(found, found.name)
+                base = cache.note().base
+                if base is not None and base.company_id not in newest:
+                    with cache.held(self._shared.clock()):
+                        cache.remove(self._shared.clock())
 
     def repair_after_others(self) -> None: ...
 
     def forget(self, company_id: str) -> Mapping[str, int]:
         return self.store_of(company_id).forget(company_id)
+
+    def traces(self, company_id: str) -> list[Trace]:
+        return self.store_of(company_id).traces(company_id)
 
     def mend(self) -> list[str]:
         return []

@@ -13,6 +13,7 @@ from threading import Lock
 
 from connector.ledger.connection_state import ConnectionState
 from connector.ledger.interface import Reader, Store
+from connector.ledger.keep.forget_proof import Trace
 from connector.ledger.load.batch import Applied, Batch
 
 # How long a committed run may wait for others of its burst before it is published.
@@ -84,6 +85,9 @@ class Gathering:
 
     def forget(self, company_id: str) -> Mapping[str, int]:
         return self._store.forget(company_id)
+
+    def traces(self, company_id: str) -> list[Trace]:
+        return self._store.traces(company_id)
 
     def mend(self) -> list[str]:
         return self._store.mend()

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from connector.config import FleetPlace
     from connector.ledger.connection_state import ConnectionState
+    from connector.ledger.keep.forget_proof import Trace
 
 LINK = "commerce.duckdb"
 """In the store's directory: leads to the newest published file, which bears the same name."""
@@ -118,6 +119,9 @@ class Store(Protocol):
 
         Raw payloads, ``control.sqlite`` and the configuration are the caller's. Hold the company's run locks.
         """
+
+    def traces(self, company_id: str) -> "list[Trace]":
+        """What is left of a forgotten company beyond ``directory``."""
 
     def mend(self) -> list[str]:
         """Make damaged files anew from good ones; what was done, in words. StoreDamaged when none is good."""

@@ -38,6 +38,7 @@ from connector.ledger.database import (
 from connector.ledger.failpoints import failpoint
 from connector.ledger.interface import PublishTo, now_utc
 from connector.ledger.keep.forget import rewrite_without, room_to_forget, write_without
+from connector.ledger.keep.forget_proof import Trace
 from connector.ledger.load.apply import apply_batch
 from connector.ledger.load.batch import Applied, Batch
 from connector.ledger.migrate import migrate
@@ -175,6 +176,9 @@ class DuckStore:
                 published = self._publish()
             remove_old(self._directory, published, keep=1)
         return removed
+
+    def traces(self, company_id: str) -> list[Trace]:  # noqa: ARG002 - everything is in the directory
+        return []
 
     def begin_epoch(self) -> None:
         """Say that snapshots are numbered anew from here on, and publish that; see ``ledger.publication``."""

@@ -178,14 +178,14 @@ def _examine_secrets(config: Config, path: Path) -> Iterator[Finding]:
         if app.base_url and is_loopback(app.base_url)
     }
     is_open = bool(path.stat().st_mode & 0o044)
-    for key_path, line in secrets_in_file(path):
+    for key_path, place in secrets_in_file(path):
         if any(key_path[:length] in stand_ins for length in (3, 4)):
             continue  # opens nothing but a stand-in on this machine
         name = str(key_path[-1])
         yield Finding(
             "secrets",
             "warning",
-            f"{path}, line {line}: {name} stands in the file itself"
+            f"{place}: {name} stands in the file itself"
             + (", which other users of this machine can read" if is_open else ""),
             f"Write {name}: ${{CLOVER_{name.upper()}}} and set that variable where the connector runs;"
             " a secret that others could read should be made anew at Clover.",

@@ -25,11 +25,11 @@ SELECT {order_columns()},
   content_hash, replaced_by, is_deleted
 FROM ledger.order_versions;
 
--- part line_columns(): The columns of a line as analysts see it.
+-- part line_columns(discount): The columns of a line as analysts see it.
 company_id, connection_id, order_id, line.id AS line_id, currency, created_date, created_local_date,
   line.quantity AS quantity, line.unit_price AS unit_price, line.tax_percentage AS tax_percentage,
   line.total_tax_amount AS total_tax_amount, line.total_amount AS total_amount,
-  coalesce(list_sum([share.total_amount FOR share IN line.discount_allocations]), 0)::DECIMAL(18,4) AS discount_amount,
+  <discount> AS discount_amount,
   line.product_id AS product_id, line.product_name AS product_name, line.variant_id AS variant_id,
   line.variant_name AS variant_name, line.quantity < 0 AS is_refund, line.refund_id AS refund_id,
   line.refund_local_date AS refund_local_date, line.kind AS kind, line.charge_id AS charge_id,
@@ -53,7 +53,7 @@ company_id, connection_id, order_id, line.id AS line_id, currency, created_date,
 -- column charge_id: Clover's id of the charge that sold these goods again after they came back; NULL for the first sale.
 -- column local_date: The merchant's day of the line: of the sale, or of the refund.
 CREATE VIEW main.order_line_items AS
-SELECT {line_columns()}
+SELECT {line_columns(ledger.discount_of(line.discount_allocations))}
 FROM (
   SELECT company_id, connection_id, order_id, currency, created_date, created_local_date, snapshot_id,
     unnest(order_line_items) AS line

@@ -204,7 +204,7 @@ WITH lines AS (
     date_trunc('month', line.local_date)::DATE AS "month", currency, line.product_name AS product_name,
     line.quantity AS quantity, line.total_amount - line.total_tax_amount AS amount, line.total_tax_amount AS tax,
     CASE WHEN line.quantity >= 0 AND len(line.discount_allocations) > 0
-      THEN list_sum([share.total_amount FOR share IN line.discount_allocations]) ELSE 0 END AS discount
+      THEN ledger.discount_of(line.discount_allocations) ELSE 0 END AS discount
   FROM (
     SELECT company_id, connection_id, currency, unnest(order_line_items) AS line
     FROM ledger.order_versions
