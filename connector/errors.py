@@ -10,6 +10,7 @@ ConnectorError               .kind for logs and metrics, .exit_code for the shel
 │   └── PagingStuck          a listing that never ends or never advances
 ├── StoreError               the store cannot be read or written: full disk, read-only, damaged
 │   ├── StoreBusy            another process holds the lock; .pid
+│   │   └── StoreMoved       another host of a fleet stored the company first; the run is done again
 │   ├── StoreDamaged         a file of the store is not as it was written; what to do is in the hint
 │   ├── StoreNotOurs         root in a store of another user; what it wrote the owner could not write any more
 │   └── StoreTooNew          written by a newer version of the connector
@@ -103,6 +104,10 @@ class StoreBusy(StoreError):
     def __init__(self, message: str, *, pid: int | None = None, hint: str | None = None) -> None:
         super().__init__(message, hint=hint)
         self.pid = pid
+
+
+class StoreMoved(StoreBusy):
+    """Another host of a fleet was first; what was loaded here was dropped, and the run has to be done again."""
 
 
 class StoreDamaged(StoreError):

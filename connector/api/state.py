@@ -19,6 +19,7 @@ from connector.api.answer.paging import Pins
 from connector.api.door import shared
 from connector.api.door.limits import FailedAttempts, RefusalPace, RequestQuota
 from connector.api.door.shared import SharedPins, SharedQuota
+from connector.config import FleetPlace
 from connector.control import access_log as api_access_log
 from connector.control import companies as api_companies
 from connector.control import kept as api_kept
@@ -33,7 +34,7 @@ from connector.control.file import ControlFile
 from connector.control.keys import ApiKey
 from connector.control.place import Place, open_control
 from connector.ledger.interface import now_utc
-from connector.ledger.published import Publication, Published
+from connector.ledger.published import Publication, Published, PublishedFiles
 from connector.outbound import Networks
 
 TABLES = (
@@ -72,6 +73,7 @@ class ApiSettings:
 
     directory: Path
     control: Place | None = None
+    fleet: FleetPlace | None = None
     public_url: str = "http://127.0.0.1:8080"
     requests_per_minute: int = 60_000
     time_limit: float = 20.0
@@ -138,9 +140,7 @@ class ApiState:
     def __init__(self, settings: ApiSettings) -> None:
         self.settings = settings
         self.control = open_control(settings.control or settings.directory, *TABLES)
-        self.published = Published(
-            settings.directory, threads=settings.threads, memory_limit=settings.memory_limit
-        )
+        self.published = _published(settings)
         self.shared = None if settings.shared is None else ControlFile(settings.shared, *shared.TABLES)
         if self.shared is None:
             self.pins = Pins()
@@ -162,6 +162,16 @@ class ApiState:
         self.control.close()
         if self.shared is not None:
             self.shared.close()
+
+
+def _published(settings: ApiSettings) -> PublishedFiles:
+    if settings.fleet is None:
+        return Published(settings.directory, threads=settings.threads, memory_limit=settings.memory_limit)
+    from connector.fleet.published import FleetPublished
+
+    return FleetPublished(
+        settings.fleet, threads=settings.threads, memory_limit=settings.memory_limit, clock=settings.clock
+    )
 
 
 @dataclass(slots=True)
@@ -210,8 +220,11 @@ class Call:
 
     @contextmanager
     def publication(self, *, watched: bool = True) -> Iterator[Publication]:
-        """The newest published file, watched over. Raises NothingPublishedError before the first sync."""
-        with self.state.published.open() as publication, self._watched(publication, watched):
+        """The newest file with this call's company, watched over. NothingPublishedError before the first sync."""
+        with (
+            self.state.published.open(self.company_id) as publication,
+            self._watched(publication, watched),
+        ):
             yield publication
 
     def _watched(self, publication: Publication, watched: bool) -> AbstractContextManager[None]:

@@ -5,14 +5,14 @@ each change of a connection's status too. So a sync calls nothing, and any numbe
 """
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime
 
 import httpx
 from standardwebhooks.webhooks import Webhook as Signer
 
 from connector import outbound
-from connector.api.answer.companies import company_view, current_states
+from connector.api.answer.companies import company_view, states_of_all
 from connector.api.reads.runs import Run, orders_deleted, reads_of
 from connector.api.routes.companies import reference
 from connector.api.routes.status import READ_TYPES
@@ -20,12 +20,13 @@ from connector.api.state import ApiState, Call
 from connector.control import companies as api_companies
 from connector.control import outbox
 from connector.control import webhooks as api_webhooks
+from connector.control.companies import CompanyRow
 from connector.control.keys import ApiKey
 from connector.control.outbox import Delivery
 from connector.control.webhooks import Webhook, event_id, note_event
 from connector.errors import ConnectorError
-from connector.ledger.connection_state import link_status
-from connector.ledger.published import NothingPublishedError
+from connector.ledger.connection_state import ConnectionState, link_status
+from connector.ledger.published import NothingPublishedError, Publication
 from connector.logs import get_logger
 from schemas.platform import Company, Connection, ConnectionStatus, DataType
 from schemas.wire import members
@@ -46,45 +47,54 @@ def signed_headers(secret: str, message_id: str, timestamp: int, body: bytes) ->
     }
 
 
-def notice(state: ApiState) -> int:
-    """Note what the published file tells that was not told yet; how many events were new."""
+def notice(state: ApiState, company_ids: Collection[str] = ()) -> int:
+    """Note what the published files tell that was not told yet; how many events were new.
+
+    company_ids: only of these companies; of all where none is named.
+    """
     call = Call(state, "dispatcher", key=_OPERATOR)
-    told = 0
-    try:
-        with call.publication() as publication:
-            states = current_states(state.control, publication)
-            for company in api_companies.list_companies(state.control):
-                connections = api_companies.list_connections(state.control, company.company_id)
-                view = company_view(call, company, connections, states)
-                about: dict[str, object] = {"referenceCompany": reference(view)}
-                shown = {connection.id: connection for connection in view.data_connections}
-                runs = [
-                    r for r in reads_of(publication, company.company_id, most=50) if r.connection_id in shown
-                ]
-                deleted = orders_deleted(publication, company.company_id)
-                for run in reversed(runs):
-                    if run.finished_at is not None:
-                        told += _tell_run(
-                            state, view, shown[run.connection_id], run, deleted.get(run.run_id, 0)
-                        )
-                for row in connections:
-                    known = states.get(row.connection_id)
-                    if known is None or known.last_run is None:
-                        continue
-                    status = link_status(row.status, known)
-                    if status is ConnectionStatus.PENDING_AUTH:
-                        continue
-                    told += api_webhooks.note_status_event(
-                        state.control,
-                        row.connection_id,
-                        status is ConnectionStatus.LINKED,
-                        {**about, "connection": members(shown[row.connection_id])},
-                        now=state.settings.clock(),
-                        company_id=company.company_id,
-                        tags=view.tags,
-                    )
-    except NothingPublishedError:
-        return 0
+    states, told = states_of_all(call), 0
+    for company in api_companies.list_companies(state.control):
+        if company_ids and company.company_id not in company_ids:
+            continue
+        call.company_id = company.company_id
+        try:
+            with call.publication() as publication:
+                told += _notice_company(call, company, publication, states)
+        except NothingPublishedError:
+            continue
+    return told
+
+
+def _notice_company(
+    call: Call, company: CompanyRow, publication: Publication, states: Mapping[str, ConnectionState]
+) -> int:
+    state, told = call.state, 0
+    connections = api_companies.list_connections(state.control, company.company_id)
+    view = company_view(call, company, connections, states)
+    about: dict[str, object] = {"referenceCompany": reference(view)}
+    shown = {connection.id: connection for connection in view.data_connections}
+    runs = [r for r in reads_of(publication, company.company_id, most=50) if r.connection_id in shown]
+    deleted = orders_deleted(publication, company.company_id)
+    for run in reversed(runs):
+        if run.finished_at is not None:
+            told += _tell_run(state, view, shown[run.connection_id], run, deleted.get(run.run_id, 0))
+    for row in connections:
+        known = states.get(row.connection_id)
+        if known is None or known.last_run is None:
+            continue
+        status = link_status(row.status, known)
+        if status is ConnectionStatus.PENDING_AUTH:
+            continue
+        told += api_webhooks.note_status_event(
+            state.control,
+            row.connection_id,
+            status is ConnectionStatus.LINKED,
+            {**about, "connection": members(shown[row.connection_id])},
+            now=state.settings.clock(),
+            company_id=company.company_id,
+            tags=view.tags,
+        )
     return told
 
 
@@ -154,7 +164,7 @@ class Dispatcher:
         self._client = client or outbound.outbound_client(state.settings.private_networks)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="webhooks", daemon=True)
-        self._newest: object = None
+        self._newest = 0
 
     def start(self) -> None:
         self._thread.start()
@@ -172,8 +182,8 @@ class Dispatcher:
     def _notice_if_new(self) -> int:
         if not self._state.published.exists:
             return 0
-        newest = self._state.published.newest()
-        told = notice(self._state) if newest != self._newest else 0
+        newest, companies = self._state.published.changed(self._newest)
+        told = notice(self._state, companies) if newest != self._newest else 0
         self._newest = newest
         return told
 

@@ -67,7 +67,7 @@ class Invocation:
         publish_to = None
         if config.publish_to is not None:
             publish_to = PublishTo(config.publish_to, config.publish_group, int(config.publish_mode, 8))
-        return open_store(config.store, publish_to=publish_to)
+        return open_store(config.store, publish_to=publish_to, fleet=config.fleet)
 
     def start_logging(self) -> None:
         """Set logging up as the options given so far say."""

@@ -5,6 +5,7 @@ for. Whatever it says is raised as StoreError, with database and host, and never
 """
 
 import atexit
+import logging
 import os
 import re
 import threading
@@ -29,6 +30,8 @@ _SETTING_UP, _WRITING = 7_240_119, 7_240_120
 _pools: dict[tuple[int, FleetPlace], "ConnectionPool[Connection]"] = {}
 _made: set[tuple[int, FleetPlace, str]] = set()
 _lock = threading.Lock()
+# It repeats what we raise, once for each attempt.
+logging.getLogger("psycopg.pool").setLevel(logging.ERROR)
 
 
 class NamedRow(tuple[Any, ...]):

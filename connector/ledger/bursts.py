@@ -6,12 +6,14 @@ must be soon; the same connection's next run, and one that follows another proce
 
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import count
 from pathlib import Path
 from threading import Lock
 
+from connector.ledger.connection_state import ConnectionState
 from connector.ledger.interface import Reader, Store
+from connector.ledger.keep.forget_proof import Trace
 from connector.ledger.load.batch import Applied, Batch
 
 # How long a committed run may wait for others of its burst before it is published.
@@ -31,6 +33,14 @@ class Gathering:
     @property
     def directory(self) -> Path:
         return self._store.directory
+
+    def store_of(self, company_id: str) -> Store:
+        own = self._store.store_of(company_id)
+        # A company with a store of its own is published by itself.
+        return self if own is self._store else own
+
+    def states(self, *, at: datetime | None = None) -> Mapping[str, ConnectionState]:
+        return self._store.states(at=at)
 
     def is_there(self) -> bool:
         return self._store.is_there()
@@ -76,8 +86,17 @@ class Gathering:
     def forget(self, company_id: str) -> Mapping[str, int]:
         return self._store.forget(company_id)
 
+    def traces(self, company_id: str) -> list[Trace]:
+        return self._store.traces(company_id)
+
     def mend(self) -> list[str]:
         return self._store.mend()
+
+    def bring_raw(self, connection_id: str) -> None:
+        self._store.bring_raw(connection_id)
+
+    def delete_raw(self, connection_id: str, before: datetime) -> int:
+        return self._store.delete_raw(connection_id, before)
 
     def open_reader(self) -> Reader:
         return self._store.open_reader()

@@ -14,6 +14,9 @@ from connector.ledger.load.batch import Applied, Batch
 if TYPE_CHECKING:
     import duckdb
 
+    from connector.config import FleetPlace
+    from connector.ledger.connection_state import ConnectionState
+    from connector.ledger.keep.forget_proof import Trace
 
 LINK = "commerce.duckdb"
 """In the store's directory: leads to the newest published file, which bears the same name."""
@@ -72,6 +75,12 @@ class Store(Protocol):
     def directory(self) -> Path:
         """Where everything is kept: also raw payloads (``raw``), staging files and ``control.sqlite``."""
 
+    def store_of(self, company_id: str) -> "Store":
+        """Where one company is loaded and read: this store itself, unless every company has one of its own."""
+
+    def states(self, *, at: datetime | None = None) -> "Mapping[str, ConnectionState]":
+        """Connection id -> how current it is. StoreError when nothing was published. at: see ``connection_states``."""
+
     def is_there(self) -> bool:
         """Whether anything was ever stored. Looks, and makes nothing."""
 
@@ -111,8 +120,17 @@ class Store(Protocol):
         Raw payloads, ``control.sqlite`` and the configuration are the caller's. Hold the company's run locks.
         """
 
+    def traces(self, company_id: str) -> "list[Trace]":
+        """What is left of a forgotten company beyond ``directory``."""
+
     def mend(self) -> list[str]:
         """Make damaged files anew from good ones; what was done, in words. StoreDamaged when none is good."""
+
+    def bring_raw(self, connection_id: str) -> None:
+        """Have everything that Clover sent for a connection in ``directory / raw``, for a rebuild."""
+
+    def delete_raw(self, connection_id: str, before: datetime) -> int:
+        """Delete what is kept beyond ``directory`` of runs that began earlier (aware UTC); how many files."""
 
     def open_reader(self) -> Reader:
         """The newest published state. StoreError when nothing was published yet."""
@@ -124,12 +142,19 @@ def now_utc() -> datetime:
 
 
 def open_store(
-    url: str | Path, *, clock: Callable[[], datetime] = now_utc, publish_to: PublishTo | None = None
+    url: str | Path,
+    *,
+    clock: Callable[[], datetime] = now_utc,
+    publish_to: PublishTo | None = None,
+    fleet: "FleetPlace | None" = None,
 ) -> Store:
-    """The store behind a directory or ``duckdb:///path``, else ConfigError. Touches nothing yet.
+    """The store behind a directory or ``duckdb:///path``, or a fleet's, else ConfigError. Touches nothing yet.
 
     publish_to: where it publishes, if not inside itself. Who only reads need not know: the link leads there.
+    fleet: for ``postgresql://…``, what it stands on.
     """
+    if fleet is not None:
+        return _open_fleet(fleet, clock)
     text = str(url)
     if text.startswith("ducklake:"):
         raise ConfigError(
@@ -150,3 +175,15 @@ def open_store(
     from connector.ledger.store import DuckStore
 
     return DuckStore(Path(path), clock=clock, publish_to=publish_to)
+
+
+def _open_fleet(place: "FleetPlace", clock: Callable[[], datetime]) -> Store:
+    """Nothing of it is imported by a store in a directory."""
+    try:
+        from connector.fleet.store import FleetStore
+    except ModuleNotFoundError as error:
+        raise ConfigError(
+            f"store: a fleet's store needs {error.name}, which is not installed.",
+            hint="pip install 'clover-codat-connector[fleet]'",
+        ) from None
+    return FleetStore(place, clock=clock)

@@ -7,21 +7,22 @@ other file and no network, and no statement can change that: for questions that 
 """
 
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Protocol, Self, TypeVar
 
 import duckdb
 
 from connector.errors import ConfigError, StoreDamaged, StoreError
+from connector.ledger.connection_state import ConnectionState
 from connector.ledger.database import NO_PROGRESS_BAR, THREADS, quoted, reading_errors, store_errors
 from connector.ledger.interface import LINK
 from connector.ledger.migrate import refuse_other_schema
-from connector.ledger.places import published_file
+from connector.ledger.places import commit_of, published_file
 
 _Opened = TypeVar("_Opened")
 _Setting = str | bool | int | float | list[str]
@@ -246,6 +247,33 @@ class Publication:
     cache: dict[str, object]
 
 
+class PublishedFiles(Protocol):
+    """What requests read: one file with all companies, or one a company."""
+
+    @property
+    def exists(self) -> bool:
+        """Whether anything was ever published."""
+
+    @property
+    def damaged(self) -> bool:
+        """Whether a request found a part of the newest publication damaged."""
+
+    def states(self) -> Mapping[str, ConnectionState] | None:
+        """Connection id -> state over all companies, where no single file tells; None where one does."""
+
+    def changed(self, after: int) -> tuple[int, list[str]]:
+        """The number of the newest publication, and whose it was since an earlier one; none are named in one file."""
+
+    def open(self, company_id: str | None = None) -> AbstractContextManager[Publication]:
+        """The newest publication for one request. Raises NothingPublishedError, StoreError."""
+
+    def reader(self, company_id: str) -> AbstractContextManager[DuckReader]:
+        """The same on a connection of its own, which may write files."""
+
+    def close(self) -> None:
+        """Close every file; used when the server stops."""
+
+
 class Published:
     """The published files that requests read: locked, one cursor a request, closed when a newer one is there."""
 
@@ -268,12 +296,21 @@ class Published:
         path = self.newest()
         return self._damaged is not None and self._damaged == (path, _file(path))
 
+    def states(self) -> Mapping[str, ConnectionState] | None:
+        return None
+
+    def changed(self, after: int) -> tuple[int, list[str]]:  # noqa: ARG002 - the newest is known by its name
+        return commit_of(self.newest()) or 0, []
+
+    def reader(self, company_id: str) -> DuckReader:  # noqa: ARG002 - all companies are in it
+        return open_published(self._directory)
+
     def newest(self) -> Path:
         """The real path of the newest publication. Raises NothingPublishedError, StoreError."""
         return newest_file(self._directory)
 
     @contextmanager
-    def open(self) -> Iterator[Publication]:
+    def open(self, company_id: str | None = None) -> Iterator[Publication]:  # noqa: ARG002 - all are in it
         """The newest publication for the time of one request. Raises NothingPublishedError, StoreError."""
         held = self._open_newest()
         try:

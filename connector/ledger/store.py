@@ -22,6 +22,7 @@ import duckdb
 from connector.errors import StoreDamaged, StoreError
 from connector.files import refuse_foreign
 from connector.ledger import locks
+from connector.ledger.connection_state import ConnectionState, connection_states
 from connector.ledger.database import (
     TEMPORARY,
     WORK,
@@ -37,6 +38,7 @@ from connector.ledger.database import (
 from connector.ledger.failpoints import failpoint
 from connector.ledger.interface import PublishTo, now_utc
 from connector.ledger.keep.forget import rewrite_without, room_to_forget, write_without
+from connector.ledger.keep.forget_proof import Trace
 from connector.ledger.load.apply import apply_batch
 from connector.ledger.load.batch import Applied, Batch
 from connector.ledger.migrate import migrate
@@ -89,6 +91,13 @@ class DuckStore:
     @property
     def directory(self) -> Path:
         return self._directory
+
+    def store_of(self, company_id: str) -> "DuckStore":  # noqa: ARG002 - all companies are in it
+        return self
+
+    def states(self, *, at: datetime | None = None) -> Mapping[str, ConnectionState]:
+        with self.open_reader() as reader:
+            return connection_states(reader.connection, at=at)
 
     def is_there(self) -> bool:
         return (self._directory / WORK).exists() or newest_copy(self._directory) is not None
@@ -168,6 +177,9 @@ class DuckStore:
             remove_old(self._directory, published, keep=1)
         return removed
 
+    def traces(self, company_id: str) -> list[Trace]:  # noqa: ARG002 - everything is in the directory
+        return []
+
     def begin_epoch(self) -> None:
         """Say that snapshots are numbered anew from here on, and publish that; see ``ledger.publication``."""
         with self._locked():
@@ -212,6 +224,11 @@ class DuckStore:
                     connection.execute(_BEGIN_EPOCH)
                 self._publish()
             return said
+
+    def bring_raw(self, connection_id: str) -> None: ...
+
+    def delete_raw(self, connection_id: str, before: datetime) -> int:  # noqa: ARG002 - all of it is in the directory
+        return 0
 
     def open_reader(self) -> DuckReader:
         return open_published(self._directory, self._published)

@@ -21,7 +21,8 @@ explained there.
 put in when the view is made because a table macro cannot call a macro of its own file once that file is attached under
 another name. A view can, and calls ``ledger.discount_of`` for what DuckDB would write down in words that other parsers
 of SQL do not read (a lambda in brackets). A column that means the same everywhere is explained once, in
-``views/columns.txt`` (``name: meaning``). A table macro begins with ``-- macro``. All of it becomes COMMENTs in the database.
+``views/columns.txt`` (``name: meaning``). A table macro begins with ``-- macro``. All of it becomes COMMENTs in the
+database.
 """
 
 import hashlib

@@ -134,7 +134,9 @@ def link_again(call: Call, linking: Linking, visit: Visit, known: Connection) ->
     company = api_companies.get_company(call.state.control, visit.company_id)
     if company is None:
         raise LinkFailed("gone")
-    _link(call, linking, visit, company, known.model_copy(update={"credential": "kept"}), again=True)
+    app = app_of(linking, visit)
+    now_at = {"credential": "kept", "region": app.region, "base_url": app.base_url}
+    _link(call, linking, visit, company, known.model_copy(update=now_at), again=True)
     if visit.connection_id is None or visit.connection_id == known.id:
         return
     beside = api_companies.get_connection(call.state.control, visit.company_id, visit.connection_id)

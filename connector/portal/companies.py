@@ -6,12 +6,12 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
-from connector.api.answer.companies import visible_companies
+from connector.api.answer.companies import states_of_all, visible_companies
 from connector.api.answer.errors import ApiError
 from connector.api.state import Call, call_of
 from connector.ledger.published import NothingPublishedError
 from connector.portal.rendering import HOME, link, page
-from connector.portal.standing import Lately, Standing, lately_of, standing_of, states_of_company, unread
+from connector.portal.standing import Lately, Standing, lately_of, standing_of, unread
 from connector.report.drawing import sparkline
 from schemas.money import money
 from schemas.platform import Company
@@ -59,31 +59,49 @@ def _line(lately: Lately) -> Any:
 
 
 def _standings(call: Call, companies: list[Company]) -> list[Standing]:
+    return [standing for few in _of_one_file(call, companies) for standing in _standings_of(call, few)]
+
+
+def _of_one_file(call: Call, companies: list[Company]) -> list[list[Company]]:
+    """The companies by the file that tells of them: one for all, or one each."""
+    return [companies] if call.state.published.states() is None else [[one] for one in companies]
+
+
+def _standings_of(call: Call, companies: list[Company]) -> list[Standing]:
+    call.company_id = companies[0].id if len(companies) == 1 else None
     try:
         with call.publication() as publication:
             lately = lately_of(publication, companies)
             return [standing_of(publication, one, lately.get(one.id, ())) for one in companies]
     except NothingPublishedError:
         return [unread(one) for one in companies]
+    finally:
+        call.company_id = None
 
 
 def _ordered(call: Call, companies: list[Company], column: str, descending: bool) -> list[Company]:
-    """By what is known without reading each company's quality; those that say nothing come last."""
+    """By what is known without reading each company's quality; those that say nothing come last.
+
+    In a fleet the sales are in the companies' own files, so there this order is that of the names.
+    """
     lasts: dict[str, Any] = {}
-    try:
-        with call.publication() as publication:
-            if column == "sales":
+    if column == "sales" and call.state.published.states() is None:
+        try:
+            with call.publication() as publication:
                 lately = lately_of(publication, companies)
-                lasts = {
-                    one.id: lately.get(one.id, ())[0].net_sales for one in companies if lately.get(one.id)
-                }
-            elif column == "issues":
-                lasts = {
-                    one.id: sum(state.open_issues for state in states_of_company(publication, one).values())
-                    for one in companies
-                }
-    except NothingPublishedError:
-        pass
+        except NothingPublishedError:
+            lately = {}
+        lasts = {one.id: lately[one.id][0].net_sales for one in companies if lately.get(one.id)}
+    elif column == "issues":
+        states = states_of_all(call)
+        lasts = {
+            one.id: sum(
+                states[connection.id].open_issues
+                for connection in one.data_connections
+                if connection.id in states
+            )
+            for one in companies
+        }
     keys: dict[str, Callable[[Company], Any]] = {
         "name": lambda one: one.name.casefold(),
         "status": lambda one: sorted(str(connection.status) for connection in one.data_connections),

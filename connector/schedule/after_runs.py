@@ -99,7 +99,9 @@ def delete_old_payloads(config: Config, store: Store, *, now: datetime) -> int:
         return 0
     before = now - timedelta(days=config.raw_retention_days)
     deleted = sum(
-        delete_older_than(store.directory / "raw", connection.id, before) for _, connection in config.pairs()
+        delete_older_than(own.directory / "raw", connection.id, before)
+        + own.delete_raw(connection.id, before)
+        for own, connection in ((store.store_of(company.id), each) for company, each in config.pairs())
     )
     if deleted:
         log.info("raw.deleted", files=deleted, older_than_days=config.raw_retention_days)

@@ -54,6 +54,7 @@ class Forgotten:
 
 def forget_company(config: Config, store: Store, company_id: str, *, now: datetime) -> Forgotten:
     """Remove everything, then search. Raises ConfigError for an unknown company, StoreBusy while it is read."""
+    store = store.store_of(company_id)
     ids = ids_of(config, store, company_id)
     removed: dict[str, int] = {}
     with ExitStack() as held:
@@ -70,7 +71,7 @@ def forget_company(config: Config, store: Store, company_id: str, *, now: dateti
                 missing_ok=True
             )
         with locks.held(store.directory, "store", what="The store", since=now, wait=_LOCK_WAIT):
-            traces = search(store.directory, ids.words)
+            traces = [*search(store.directory, ids.words), *store.traces(company_id)]
     return Forgotten(ids, removed, tuple(traces))
 
 

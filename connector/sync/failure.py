@@ -6,7 +6,7 @@ import duckdb
 import structlog
 
 from connector.clover.http.client import CloverClient
-from connector.errors import ConnectorError, StoreBusy, StoreDamaged, StoreError, StoreTooNew
+from connector.errors import ConnectorError, StoreBusy, StoreDamaged, StoreError, StoreMoved, StoreTooNew
 from connector.ledger.database import damage_in
 from connector.ledger.interface import Store
 from connector.ledger.stored import Stored
@@ -14,6 +14,9 @@ from connector.sync.map.batch import MappedBatch
 from connector.sync.report import Change, RunReport
 
 log = structlog.get_logger(__name__)
+
+MOVED = "moved"
+"""The kind of error of a run that another host of a fleet overtook."""
 
 
 def changes_of(batch: MappedBatch, stored: Stored) -> list[Change]:
@@ -72,7 +75,7 @@ def note_failure(report: RunReport, error: ConnectorError) -> None:
     report.error_kind, report.error = error.kind, error.message
     report.hint = error.hint or "What was loaded before is kept; the next sync starts from the same place."
     if isinstance(error, StoreBusy):
-        report.error_kind = "busy"
+        report.error_kind = MOVED if isinstance(error, StoreMoved) else "busy"
 
 
 def note_not_published(report: RunReport, error: ConnectorError) -> None:

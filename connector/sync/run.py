@@ -19,7 +19,7 @@ from connector.ledger.stored import Stored
 from connector.progress import Progress, Silent
 from connector.sync.commit import Commit, Mapped, Source
 from connector.sync.connect.connecting import merchant_of
-from connector.sync.failure import count_requests, explained, log_line, mended, note_failure
+from connector.sync.failure import MOVED, count_requests, explained, log_line, mended, note_failure
 from connector.sync.load import Loading
 from connector.sync.map.processes import MappingProcesses
 from connector.sync.modes import SyncMode
@@ -30,11 +30,29 @@ from connector.sync.runtime import Runtime
 from connector.sync.spans import ClockCheck, Span, check_clock, pieces
 from transforms.model import Merchant
 
+# A run of a fleet that another host overtook is done so often.
+_ATTEMPTS = 3
+
 
 def run_connection(
     runtime: Runtime, company: Company, connection: Connection, mode: SyncMode, progress: Progress
 ) -> RunReport:
-    """Run one connection from start to end. Never raises for what a user may meet: the report says it."""
+    """Run one connection from start to end. Never raises for what a user may meet: the report says it.
+
+    Where another host of a fleet stored the company meanwhile, it is run again on top of that.
+    """
+    here = replace(runtime, store=runtime.store.store_of(company.id))
+    for _ in range(_ATTEMPTS - 1):
+        report = _run_once(here, company, connection, mode, progress)
+        if report.error_kind != MOVED:
+            return report
+        here = replace(runtime, store=runtime.store.store_of(company.id))
+    return _run_once(here, company, connection, mode, progress)
+
+
+def _run_once(
+    runtime: Runtime, company: Company, connection: Connection, mode: SyncMode, progress: Progress
+) -> RunReport:
     started = runtime.now()
     report = RunReport(
         run_id=new_run_id(started),
@@ -99,6 +117,7 @@ class _Run:
         at = self.report.started_at
         with self._opened() as stored:
             plan = self._plan([Span(at, at, moves_cursor=False)], stored, None)
+            self.runtime.store.bring_raw(self.connection.id)
             with Commit.begin(plan, stored, None, self.progress, directory) as commit:
                 commit.list_archive(self.runtime.raw_directory)
                 mapped = commit.map_orders(self.processes)

@@ -14,7 +14,6 @@ from typing import TypeVar
 from connector.config import Company, Connection
 from connector.errors import ConnectorError, StoreError
 from connector.ledger.bursts import LATEST
-from connector.ledger.connection_state import connection_states
 from connector.ledger.interface import Store
 from connector.logs import get_logger
 
@@ -42,8 +41,7 @@ def stored_orders(store: Store) -> Mapping[str, int]:
     A first load that was interrupted is still one. Empty when nothing is published, or it cannot be read.
     """
     try:
-        with store.open_reader() as reader:
-            states = connection_states(reader.connection).values()
+        states = store.states().values()
     except StoreError:
         return {}
     return {state.connection_id: state.orders for state in states if state.last_success is not None}

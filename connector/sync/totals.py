@@ -16,9 +16,17 @@ FROM monthly_sales WHERE list_contains($companies, company_id) GROUP BY company_
 
 def company_totals(store: Store, company_ids: Iterable[str]) -> list[Totals]:
     """One row a company and currency; empty while nothing was ever published."""
+    by_store: dict[int, tuple[Store, list[str]]] = {}
+    for company_id in sorted(set(company_ids)):
+        own = store.store_of(company_id)
+        by_store.setdefault(id(own), (own, []))[1].append(company_id)
+    return [totals for own, ids in by_store.values() for totals in _totals(own, ids)]
+
+
+def _totals(store: Store, company_ids: list[str]) -> list[Totals]:
     try:
         with store.open_reader() as reader:
-            rows = reader.connection.execute(_SQL, {"companies": sorted(set(company_ids))}).fetchall()
+            rows = reader.connection.execute(_SQL, {"companies": company_ids}).fetchall()
     except StoreError:
         return []
     return [Totals(*row) for row in rows]

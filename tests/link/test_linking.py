@@ -5,8 +5,11 @@ from decimal import Decimal
 
 import pytest
 
+from connector.control import links
 from connector.control.kept import kept_companies
 from connector.control.place import control_place
+from connector.link import answer as answers
+from connector.link import connecting
 from tests.link.lender import BACK, shop
 
 
@@ -348,3 +351,45 @@ def test_a_deleted_company_is_forgotten_once_its_lender_was_told(own_lender):
         f"/companies/{kept_company['id']}/connections/{kept_connection['id']}/data/commerce-orders"
     )
     assert orders.json()["totalResults"] == 3
+
+
+class Killed(BaseException):
+    """What is left of a process that was killed: nothing of it runs any more."""
+
+
+@pytest.mark.parametrize("place", ["link.taken", "link.exchanged", "link.pair_kept", "link.kept"])
+def test_a_process_that_is_killed_anywhere_loses_nothing_and_links_nobody_by_half(lender, monkeypatch, place):
+    """The kill itself, of a server with a browser before it, is in test_link_browser.py."""
+    company, connection = lender.applicant()
+    browser = lender.browser()
+    browser.open(connection["linkUrl"])
+    browser.agree()
+    answer = browser.at_clover("MSHOP00000006")
+
+    def killed(name):
+        if name == place:
+            raise Killed
+
+    with monkeypatch.context() as here:
+        for module in (answers, connecting):
+            here.setattr(module, "failpoint", killed)
+            here.setattr(links, "release", lambda *_: None)
+        with pytest.raises(Killed):
+            browser.come_back(answer)
+    is_kept = place == "link.kept"
+    assert bool(kept(lender, company)) is is_kept
+    assert lender.connection(connection, company)["status"] == ("Linked" if is_kept else "PendingAuth")
+    lender.ahead += links.CLAIM + timedelta(seconds=1)
+    browser.come_back(answer)
+    if not is_kept:
+        assert browser.heading == "This answer was used already"
+        browser.submit("/link/again")
+        browser.agree()
+        browser.come_back(browser.at_clover("MSHOP00000006"))
+    assert browser.heading == "Your shop is connected"
+    assert lender.connection(connection, company)["status"] == "Linked"
+    assert len(kept(lender, company)) == 1
+    waiting = lender.state.control.rows(
+        "SELECT 1 FROM refresh_requests WHERE connection_id = ?", (connection["id"],)
+    )
+    assert waiting, "the first read is asked for"

@@ -59,7 +59,8 @@ class Bench:
 
     def __post_init__(self):
         self.sandbox.date = lambda: self.now.timestamp()
-        self.store = open_store(self.config.store, clock=lambda: self.now)
+        self.store = open_store(self.config.store, clock=lambda: self.now, fleet=self.config.fleet)
+        self.store = self.store.store_of(self.company.id)
         limits = self.config.limits
         self.pace = Pace(self.config)
         self.pace.app = AppPacer(
@@ -138,8 +139,11 @@ def _as_published(book, said):
     )
 
 
-def benches(tmp_path):
-    """Gives a function that makes benches: ``make(world=…, shapes=…, name=…, sandbox=…, **sync settings)``."""
+def benches(tmp_path, place=lambda directory: {"store": str(directory)}):
+    """Gives a function that makes benches: ``make(world=…, shapes=…, name=…, sandbox=…, **sync settings)``.
+
+    place: what the configuration says of where a bench of a name keeps its store.
+    """
     open_sandboxes = []
 
     def make(world=None, shapes=None, name="store", sandbox=None, **settings):
@@ -157,7 +161,7 @@ def benches(tmp_path):
             platform=settings.pop("platform", "off"),
         )
         config = Config(
-            store=str(tmp_path / name),
+            **place(tmp_path / name),
             companies=[Company(name="Juniper Goods", connections=[connection])],
             limits=settings.pop("limits", FAST),
             sync=settings,

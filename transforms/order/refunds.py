@@ -31,6 +31,7 @@ more is a line of its own.
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
+from typing import NamedTuple
 
 from msgspec import Struct
 
@@ -67,6 +68,15 @@ class FeeLeft(Struct):
     fee: Fee
     total: int
     tax: int
+
+
+class _Parts(NamedTuple):
+    """What a refund takes of a line, minor units."""
+
+    net: int
+    tax: int
+    discounts: list[tuple[str, int]]
+    taxes: list[tuple[TaxComponentRef, int]]
 
 
 @dataclass(slots=True)
@@ -350,7 +360,8 @@ class Returns:
 
     def _reverse_rest(self, refund: GivenBack, sold: SoldLine) -> None:
         quantity = sold.quantity if sold.quantity > 0 else Decimal(1)
-        self._reverse(refund, sold, quantity, sold.net, sold.tax, list(sold.discounts), list(sold.taxes))
+        rest = _Parts(sold.net, sold.tax, list(sold.discounts), list(sold.taxes))
+        self._reverse(refund, sold, quantity, rest)
 
     def _reverse_part(self, refund: GivenBack, sold: SoldLine, total: int) -> None:
         """Give back ``total`` of a line: whole units where it comes to that, else part of the price of one."""
@@ -369,18 +380,10 @@ class Returns:
             )
         )
         self.tax -= tax
-        self._reverse(refund, sold, units, net, tax, discounts, taxes)
+        self._reverse(refund, sold, units, _Parts(net, tax, discounts, taxes))
 
-    def _reverse(
-        self,
-        refund: GivenBack,
-        sold: SoldLine,
-        units: Decimal | None,
-        net: int,
-        tax: int,
-        discounts: list[tuple[str, int]],
-        taxes: list[tuple[TaxComponentRef, int]],
-    ) -> None:
+    def _reverse(self, refund: GivenBack, sold: SoldLine, units: Decimal | None, parts: _Parts) -> None:
+        net, tax, discounts, taxes = parts
         price = None if units is None else unit_price(units, net, self.exponent, sold.line.unit_price)
         quantity = Decimal(1) if units is None or price is None else units
         self.lines.append(

@@ -14,7 +14,7 @@ from connector.control.companies import CompanyRow, ConnectionRow
 from connector.control.database import ControlDatabase
 from connector.control.links import relinked_at
 from connector.ledger.connection_state import UNKNOWN, ConnectionState, link_status
-from connector.ledger.published import NothingPublishedError, Publication
+from connector.ledger.published import NothingPublishedError
 from schemas.platform import (
     Company,
     Connection,
@@ -32,16 +32,19 @@ SOURCE_ID = str(uuid.uuid5(_NAMESPACE, "source/clover-ecommerce"))
 
 def states_of_all(call: Call) -> Mapping[str, ConnectionState]:
     """States by connection id; none before the first publication."""
+    if (states := call.state.published.states()) is not None:
+        return current_states(call.state.control, states)
     try:
         with call.publication() as publication:
-            return current_states(call.state.control, publication)
+            return current_states(call.state.control, states_of(publication))
     except NothingPublishedError:
         return {}
 
 
-def current_states(control: ControlDatabase, publication: Publication) -> Mapping[str, ConnectionState]:
+def current_states(
+    control: ControlDatabase, states: Mapping[str, ConnectionState]
+) -> Mapping[str, ConnectionState]:
     """What syncs found out, and nothing any more of access that was lost before the merchant linked again."""
-    states = states_of(publication)
     lost = [one for one, state in states.items() if state.status == ConnectionStatus.DEAUTHORIZED]
     if not lost:
         return states

@@ -8,6 +8,8 @@ import base64
 import hashlib
 import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path as FilePath
 from typing import Annotated, Any
 
@@ -30,7 +32,7 @@ from connector.api.answer.openapi import documented
 from connector.api.answer.params import CompanyId
 from connector.api.state import Call, Reads
 from connector.ledger.database import reading_errors
-from connector.ledger.published import DuckReader, NothingPublishedError, open_published
+from connector.ledger.published import DuckReader, NothingPublishedError
 from connector.ledger.view_files import Exported, Format, Wanted, columns_of_views, mirror_in, write_view
 from schemas.wire import encode_present
 
@@ -159,10 +161,12 @@ def _answer(
     return FileResponse(path, media_type=media, filename=path.name, headers=headers, background=remove)
 
 
-def _reader(call: Call) -> DuckReader:
+@contextmanager
+def _reader(call: Call) -> Iterator[DuckReader]:
     """A connection of its own: that of the other routes can write no file, and none of its settings can be changed."""
     try:
-        return open_published(call.state.settings.directory)
+        with call.state.published.reader(call.company_id or "") as reader:
+            yield reader
     except NothingPublishedError as exc:
         raise never_synced() from exc
 

@@ -60,8 +60,11 @@ def ready(request: Request) -> Response:
     try:
         call.state.control.row("SELECT 1")
         try:
-            with call.publication() as publication:
-                publication.cursor.execute("SELECT 1").fetchone()
+            if (states := call.state.published.states()) is not None:
+                published = bool(states)
+            else:
+                with call.publication() as publication:
+                    publication.cursor.execute("SELECT 1").fetchone()
             readable = not call.state.published.damaged
         except NothingPublishedError:
             published = False

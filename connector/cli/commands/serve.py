@@ -137,6 +137,7 @@ def _answer(
         ApiSettings(
             directory=store_directory(config),
             control=control_place(config),
+            fleet=config.fleet,
             public_url=url,
             requests_per_minute=requests_per_minute,
             access_log_days=config.api.access_log_days,
@@ -173,7 +174,7 @@ def open_control(config: "Config") -> "ControlDatabase":
 
 
 def store_directory(config: "Config") -> Path:
-    """Where the store keeps its files."""
+    """Where the store keeps its files; in a fleet the cache of this host."""
     from connector.ledger import open_store
 
-    return open_store(config.store).directory
+    return open_store(config.store, fleet=config.fleet).directory

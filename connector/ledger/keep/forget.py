@@ -31,6 +31,7 @@ _MARGIN = 4 << 20
 # These are made by the migrations of the new file itself.
 _MADE = ("migrations", "view_definitions", "view_grains", "publication")
 _BY_CONNECTION = ("open_orders", "deep_scans")
+_THEIRS = "of this company"
 _OF_THEIR_CONNECTIONS = (
     f"connection_id IN (SELECT connection_id FROM {CATALOG}.ledger.connections"  # noqa: S608
     " WHERE company_id = $company)"
@@ -73,7 +74,18 @@ def write_without(
 
     room: the store, whose directory for temporary files is used.
     """
-    with store_errors(source, "forget the company"):
+    return _write(source, target, f"NOT ({_THEIRS})", company_id, at, room)
+
+
+def write_only(source: Path, target: Path, company_id: str, *, at: datetime, room: Path) -> Mapping[str, int]:
+    """Write what a ledger holds of one company into a new file, one commit further; table -> rows left out."""
+    return _write(source, target, _THEIRS, company_id, at, room)
+
+
+def _write(
+    source: Path, target: Path, condition: str, company_id: str, at: datetime, room: Path
+) -> Mapping[str, int]:
+    with store_errors(source, "write a company's rows"):
         _remove(target)
         connection = memory_database(room)
         try:
@@ -83,7 +95,7 @@ def write_without(
             attach_new(connection, target, _FRESH, has_log=False)  # which would take the room twice
             connection.execute(f"USE {_FRESH}")
             migrate(connection, at=at)
-            removed = _copy_others(connection, company_id)
+            removed = _copy_some(connection, condition, company_id)
             connection.execute(f"CHECKPOINT {_FRESH}")
             if source.name == WORK:
                 connection.execute(f"CHECKPOINT {CATALOG}")
@@ -106,31 +118,33 @@ def _remove(path: Path) -> None:
         one.unlink(missing_ok=True)
 
 
-def _copy_others(connection: duckdb.DuckDBPyConnection, company_id: str) -> Mapping[str, int]:
-    tables = connection.execute(
-        "SELECT table_name FROM duckdb_tables() WHERE database_name = current_database() AND schema_name = 'ledger'"
-        " ORDER BY table_name"
-    ).fetchall()
-    removed: dict[str, int] = {}
-    for (table,) in tables:
-        if table in _MADE:
-            continue
+def _copy_some(connection: duckdb.DuckDBPyConnection, condition: str, company_id: str) -> Mapping[str, int]:
+    left_out: dict[str, int] = {}
+    for table in kept_tables(connection):
         theirs = _OF_THEIR_CONNECTIONS if table in _BY_CONNECTION else "company_id = $company"
-        source = f"{CATALOG}.ledger.{table}"
-        gone = connection.execute(
-            f"SELECT count(*) FROM {source} WHERE {theirs}",  # noqa: S608
+        source, taken = f"{CATALOG}.ledger.{table}", condition.replace(_THEIRS, theirs)
+        rest = connection.execute(
+            f"SELECT count(*) FROM {source} WHERE NOT ({taken})",  # noqa: S608
             {"company": company_id},
         ).fetchall()
         connection.execute(
-            f"INSERT INTO ledger.{table} BY NAME SELECT * FROM {source}"  # noqa: S608
-            f" WHERE NOT ({theirs}) ORDER BY rowid",
+            f"INSERT INTO ledger.{table} BY NAME SELECT * FROM {source} WHERE {taken} ORDER BY rowid",  # noqa: S608
             {"company": company_id},
         )
-        if gone[0][0]:
-            removed[table] = int(gone[0][0])
+        if rest[0][0]:
+            left_out[table] = int(rest[0][0])
     connection.execute("DELETE FROM ledger.publication")
     connection.execute(
         "INSERT INTO ledger.publication BY NAME"  # noqa: S608
         f" SELECT * REPLACE (commit_id + 1 AS commit_id) FROM {CATALOG}.ledger.publication"
     )
-    return removed
+    return left_out
+
+
+def kept_tables(connection: duckdb.DuckDBPyConnection) -> list[str]:
+    """The tables of the ledger in the default catalog whose rows belong to companies."""
+    tables = connection.execute(
+        "SELECT table_name FROM duckdb_tables() WHERE database_name = current_database() AND schema_name = 'ledger'"
+        " ORDER BY table_name"
+    ).fetchall()
+    return [table for (table,) in tables if table not in _MADE]

@@ -6,7 +6,7 @@ deletes or corrects it and closes the issue.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -63,6 +63,7 @@ def reconcile_all(
 
     def run(here: Runtime, pair: Pair) -> ConnectionReconciliation:
         owner, merchant = pair
+        here = replace(here, store=here.store.store_of(owner.id))
         started = here.now()
         result = ConnectionReconciliation(
             new_run_id(started), owner.id, owner.name, merchant.id,
