@@ -1,13 +1,12 @@
 """``connector export``: views as files."""
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from connector.cli.invocation import Invocation, json_option, pass_invocation
-from connector.cli.terminal.output import console, json_text, say, table
+from connector.cli.terminal.output import console, fields, json_text, say, table
 from connector.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -125,7 +124,7 @@ def export(
             | ({} if one.merge is None else {"merge": one.merge})
             for one in done
         ]
-        about = {"directory": str(directory), "snapshot_id": snapshot_id, "epoch": of_epoch}
+        about = {"directory": str(directory), "snapshotId": snapshot_id, "epoch": of_epoch}
         click.echo(json_text(about | {"files": files}))
         return
     out = console()
@@ -171,8 +170,8 @@ def _journal(invocation: Invocation, directory: Path, wanted: "JournalWanted", *
             json_text(
                 {
                     "directory": str(directory),
-                    "snapshot_id": snapshot_id,
-                    "files": [asdict(one) for one in done],
+                    "snapshotId": snapshot_id,
+                    "files": [fields(one) for one in done],
                 }
             )
         )

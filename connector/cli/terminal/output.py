@@ -7,6 +7,7 @@ import shutil
 import sys
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -14,10 +15,16 @@ from typing import IO, Any, Unpack
 
 import click
 import msgspec
+from pydantic.alias_generators import to_camel
 from rich.console import Console
 
 from connector.cli.terminal.grid import Grid, Layout
 from schemas.wire import encode, number_text, ready
+
+
+def fields(value: Any) -> dict[str, Any]:
+    """The fields of a dataclass as the JSON of every command spells them: camelCase."""
+    return {to_camel(name): member for name, member in asdict(value).items()}
 
 
 def json_text(value: Any, *, indent: int | None = 2) -> str:
