@@ -6,16 +6,16 @@ from tests.house import FIGURES, ROOT, measured
 
 # What was reached. Who needs more raises it here, with the reason in the commit; who needs less lowers it.
 CEILINGS = {
-    "long files": 27,
-    "short files": 29,
+    "long files": 24,
+    "short files": 25,
     "largest room": 26,
-    "many parameters": 36,
-    "options": 10,
-    "complex": 21,
-    "duplicated runs": 8,
+    "many parameters": 14,
+    "options": 11,
+    "complex": 2,
+    "duplicated runs": 5,
     "circles": 0,
     "rooms of a sync": 26,
-    "files of a sync": 160,
+    "files of a sync": 158,
 }
 GROWS = {"files", "lines", "sql lines"}  # with what the product can do
 

@@ -66,7 +66,7 @@ def held_since(directory: Path, name: str) -> datetime | None:
     try:
         noted = json.loads(_holder(lock_file(directory, name)).read_text())
         since = datetime.fromisoformat(noted["since"])
-        return since if _is_alive(int(noted["pid"])) else None
+        return since if is_alive(int(noted["pid"])) else None
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
@@ -85,7 +85,7 @@ def _busy(path: Path, what: str) -> StoreBusy:
     pid, since = None, None
     try:
         noted = json.loads(_holder(path).read_text())
-        if _is_alive(int(noted["pid"])):
+        if is_alive(int(noted["pid"])):
             pid, since = int(noted["pid"]), str(noted["since"])
     except (OSError, ValueError, KeyError, TypeError):
         pass  # being written, or left by a dead process: the message does without
@@ -97,7 +97,8 @@ def _busy(path: Path, what: str) -> StoreBusy:
     )
 
 
-def _is_alive(pid: int) -> bool:
+def is_alive(pid: int) -> bool:
+    """Whether a process of this machine runs under the number."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

@@ -80,13 +80,15 @@ def examine_version(published: "duckdb.DuckDBPyConnection") -> Finding:
 
 def examine_locks(directory: Path, *, now: datetime) -> Iterator[Finding]:
     """Who holds what, by the notes beside the locks: taking a lock to look at it could make a sync give up."""
+    from connector.ledger.locks import is_alive
+
     for note in sorted((directory / "locks").glob("*.holder")):
         try:
             held = json.loads(note.read_text())
             pid, since = int(held["pid"]), datetime.fromisoformat(held["since"])
         except (OSError, ValueError, KeyError, TypeError):
             continue  # being written, or just released
-        if not _is_alive(pid):
+        if not is_alive(pid):
             continue  # left by a killed process, which holds nothing any more
         age = now - since.astimezone(UTC)
         text = f"{note.stem} is held by process {pid} for {ago(since, now)}"
@@ -332,13 +334,3 @@ def _stat(path: Path) -> tuple[int, datetime] | None:
     except FileNotFoundError:
         return None  # deleted by retention meanwhile
     return found.st_size, datetime.fromtimestamp(found.st_mtime, UTC)
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
