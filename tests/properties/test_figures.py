@@ -80,6 +80,8 @@ class Told:
         self.told: dict[int, dict[str, list[tuple[Any, ...]]]] = {}
         self.after_read: Callable[[], None] = lambda: None
         self.db = duckdb.connect()
+        self.db.execute("ATTACH ':memory:' AS commerce")
+        self.db.execute("USE commerce")
         self.db.execute("SET TimeZone = 'UTC'")
         self.db.execute("CREATE SCHEMA ledger")
         migrate(self.db, at=datetime(2026, 1, 1, tzinfo=UTC))

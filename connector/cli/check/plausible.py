@@ -168,14 +168,18 @@ def _examine_doubles(config: Config) -> Iterator[Finding]:
 def _examine_secrets(config: Config, path: Path) -> Iterator[Finding]:
     connections = [connection for _, connection in config.pairs()]
     stand_ins = {
-        (number, index)
+        ("companies", number, "connections", index)
         for number, company in enumerate(config.companies)
         for index, one in enumerate(company.connections)
         if one.base_url and is_loopback(one.base_url)
+    } | {
+        ("link", "apps", number)
+        for number, app in enumerate(config.link.apps if config.link else ())
+        if app.base_url and is_loopback(app.base_url)
     }
     is_open = bool(path.stat().st_mode & 0o044)
     for key_path, place in secrets_in_file(path):
-        if key_path[1:4:2] in stand_ins:
+        if any(key_path[:length] in stand_ins for length in (3, 4)):
             continue  # opens nothing but a stand-in on this machine
         name = str(key_path[-1])
         yield Finding(

@@ -13,6 +13,7 @@ from connector.cli.check.clover import (
     examine_ids,
     examine_store,
 )
+from connector.cli.check.linking import examine_link
 from connector.cli.check.plausible import examine_plausible
 from connector.cli.check.store import examine_operations
 from connector.cli.invocation import Invocation, json_option, pass_invocation
@@ -66,6 +67,10 @@ def _examine(invocation: Invocation, config: Config) -> Iterator[Finding]:
         yield from _examine_fleet(invocation, config)
     yield from examine_alerts(config)
     first = next((connection for _, connection in config.enabled_pairs()), None)
+    yield from examine_link(config)
+    if first is None and config.link is not None:
+        yield Finding("companies", "ok", "none yet; merchants connect themselves")
+        return
     if first is None:
         yield Finding("companies", "failed", "there is none to read", "connector companies add --help")
         return

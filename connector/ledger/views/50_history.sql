@@ -87,8 +87,12 @@ SELECT snapshot_id * 1000000000 + row_number() OVER (PARTITION BY snapshot_id OR
   (SELECT epoch FROM ledger.publication) AS epoch
 FROM changed;
 
--- part stored(name): A table of the ledger in a macro, also of a file that is attached under another name.
-query_table(coalesce(attached_as || '.', '') || 'ledger.<name>')
+-- part stored(name): A table of the ledger in a macro, also of a file that is attached under another name. DuckDB looks
+--   for it in the database that is in use, not in that of the macro, and would say only that there is no schema "ledger".
+query_table(CASE WHEN attached_as IS NOT NULL THEN attached_as || '.ledger.<name>'
+    WHEN current_database() IN ('memory', 'temp', 'system') THEN error('A macro reads the database in use. Say USE and the'
+      || ' name under which its file is attached, or give the macro that name: attached_as := ''name''')
+    ELSE 'ledger.<name>' END)
 
 -- part snapshot_of(moment): The number of a snapshot, of its number or of a time.
 (SELECT CASE
@@ -129,15 +133,18 @@ SELECT {order_columns()} FROM {versions_as_of()};
 
 -- macro order_line_items_as_of: order_line_items as they were known at a snapshot or a time. Columns as there.
 CREATE MACRO main.order_line_items_as_of(as_of, attached_as := NULL) AS TABLE
-SELECT {line_columns()} FROM (SELECT *, unnest(order_line_items) AS line FROM {versions_as_of()});
+SELECT {line_columns(coalesce(list_sum([share.total_amount FOR share IN line.discount_allocations]), 0)::DECIMAL(18,4))}
+FROM (SELECT *, unnest(order_line_items) AS line FROM {versions_as_of()});
 
 -- macro payments_as_of: payments, refunds among them, as they were known at a snapshot or a time. Columns as in payments.
 CREATE MACRO main.payments_as_of(as_of, attached_as := NULL) AS TABLE
-SELECT {payment_columns()} FROM (SELECT *, unnest(payments) AS payment FROM {versions_as_of()});
+SELECT {payment_columns()} FROM (SELECT *, unnest(payments) AS payment FROM {versions_as_of()})
+LEFT JOIN {zones({stored(connections)})} zone USING (connection_id);
 
 -- macro daily_refunds_as_of: daily_refunds as they were known at a snapshot or a time. Columns as there.
 CREATE MACRO main.daily_refunds_as_of(as_of, attached_as := NULL) AS TABLE
-{refunds_by_day((SELECT {payment_columns()} FROM (SELECT *, unnest(payments) AS payment FROM {versions_as_of()})))};
+{refunds_by_day((SELECT {payment_columns()} FROM (SELECT *, unnest(payments) AS payment FROM {versions_as_of()})
+    LEFT JOIN {zones({stored(connections)})} zone USING (connection_id)))};
 
 -- macro journal_entries_as_of: journal_entries as they were known at a snapshot or a time. Columns as there.
 CREATE MACRO main.journal_entries_as_of(as_of, attached_as := NULL) AS TABLE
@@ -217,7 +224,7 @@ FROM {versions_with_validity()};
 -- column snapshot_id: The load that brought the version of the order.
 -- column replaced_by: The load that replaced it; NULL for what is current.
 CREATE VIEW main.order_line_items_history AS
-SELECT {line_columns()}, replaced_by, {validity()}
+SELECT {line_columns(ledger.discount_of(line.discount_allocations))}, replaced_by, {validity()}
 FROM (SELECT *, unnest(order_line_items) AS line FROM {versions_with_validity()});
 
 -- view payments_history: One payment of one version of an order, and between which loads that was the current one; see
@@ -230,7 +237,8 @@ FROM (SELECT *, unnest(order_line_items) AS line FROM {versions_with_validity()}
 -- column replaced_by: The load that replaced it; NULL for what is current.
 CREATE VIEW main.payments_history AS
 SELECT {payment_columns()}, replaced_by, {validity()}
-FROM (SELECT *, unnest(payments) AS payment FROM {versions_with_validity()});
+FROM (SELECT *, unnest(payments) AS payment FROM {versions_with_validity()})
+LEFT JOIN {zones(ledger.connections)} zone USING (connection_id);
 
 -- part side_sums(side, condition): What postings of one side come to.
 count(*) FILTER (event = 'sale' AND record_id IS NULL AND <condition>)::DECIMAL(38,4) AS <side>_orders,
