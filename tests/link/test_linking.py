@@ -14,8 +14,10 @@ from connector.control import links
 from connector.control.companies import take_from_config
 from connector.control.kept import kept_companies
 from connector.control.place import control_place
+from connector.errors import Deauthorized
 from connector.link import answer as answers
 from connector.link import connecting
+from connector.sync.connect.oauth import oauth_source
 from tests.link.lender import BACK, shop
 
 
@@ -297,6 +299,10 @@ def test_a_merchant_who_removed_the_app_connects_again_by_the_same_link(own_lend
     lender.sync()
     lender.clover.access.revoke(world)
     lender.clover.access.grant("again", world)
+    token = oauth_source(lender.config, kept(lender, company)[0])
+    with pytest.raises(Deauthorized) as refused:
+        token.refresh(token.current())
+    assert "linkUrl" in refused.value.hint
     lender.ahead += timedelta(hours=1)
     lender.sync()
     assert lender.connection(connection, company)["status"] == "Deauthorized"

@@ -92,6 +92,9 @@ def oauth_source(config: Config, connection: Connection, patience: Patience | No
         seed=oauth.refresh_token.get_secret_value() if oauth.refresh_token else None,
         patience=patience,
         named_in=connection.place,
+        cure=None
+        if oauth is not None
+        else "The merchant must connect again: send the linkUrl of the connection.",
     )
 
 
