@@ -18,7 +18,6 @@ from connector.control.pairs import any_pair
 from connector.control.place import control_place
 from connector.errors import ConfigError
 
-
 _SEND_THE_LINK = "The merchant must connect again: send the linkUrl of the connection."
 
 
