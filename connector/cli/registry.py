@@ -70,6 +70,11 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
         "restore",
         "A store from a backup; hashes, counts and sums are compared.",
     ),
+    "migrate-store": (
+        "connector.cli.commands.migrate_store",
+        "migrate_store",
+        "Move a store from one disk into a fleet, and back.",
+    ),
     "forget": (
         "connector.cli.commands.forget",
         "forget",
