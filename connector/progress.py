@@ -36,10 +36,6 @@ class Progress(Protocol):
         """``n`` more rows of lists were read; how far the lists are is told by ``advance``."""
         ...
 
-    def note(self, text: str) -> None:
-        """Something a person watching should read, such as a wait that Clover asked for."""
-        ...
-
 
 class Silent:
     """Nobody is watching."""
@@ -54,7 +50,4 @@ class Silent:
         pass
 
     def rows(self, n: int) -> None:
-        pass
-
-    def note(self, text: str) -> None:
         pass

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from connector.clover.hosts import hosts_for
-from connector.config import Config, FleetPlace, load_config, setting_paths
+from connector.config import Config, FleetPlace, load_config, secrets_in_file, setting_paths
 from connector.config.ids import company_id, connection_id
 from connector.errors import ConfigError
 
@@ -478,3 +478,73 @@ def test_a_mistake_in_a_fleet_says_what_to_write_and_shows_no_password(mistake, 
     said = mistake(text)
     assert re.search(expected, said), said
     assert "hunter2" not in said
+
+
+MERCHANT = """\
+companies:
+  - name: {name}
+    connections:
+      - {{merchant_id: {merchant}, country: {country}, timezone: UTC, token: some-token, start_date: 2026-01-01}}
+"""
+
+
+def beside(tmp_path, **files):
+    (tmp_path / "conf.d").mkdir()
+    for name, text in files.items():
+        (tmp_path / "conf.d" / f"{name}.yaml").write_text(text)
+
+
+def test_companies_stand_in_files_of_their_own_beside_the_configuration(tmp_path):
+    path = tmp_path / "config.yaml"
+    path.write_text("store: ./data\n" + MERCHANT.format(name="Main", merchant="M1", country="USA"))
+    beside(
+        tmp_path,
+        b=MERCHANT.format(name="Second", merchant="M2", country="CAN"),
+        c=MERCHANT.format(name="Third", merchant="M3", country="USA"),
+    )
+    (tmp_path / "conf.d" / "notes.txt").write_text("not read")
+    config = load_config(path, {})
+    assert [company.name for company in config.companies] == ["Main", "Second", "Third"]
+    assert (
+        config.companies[2].connections[0].place == f"{tmp_path / 'conf.d' / 'c.yaml'}, line 4 (environment)"
+    )
+
+
+def test_all_companies_may_stand_beside_the_configuration(tmp_path):
+    path = tmp_path / "config.yaml"
+    path.write_text("store: ./data\n")
+    beside(tmp_path, a=MERCHANT.format(name="Only", merchant="M1", country="USA"))
+    assert [company.name for company in load_config(path, {}).companies] == ["Only"]
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (
+            "store: ./other\n" + MERCHANT.format(name="A", merchant="M2", country="USA"),
+            "line 1: a file in conf.d",
+        ),
+        ("companies:\n", "a file in conf.d holds companies"),
+        (
+            MERCHANT.format(name="A", merchant="M2", country="Utopia"),
+            "line 4: companies[1].connections[0].country",
+        ),
+        (MERCHANT.format(name="A", merchant="M2", country="'${NOWHERE}'"), "line 4: companies[1]"),
+        ("companies: [", "is not YAML"),
+    ],
+)
+def test_a_mistake_in_a_file_beside_the_configuration_names_that_file(tmp_path, text, says):
+    path = tmp_path / "config.yaml"
+    path.write_text("store: ./data\n" + MERCHANT.format(name="Main", merchant="M1", country="USA"))
+    beside(tmp_path, a=text)
+    with pytest.raises(ConfigError) as told:
+        load_config(path, {})
+    assert str(tmp_path / "conf.d" / "a.yaml") in told.value.message
+    assert says in told.value.message
+
+
+def test_a_literal_token_beside_the_configuration_is_found(tmp_path):
+    path = tmp_path / "config.yaml"
+    path.write_text("store: ./data\n")
+    beside(tmp_path, a=MERCHANT.format(name="Only", merchant="M1", country="USA"))
+    assert [place for _, place in secrets_in_file(path)] == [f"{tmp_path / 'conf.d' / 'a.yaml'}, line 4"]

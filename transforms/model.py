@@ -39,7 +39,8 @@ class Merchant:
 class PlatformLine(Struct, frozen=True):
     """One line item as Clover's platform v3 knows it. Amounts in minor units. id: None where v3 sends none.
 
-    ``tax_rates`` as v3 sends them (rate = fraction x 10^7). ``unit_qty`` in thousandths or None.
+    ``tax_rates`` as v3 sends them (rate = fraction x 10^7). ``unit_qty`` in thousandths or None. is_revenue: False for
+    a gift card that is sold.
     """
 
     id: str | None
@@ -51,6 +52,7 @@ class PlatformLine(Struct, frozen=True):
     refunded: bool = False
     tax_rates: tuple[Mapping[str, object], ...] = ()
     discounts: tuple[Mapping[str, object], ...] = ()
+    is_revenue: bool = True
 
 
 class PlatformPart(Struct, frozen=True):

@@ -24,7 +24,7 @@ from connector.control import access_log as api_access_log
 from connector.control import companies as api_companies
 from connector.control import kept as api_kept
 from connector.control import keys as api_keys
-from connector.control import links, outbox
+from connector.control import links, outbox, pairs
 from connector.control import refreshes as api_refreshes
 from connector.control import sessions as portal_sessions
 from connector.control import webhooks as api_webhooks
@@ -46,6 +46,7 @@ TABLES = (
     outbox.TABLES,
     api_webhooks.TABLES,
     links.TABLES,
+    pairs.TABLES,
 )
 
 

@@ -1,4 +1,4 @@
-"""config.yaml as plain text values, each with the line it stands on.
+"""config.yaml, and the companies of the files in conf.d beside it, as plain text values with where each stands.
 
 YAML's own guesses are left out on purpose: ``country: NO`` would be a boolean, ``platform: off`` too, and a
 merchant id of digits a number that has lost its leading zeros. Every plain scalar stays text here and the
@@ -20,6 +20,9 @@ _NULLS = frozenset({"", "~", "null", "Null", "NULL"})
 
 # A configuration of a thousand merchants has some 300 kB and 20,000 values. Aliases (*name) can make any number of
 # values of a few bytes, so values are counted as often as they are used.
+COMPANIES = "companies"
+BESIDE = "conf.d"
+"""Directory beside config.yaml: each ``*.yaml`` file in it holds ``companies`` and nothing else."""
 _MOST_BYTES = 4 << 20
 _MOST_VALUES = 100_000
 _DEEPEST = 32
@@ -27,11 +30,15 @@ _DEEPEST = 32
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A parsed file. value: nested dicts, lists and strings. lines: key path -> line, counted from 1."""
+    """A parsed file. value: nested dicts, lists and strings. lines: key path -> line, counted from 1.
+
+    files: number of a company that stands in another file -> that file.
+    """
 
     path: Path
     value: dict[str, Value]
     lines: dict[KeyPath, int] = field(default_factory=dict)
+    files: dict[int, Path] = field(default_factory=dict)
 
     def line_of(self, key_path: KeyPath) -> int | None:
         """The line of a key, or of the nearest thing around it that the file does contain."""
@@ -40,6 +47,15 @@ class Document:
                 return line
         return None
 
+    def place_of(self, key_path: KeyPath) -> str:
+        """File and line of a key, for messages."""
+        line = self.line_of(key_path)
+        return f"{self._file_of(key_path)}, line {line}" if line else str(self.path)
+
+    def _file_of(self, key_path: KeyPath) -> Path:
+        number = key_path[1] if len(key_path) > 1 and key_path[0] == COMPANIES else None
+        return self.files.get(number, self.path) if isinstance(number, int) else self.path
+
 
 def written(key_path: KeyPath) -> str:
     """A key path as people write it: ``companies[0].connections[1].token``."""
@@ -47,6 +63,36 @@ def written(key_path: KeyPath) -> str:
     for key in key_path:
         text += f"[{key}]" if isinstance(key, int) else f".{key}" if text else key
     return text
+
+
+def read_documents(path: Path) -> Document:
+    """The file, with the companies of the files in ``conf.d`` beside it, in the order of their names, behind its own.
+
+    Raises ConfigError as ``read_document`` does, and for a file in there that holds anything else.
+    """
+    document = read_document(path)
+    own = document.value.get(COMPANIES)
+    together = list(own) if isinstance(own, list) else []
+    for file in sorted((path.parent / BESIDE).glob("*.yaml")):
+        part = read_document(file)
+        found = part.value.get(COMPANIES)
+        if not isinstance(found, list) or len(part.value) > 1:
+            other = next((key for key in part.value if key != COMPANIES), None)
+            raise ConfigError(
+                f"{part.place_of((other,)) if other else file}: a file in {BESIDE} holds companies: and nothing else.",
+                hint=f"Write {other}: into {path}"
+                if other
+                else "Write companies: with one entry for each business.",
+            )
+        first = len(together)
+        together += found
+        document.files.update({first + number: file for number in range(len(found))})
+        for key_path, line in part.lines.items():
+            if len(key_path) > 1 and isinstance(number := key_path[1], int):
+                document.lines[(COMPANIES, first + number, *key_path[2:])] = line
+    if document.files and (own is None or isinstance(own, list)):
+        document.value[COMPANIES] = together
+    return document
 
 
 def read_document(path: Path) -> Document:

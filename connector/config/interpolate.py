@@ -75,4 +75,4 @@ def literal_text(text: str) -> str:
 
 
 def _where(document: Document, key_path: KeyPath) -> str:
-    return f"{document.path}, line {document.line_of(key_path)}: {written(key_path)}"
+    return f"{document.place_of(key_path)}: {written(key_path)}"

@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from connector.config.document import Document, KeyPath, Value, read_document, written
+from connector.config.document import Document, KeyPath, Value, read_documents, written
 from connector.config.environment import Environment
 from connector.config.fleet import is_database
 from connector.config.interpolate import interpolate, literal_text
@@ -33,7 +33,7 @@ def load_config(
     commands that only read the store; tokens whose variable is not set are None then.
     Raises ConfigError listing every mistake with its line, its key path and what to write instead.
     """
-    document = read_document(path)
+    document = read_documents(path)
     may_be_missing = _holds_a_secret if secrets_may_be_missing else (lambda _path: False)
     values = interpolate(
         document, Environment(os.environ if env is None else env), may_be_missing=may_be_missing
@@ -48,9 +48,9 @@ def load_config(
     return _apart(_resolved(config, path.absolute().parent), document)
 
 
-def secrets_in_file(path: Path) -> Iterator[tuple[KeyPath, int | None]]:
-    """Where the file itself holds a secret, or a default for one, instead of the name of a variable; with its line."""
-    document = read_document(path)
+def secrets_in_file(path: Path) -> Iterator[tuple[KeyPath, str]]:
+    """Where the file itself holds a secret, or a default for one, instead of the name of a variable: file and line."""
+    document = read_documents(path)
 
     def walk(value: Value, key_path: KeyPath) -> Iterator[KeyPath]:
         for key, item in (
@@ -65,15 +65,15 @@ def secrets_in_file(path: Path) -> Iterator[tuple[KeyPath, int | None]]:
             yield key_path
 
     for key_path in walk(document.value, ()):
-        yield key_path, document.line_of(key_path)
+        yield key_path, document.place_of(key_path)
 
 
 def _note_places(config: Config, document: Document) -> None:
     for number, company in enumerate(config.companies):
         for index, connection in enumerate(company.connections):
             key = "base_url" if connection.base_url else "environment"
-            line = document.line_of(("companies", number, "connections", index, key))
-            connection.note_place(f"{document.path}, line {line} ({key})")
+            place = document.place_of(("companies", number, "connections", index, key))
+            connection.note_place(f"{place} ({key})")
 
 
 def _holds_a_secret(key_path: KeyPath) -> bool:
@@ -118,7 +118,7 @@ def _apart(config: Config, document: Document) -> Config:
         place, store = config.publish_to.resolve(), config.store_directory.resolve()
         if place.is_relative_to(store) or store.is_relative_to(place):
             raise ConfigError(
-                f"{document.path}, line {document.line_of(('publish_to',))}: publish_to ({config.publish_to}) and store"
+                f"{document.place_of(('publish_to',))}: publish_to ({config.publish_to}) and store"
                 f" ({store}) must lie apart, so that who may enter the one cannot enter the other.",
                 hint="For example store: /var/lib/connector and publish_to: /srv/commerce",
             )
@@ -133,13 +133,12 @@ def _explained(error: ValidationError, document: Document, values: dict[str, Val
     problems = []
     for detail in error.errors(include_url=False, include_context=True):
         key_path = tuple(key for key in detail["loc"])
-        line = document.line_of(key_path)
-        place = f"line {line}: " if line else ""
-        problems.append(f"{place}{sentence(detail, key_path, values)}")
+        problems.append(f"{document.place_of(key_path)}: {sentence(detail, key_path, values)}")
     if len(problems) == 1:
-        message = f"{document.path}, {problems[0]}."
+        message = f"{problems[0]}."
     else:
-        message = f"{document.path} has {len(problems)} mistakes:\n" + "\n".join(f"  {p}." for p in problems)
+        told = (problem.removeprefix(f"{document.path}, ") for problem in problems)
+        message = f"{document.path} has {len(problems)} mistakes:\n" + "\n".join(f"  {one}." for one in told)
     return ConfigError(
         message, hint="Every setting is explained in config.example.yaml; check again with: connector check"
     )

@@ -8,7 +8,7 @@ from connector.control.database import ControlDatabase
 from connector.control.outbox import forget_events
 
 _OF_A_COMPANY = (
-    "refresh_requests", "access_log", "kept_connections", "kept_companies", "connections", "companies",
+    "refresh_requests", "access_log", "link_visits", "kept_connections", "kept_companies", "connections", "companies",
 )  # fmt: skip
 
 
@@ -22,6 +22,10 @@ def forget_in_control(control: ControlDatabase, company_id: str) -> Mapping[str,
         connections = "SELECT connection_id FROM connections WHERE company_id = ?"
         removed["connection_told"] = db.execute(
             f"DELETE FROM connection_told WHERE connection_id IN ({connections})",  # noqa: S608
+            (company_id,),
+        ).rowcount
+        removed["link_claims"] = db.execute(
+            f"DELETE FROM link_claims WHERE connection_id IN ({connections})",  # noqa: S608
             (company_id,),
         ).rowcount
         removed |= forget_events(db, company_id)

@@ -177,11 +177,11 @@ def note_linked(
     visit: Visit,
     *,
     connection_id: str,
-    merchant_id: str,
+    merchant_id: str | None,
     again: bool,
     now: datetime,
 ) -> None:
-    """It worked. again: the merchant had been connected before."""
+    """It worked. again: the merchant had been connected before. merchant_id: None where it is not known here."""
     control.write(
         "UPDATE link_visits SET stage = ?, reason = NULL, connection_id = ?, merchant_id = ?, profile = NULL,"
         " ended = ? WHERE visit_hash = ?",

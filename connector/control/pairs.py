@@ -66,3 +66,9 @@ def delete_pairs(db: Statements, connection_ids: Iterable[str]) -> int:
         db.execute("DELETE FROM oauth_pairs WHERE connection_id = ?", (one,)).rowcount
         for one in connection_ids
     )
+
+
+def give_up_pairs(control: ControlDatabase, connection_ids: Iterable[str]) -> None:
+    """Access that was given up is not kept either; Clover has no call that takes a token back."""
+    with control.transaction() as db:
+        delete_pairs(db, connection_ids)

@@ -5,6 +5,7 @@ for. Whatever it says is raised as StoreError, with database and host, and never
 """
 
 import atexit
+import logging
 import os
 import re
 import threading
@@ -29,6 +30,8 @@ _SETTING_UP, _WRITING = 7_240_119, 7_240_120
 _pools: dict[tuple[int, FleetPlace], "ConnectionPool[Connection]"] = {}
 _made: set[tuple[int, FleetPlace, str]] = set()
 _lock = threading.Lock()
+# It repeats what we raise, once for each attempt.
+logging.getLogger("psycopg.pool").setLevel(logging.ERROR)
 
 
 class NamedRow(tuple[Any, ...]):
@@ -103,11 +106,11 @@ class PostgresControl:
 
     def erase_deleted(self) -> None:
         with fleet_errors(self._place), pool_of(self._place).connection() as connection:
-            connection.autocommit = True
+            connection.set_autocommit(True)
             try:
                 connection.execute("VACUUM")
             finally:
-                connection.autocommit = False
+                connection.set_autocommit(False)
 
     def close(self) -> None:
         """Nothing is held: the pool is the process's."""
@@ -162,11 +165,13 @@ def fleet_errors(place: FleetPlace) -> Iterator[None]:
         raise _explained(error, place) from None
 
 
-@atexit.register
 def _close_pools() -> None:
     for (process, _), pool in _pools.items():
         if process == os.getpid():
             pool.close(timeout=1.0)
+
+
+atexit.register(_close_pools)
 
 
 def _explained(error: Exception, place: FleetPlace) -> StoreError:

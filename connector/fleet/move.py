@@ -114,7 +114,7 @@ def to_directory(fleet: FleetStore, directory: Path, *, at: datetime) -> Iterato
         )
     pointers = fleet.pointers.all()
     with _workshop(private_directory(directory)) as workshop:
-        files = {}
+        files: dict[str, Path] = {}
         for pointer, _ in pointers:
             with fleet.store_of(pointer.company_id).open_reader() as reader:
                 files[pointer.company_id] = workshop / f"company-{len(files)}.duckdb"

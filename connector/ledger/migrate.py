@@ -14,7 +14,7 @@ from connector.ledger.load.postings import post
 from connector.ledger.views import define_views
 
 DIRECTORY = Path(__file__).parent / "migrations"
-_BOOKINGS, _POSTINGS = 3, 4
+_FIGURES = 7  # with which bookings and postings have all their figures
 
 
 def migrations(directory: Path = DIRECTORY) -> list[tuple[int, str, Path]]:
@@ -64,11 +64,8 @@ def migrate(connection: duckdb.DuckDBPyConnection, *, at: datetime, directory: P
         connection.execute("BEGIN")
         try:
             connection.execute(file.read_text(encoding="utf-8"))
-            if version == _BOOKINGS:
-                # What a load computes has one place; orders that were loaded before get it here.
-                book(connection, "ledger.order_versions")
-            if version == _POSTINGS:
-                post(connection)
+            if version == _FIGURES:
+                _fill(connection)
             connection.execute(
                 "INSERT INTO ledger.migrations VALUES (?, ?, ?)", [version, name, at.replace(tzinfo=None)]
             )
@@ -80,3 +77,11 @@ def migrate(connection: duckdb.DuckDBPyConnection, *, at: datetime, directory: P
     if define_views(connection):
         changed = True
     return changed
+
+
+def _fill(connection: duckdb.DuckDBPyConnection) -> None:
+    """Book and post what was loaded before there were bookings or postings; what a load computes has one place."""
+    if connection.execute("SELECT 1 FROM ledger.order_versions WHERE bookings IS NULL LIMIT 1").fetchone():
+        book(connection, "ledger.order_versions")
+    if not connection.execute("SELECT 1 FROM ledger.postings LIMIT 1").fetchone():
+        post(connection)

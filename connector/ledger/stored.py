@@ -179,6 +179,25 @@ class Stored:
             )
         )
 
+    def gift_card_orders(self, order_ids: Collection[str]) -> dict[str, str]:
+        """Order id -> what the platform last said of it, of the orders in which it knows of a gift card."""
+        return dict(
+            self._records(
+                f"SELECT record_id, payload {_CURRENT} AND kind = 'platform' AND record_id {_AMONG}"
+                " AND regexp_matches(payload, '\"isRevenue\": ?false')",
+                ids=list(order_ids),
+            )
+        )
+
+    def published_among(self, order_ids: Collection[str]) -> set[str]:
+        """Those of the orders that are published."""
+        rows = self._records(
+            "SELECT order_id FROM ledger.order_versions WHERE connection_id = $connection AND replaced_by IS NULL"
+            f" AND NOT is_deleted AND order_id {_AMONG}",
+            ids=list(order_ids),
+        )
+        return {order_id for (order_id,) in rows}
+
     def orders_with_references(self, references: list[str]) -> list[tuple[str, str, bool]]:
         """(order id, reference, whether it is published under that number) of orders that carry one of them."""
         if not references:

@@ -18,9 +18,11 @@ explained there.
     -- part sales_by(period, versions): what it gives
 
 ``{sales_by(day; replaced_by IS NULL)}`` stands for its SQL, with ``<period>`` and ``<versions>`` filled in. Parts are
-put in when the view is made because a view or macro cannot call a macro of its own file once that file is attached
-under another name. A column that means the same everywhere is explained once, in ``views/columns.txt``
-(``name: meaning``). A table macro begins with ``-- macro``. All of it becomes COMMENTs in the database.
+put in when the view is made because a table macro cannot call a macro of its own file once that file is attached under
+another name. A view can, and calls ``ledger.discount_of`` for what DuckDB would write down in words that other parsers
+of SQL do not read (a lambda in brackets). A column that means the same everywhere is explained once, in
+``views/columns.txt`` (``name: meaning``). A table macro begins with ``-- macro``. All of it becomes COMMENTs in the
+database.
 """
 
 import hashlib
@@ -40,6 +42,10 @@ _HEADER = re.compile(
 )
 
 
+_DISCOUNT_OF = """
+CREATE OR REPLACE MACRO ledger.discount_of(allocations) AS
+  coalesce(list_sum([share.total_amount FOR share IN allocations]), 0)::DECIMAL(18,4)
+"""
 _MAJOR_UNITS = re.compile(r"\{major_units\((\w+), (\w+)\)\}")
 _CALL = re.compile(r"\{(\w+)\(([^{}]*)\)\}")
 
@@ -159,7 +165,7 @@ def _scaled(amount: str, places: int) -> str:
 
 def fingerprint() -> str:
     """Changes whenever any definition or comment does."""
-    whole = hashlib.sha256(repr(common_columns()).encode())
+    whole = hashlib.sha256(repr((common_columns(), _DISCOUNT_OF)).encode())
     for definition in definitions():
         whole.update(repr(definition).encode())
     return whole.hexdigest()
@@ -173,6 +179,7 @@ def define_views(connection: duckdb.DuckDBPyConnection) -> bool:
     connection.execute("BEGIN")
     try:
         _drop_all(connection)
+        connection.execute(_DISCOUNT_OF)
         for definition in definitions():
             connection.execute(definition.sql)
             _comment(connection, definition)

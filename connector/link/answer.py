@@ -28,6 +28,7 @@ from connector.link.connecting import (
 )
 from connector.link.exchange import Agreed, LinkFailed, exchange
 from connector.link.linking import Linking
+from connector.link.visitor import target_of
 from connector.logs import get_logger
 from connector.redaction import remember_secrets
 from schemas.iso import ALPHA_3, UNKNOWN_COUNTRY
@@ -53,9 +54,25 @@ def take(call: Call, linking: Linking, visit: Visit, given: Mapping[str, str]) -
             failpoint("link.taken")
             _taken(call, linking, visit, given)
         elif visit.stage == "sent":
-            links.note_failed(control, visit, stage="failed", reason=taken, now=now)
+            _taken_before(call, visit, taken)
     finally:
         _exchanging.release()
+
+
+def _taken_before(call: Call, visit: Visit, taken: str) -> None:
+    """The answer came before, or too late. What a process did that ended right after it had linked is not undone."""
+    target = target_of(call, visit)
+    if target is not None and target.connection is not None and target.is_linked:
+        links.note_linked(
+            call.state.control,
+            visit,
+            connection_id=target.connection.connection_id,
+            merchant_id=None,
+            again=False,
+            now=call.now(),
+        )
+    else:
+        links.note_failed(call.state.control, visit, stage="failed", reason=taken, now=call.now())
 
 
 def _taken(call: Call, linking: Linking, visit: Visit, given: Mapping[str, str]) -> None:

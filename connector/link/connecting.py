@@ -28,7 +28,6 @@ from connector.link.linking import Linking
 from connector.link.visitor import Target
 from connector.link.words import told
 from connector.logs import get_logger
-from connector.sync.connect.oauth import credentials_of
 from schemas.iso import UNKNOWN_COUNTRY
 from schemas.platform import ConnectionStatus, DataConnectionError
 from schemas.wire import members
@@ -91,14 +90,14 @@ def known_connection(linking: Linking, visit: Visit, merchant_id: str) -> Connec
 
 def keep_pair(linking: Linking, connection_id: str, agreed: Agreed) -> None:
     """Keep the pair encrypted, before anything says that it is there."""
-    save_pair(
-        credentials_of(linking.config), connection_id, agreed.pair, merchant_id=agreed.profile.merchant_id
-    )
+    # A run that renews the old pair at this moment must not put it over the new one.
+    with linking.pairs.lock(connection_id):
+        save_pair(linking.pairs, connection_id, agreed.pair, merchant_id=agreed.profile.merchant_id)
 
 
 def is_pair_of(linking: Linking, connection_id: str, merchant_id: str) -> bool:
     """Whether the pair that is kept is this merchant's, and not that of another browser which was faster."""
-    kept = credentials_of(linking.config).load(connection_id)
+    kept = linking.pairs.load(connection_id)
     return kept is not None and kept.get("merchant_id") == merchant_id
 
 
@@ -135,7 +134,9 @@ def link_again(call: Call, linking: Linking, visit: Visit, known: Connection) ->
     company = api_companies.get_company(call.state.control, visit.company_id)
     if company is None:
         raise LinkFailed("gone")
-    _link(call, linking, visit, company, known.model_copy(update={"credential": "kept"}), again=True)
+    app = app_of(linking, visit)
+    now_at = {"credential": "kept", "region": app.region, "base_url": app.base_url}
+    _link(call, linking, visit, company, known.model_copy(update=now_at), again=True)
     if visit.connection_id is None or visit.connection_id == known.id:
         return
     beside = api_companies.get_connection(call.state.control, visit.company_id, visit.connection_id)

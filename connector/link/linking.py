@@ -3,28 +3,31 @@
 import base64
 import hashlib
 import hmac
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from urllib.parse import urlencode, urlsplit
 
 import httpx
 
-from connector.clover.auth.credentials import ensure_key_file, load_keys
+from connector.clover.auth.credentials import PairStore, load_keys
 from connector.clover.hosts import hosts_for
 from connector.config import Config, Link, LinkApp
 from connector.errors import ConfigError
 from connector.link.tokens import LinkTokens, Opens, derived
-from connector.sync.connect.oauth import key_file_of
+from connector.sync.connect.oauth import credentials_of, key_file_of
 
 
 @dataclass(frozen=True, slots=True)
 class Linking:
-    """Of one server. settings: the section. config: all of it. transport: replaces the network in tests."""
+    """Of one server. settings: the section. config: all of it. pairs: where merchants' tokens are kept, encrypted.
+
+    transport: replaces the network in tests.
+    """
 
     config: Config
     settings: Link
     tokens: LinkTokens
+    pairs: PairStore
     pkce_key: bytes = field(repr=False)
     transport: httpx.BaseTransport | None = None
 
@@ -77,15 +80,9 @@ def linking_of(config: Config, *, transport: httpx.BaseTransport | None = None) 
                 f"link.apps[{number}] has no client_secret, so no merchant could be connected.",
                 hint="Set the variable it names, as for connector schedule.",
             )
-    keys = _keys(config)
-    return Linking(config, config.link, LinkTokens(keys), derived(keys[0], "pkce"), transport)
-
-
-def _keys(config: Config) -> Sequence[str]:
-    key_file = key_file_of(config)
-    if not load_keys(key_file):
-        ensure_key_file(key_file)
-    return load_keys(key_file)
+    pairs = credentials_of(config)
+    keys = load_keys(key_file_of(config))
+    return Linking(config, config.link, LinkTokens(keys), pairs, derived(keys[0], "pkce"), transport)
 
 
 def _text(data: bytes) -> str:

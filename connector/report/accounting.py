@@ -41,6 +41,7 @@ _CODES = {
     "Accounts receivable": "CLV-AR", "Cash": "CLV-CASH", "Gift cards redeemed": "CLV-GIFT", "Sales": "CLV-SALES",
     "Discounts": "CLV-DISC", "Returns and allowances": "CLV-RETURN", "Service charges": "CLV-SERV",
     "Sales tax payable": "CLV-TAX", "Tips payable": "CLV-TIPS", "Customer overpayments": "CLV-OVER",
+    "Gift cards sold": "CLV-ISSUED",
 }  # fmt: skip
 _CLEARING = "Processor clearing: "
 _NO_TAX = "Tax Exempt"

@@ -37,6 +37,7 @@ _BRIDGE = (
     ("total_sales", "Total", 0),
     ("tips", "Tips", 1),
     ("overpayments", "Overpaid", 1),
+    ("gift_cards_sold", "Gift cards", 1),
     ("receivable", "Still owed", -1),
     ("amount_collected", "Received", 0),
 )
@@ -93,7 +94,7 @@ def bridge_bars(sums: Mapping[str, Decimal], currency: str) -> list[Bar]:
         if sign == 0:
             drawn.append(Bar(label, amount, money(amount, currency), kind="bar sum"))
             at = amount
-        elif amount or name not in ("overpayments", "receivable"):
+        elif amount or name not in ("overpayments", "gift_cards_sold", "receivable"):
             moved = sign * amount
             drawn.append(
                 Bar(label, moved, money(moved, currency), at, "bar more" if moved >= 0 else "bar less")

@@ -43,6 +43,7 @@ class Month:
     refunded: Decimal = Decimal(0)
     average_order_value: Decimal | None = None
     overpayments: Decimal = Decimal(0)
+    gift_cards_sold: Decimal = Decimal(0)
     receivable: Decimal = Decimal(0)
     amount_collected: Decimal = Decimal(0)
 
@@ -224,7 +225,8 @@ def _sales(connection: duckdb.DuckDBPyConnection, company_id: str) -> tuple[Sale
           coalesce(s.discounts, 0) AS discounts, coalesce(s."returns", 0) AS "returns",
           coalesce(s.net_sales, 0) AS net_sales, coalesce(s.service_charges, 0) AS service_charges,
           coalesce(s.tax, 0) AS tax, coalesce(s.total_sales, 0) AS total_sales, coalesce(s.tips, 0) AS tips,
-          coalesce(s.overpayments, 0) AS overpayments, coalesce(s.receivable, 0) AS receivable,
+          coalesce(s.overpayments, 0) AS overpayments, coalesce(s.gift_cards_sold, 0) AS gift_cards_sold,
+          coalesce(s.receivable, 0) AS receivable,
           coalesce(s.amount_collected, 0) AS amount_collected, coalesce(o."returns", 0) AS returns_by_order_date,
           coalesce(r.refunded, 0) AS refunded
         FROM (FROM monthly_sales WHERE company_id = $company) s

@@ -22,11 +22,12 @@ AMOUNTS = (
     "total_sales",
     "tips",
     "overpayments",
+    "gift_cards_sold",
     "receivable",
     "amount_collected",
 )
-"""From list prices to money, in reading order: net_sales + service_charges + tax is total_sales; with tips and
-overpayments, and less what is still owed, it is amount_collected."""
+"""From list prices to money, in reading order: net_sales + service_charges + tax is total_sales; with tips,
+overpayments and gift cards sold, and less what is still owed, it is amount_collected."""
 _COLUMNS = ", ".join(f'"{name}"' for name in AMOUNTS)
 
 

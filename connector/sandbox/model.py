@@ -29,7 +29,7 @@ class Item:
     """A line as it was sold. price: of one unit, without tax. rate: percent x 100 000, so 825000 is 8.25 %.
 
     discount, tax: this line's share in minor units, filled in when the order is opened.
-    returned: units given back.
+    returned: units given back. is_revenue: false for a gift card, as only the platform tells.
     """
 
     name: str
@@ -41,6 +41,7 @@ class Item:
     discount: int = 0
     tax: int = 0
     returned: int = 0
+    is_revenue: bool = True
 
     @property
     def value(self) -> int:

@@ -124,7 +124,7 @@ def line_items(order: Order) -> list[Json]:
                 "printed": False,
                 "exchanged": False,
                 "refunded": unit < item.returned,
-                "isRevenue": True,
+                "isRevenue": item.is_revenue,
                 "createdTime": order.created,
                 "taxRates": elements([rate if item.rate else none]),
             }

@@ -32,11 +32,12 @@ def generate_shop(
     *,
     days: int = 120,
     merchant: Merchant | None = None,
+    gift_cards: int = 0,
 ) -> World:
     """A world with so many orders, opened over the ``days`` before ``until`` (2026-11-22 by default).
 
     About one order in twelve is refunded in some way; one in forty is never paid. A few customers come every month
-    for the same thing.
+    for the same thing. gift_cards: so many orders more, in which a gift card was sold, as only the platform tells.
     """
     end = as_ms(until)
     world = World(merchant, seed=seed)
@@ -50,10 +51,32 @@ def generate_shop(
         times = sorted(start + int(random.random() * (end - start)) for _ in range(orders))
         for at, habit in zip(times, _habits(times, customers[: orders // _REGULARS]), strict=True):
             _one_order(world, random, at, customers, habit)
+        _sell_gift_cards(world, gift_cards, start, end)
     finally:
         if collecting:
             gc.enable()
     return world
+
+
+def _sell_gift_cards(world: World, orders: int, start: int, end: int) -> None:
+    """Cards alone and beside goods, some of them cheaper; one in three goes back, by its line, in part, or whole."""
+    random = Random(f"gift-cards-{orders}")  # noqa: S311 - repeatable on purpose
+    for number in range(orders):
+        at = start + (end - start) * (2 * number + 1) // (2 * orders)
+        value = random.choice((2_500, 5_000, 10_000))
+        items = [Item("Gift card", value, random.choice((1, 1, 2)), is_revenue=False)]
+        if number % 2:
+            name, price = PRODUCTS[random.randrange(len(PRODUCTS))]
+            items.append(Item(name, price, rate=RATES[0]))
+        discount = ("Card week", value // 10) if number % 5 == 4 else 0
+        order_id = world.sell(at, items, discount=discount, tip=200 if number % 7 == 6 else 0)
+        back = at + random.randrange(1, 20) * _DAY_MS
+        if number % 9 == 2:
+            world.later(back, partial(world.refund, back, order_id, items=[0]))
+        elif number % 9 == 5:
+            world.later(back, partial(world.refund, back, order_id, value // 2))
+        elif number % 9 == 8:
+            world.later(back, partial(world.refund, back, order_id))
 
 
 def _people(world: World, random: Random, start: int, count: int) -> list[str]:

@@ -15,6 +15,7 @@ from connector.logs import get_logger
 from connector.schedule.alert_book import AlertBook
 from connector.schedule.alerts import Known, stale_after
 from connector.schedule.delivery import Post, deliver, post
+from connector.schedule.forget_deleted import forget_deleted
 from connector.schedule.history import Past, read_past
 from connector.schedule.metrics_file import write_textfile
 from connector.schedule.tracing import trace_runs
@@ -33,7 +34,7 @@ def after_runs(
     book: AlertBook | None = None,
     send: Post | None = post,
 ) -> None:
-    """Write figures, make spans, note and send alerts, delete what is older than raw_retention_days.
+    """Write figures, make spans, note and send alerts, delete old payloads, forget what was deleted through the API.
 
     earlier: failed runs of this process that were told before; the store may not know of them, and they are not over.
     book: that of a process that stays; else one is opened and closed. send: None leaves sending to the caller.
@@ -53,6 +54,7 @@ def after_runs(
                 lambda: deliver(with_book, url, now=now, send=send, networks=config.private_networks),
             )
         _quietly("retention", lambda: delete_old_payloads(config, store, now=now()))
+        _quietly("forgetting", lambda: forget_deleted(config, store, now=now()))
     finally:
         if book is None:
             with_book.close()

@@ -12,7 +12,7 @@ from connector.clover.archive import delete_archive
 from connector.config import Config
 from connector.control import access_log as api_access_log
 from connector.control import forget as api_forget
-from connector.control import kept, outbox
+from connector.control import kept, links, outbox
 from connector.control import keys as api_keys
 from connector.control import refreshes as api_refreshes
 from connector.control import webhooks as api_webhooks
@@ -162,6 +162,7 @@ def _control(place: Place) -> ControlDatabase:
         api_keys.TABLES,
         api_access_log.TABLES,
         api_refreshes.TABLES,
+        links.TABLES,
         outbox.TABLES,
         api_webhooks.TABLES,
         alert_book.TABLES,

@@ -20,7 +20,7 @@ from connector.ledger.stored import Stored
 from connector.progress import Progress
 from connector.sync.failure import changes_of
 from connector.sync.link.links import CHARGE, ORDER
-from connector.sync.link.notebook import Staging
+from connector.sync.link.notebook import PLATFORM, Staging
 from connector.sync.map.batch import MappedBatch, MappingTask, map_batch
 from connector.sync.map.files import BatchFiles
 from connector.sync.map.processes import WORTH_IT_FROM, MappingProcesses
@@ -96,7 +96,7 @@ class Commit:
     A context manager that closes its notebook.
 
     source: None where nothing is asked of Clover. work: an empty directory for its files. left: pieces of the plan
-    that are left for the commits after it.
+    that are left for the commits after it. gift_cards: orders of which the platform says that gift cards were sold.
     """
 
     plan: Plan
@@ -107,6 +107,7 @@ class Commit:
     notebook: Staging
     intake: Intake = field(default_factory=Intake)
     left: list[Span] = field(default_factory=list)
+    gift_cards: set[str] = field(default_factory=set)
 
     @classmethod
     def begin(
@@ -179,6 +180,8 @@ class Commit:
             windows = [job.window for job in jobs]
             self._read(FixedJobs(jobs), windows, self._into_notebook(self.stored.list_hashes))
             self._mark_what_is_due(source.witness)
+        if source.witness is not None:
+            self._find_gift_cards(source.witness)
         Completion(
             self.notebook,
             source.access,
@@ -189,6 +192,7 @@ class Commit:
             source.witness,
             self.intake.asked_again,
             self.intake.outspoken,
+            self.gift_cards,
         ).run()
 
     def map_orders(self, processes: MappingProcesses) -> Mapped:
@@ -317,6 +321,15 @@ class Commit:
         if witness is not None and plan.hints_since is not None:
             changed = witness.changed_orders(plan.hints_since, plan.run_start)
             notebook.mark_dirty(changed, "modified on the platform")
+            self.gift_cards |= {order_id for order_id, may_sell in changed.items() if may_sell}
+
+    def _find_gift_cards(self, witness: Witness) -> None:
+        """Ask the platform which orders of this commit sold gift cards; those never asked about are mapped anew."""
+        pieces = self.plan.pieces[: len(self.plan.pieces) - len(self.left)]
+        found = witness.gift_card_orders(Window(pieces[0].since, pieces[-1].until))
+        self.gift_cards |= found
+        known = {home.id for home in self.stored.homes(PLATFORM, sorted(found))}
+        self.notebook.mark_dirty(self.stored.published_among(found - known), "sold a gift card")
 
     def _batches(self, incomplete: Collection[str], processes: MappingProcesses) -> Iterable[MappedBatch]:
         tasks = self._tasks(incomplete)

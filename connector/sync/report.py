@@ -30,6 +30,7 @@ class Totals:
     total_sales: Decimal
     tips: Decimal
     amount_collected: Decimal
+    gift_cards_sold: Decimal = Decimal(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,5 +211,6 @@ def _totals_json(totals: Totals) -> Mapping[str, Any]:
         "tax": str(totals.tax),
         "totalSales": str(totals.total_sales),
         "tips": str(totals.tips),
+        "giftCardsSold": str(totals.gift_cards_sold),
         "amountCollected": str(totals.amount_collected),
     }

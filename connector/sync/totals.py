@@ -8,7 +8,8 @@ from connector.sync.report import Totals
 
 _SQL = """
 SELECT company_id, currency, sum(orders)::BIGINT AS orders, sum(gross_sales), sum(discounts), sum("returns"),
-  sum(net_sales), sum(service_charges), sum(tax), sum(total_sales), sum(tips), sum(amount_collected)
+  sum(net_sales), sum(service_charges), sum(tax), sum(total_sales), sum(tips),
+  sum(amount_collected), sum(gift_cards_sold)
 FROM monthly_sales WHERE list_contains($companies, company_id) GROUP BY company_id, currency ORDER BY ALL
 """
 

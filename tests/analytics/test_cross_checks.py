@@ -282,6 +282,8 @@ def test_macros_of_a_file_attached_under_another_name(db, ledger_store):
             assert named == mine.execute(f"FROM {macro.name}({arguments}) ORDER BY ALL").fetchall()
             assert named, macro.name
             mine.execute("USE memory")
+            with pytest.raises(duckdb.Error, match=r"Say USE and the name .* attached_as := 'name'"):
+                mine.execute(f'FROM "the books".{macro.name}({arguments})')
 
 
 def test_history_in_plain_sql_is_what_the_macros_say(db, same):

@@ -117,23 +117,23 @@ def test_the_figures_drawn_are_those_of_the_views(opened, sales, ledgers):
     for currency, digits in (("USD", 2), ("JPY", 0)):
         found = sales.execute(
             'SELECT "month", orders, gross_sales, discounts, "returns", net_sales, service_charges, tax, total_sales,'
-            " tips, overpayments, receivable, amount_collected FROM monthly_sales WHERE company_id = ? AND currency = ?"
-            " ORDER BY 1",
+            " tips, overpayments, gift_cards_sold, receivable, amount_collected FROM monthly_sales"
+            " WHERE company_id = ? AND currency = ? ORDER BY 1",
             [company, currency],
         ).fetchall()
         money = lambda amount: f"{amount:,.{digits}f}"  # noqa: E731, B023
         *table, foot = shown.tables[f"table-net-sales-{currency}"][1:]
-        assert [[row[0].removesuffix(" so far"), *row[1:13]] for row in table] == [
+        assert [[row[0].removesuffix(" so far"), *row[1:14]] for row in table] == [
             [f"{row[0]:%Y-%m}", str(row[1]), *map(money, row[2:])] for row in found
         ]
-        totals = [sum(row[place] for row in found) for place in range(2, 13)]
-        assert foot[:13] == ["Together", str(sum(row[1] for row in found)), *map(money, totals)]
+        totals = [sum(row[place] for row in found) for place in range(2, 14)]
+        assert foot[:14] == ["Together", str(sum(row[1] for row in found)), *map(money, totals)]
         drawn = shown.drawn[f"net-sales-{currency}"]
         both = [money(row[place]) for row in found for place in (2, 5)]
         assert [text for text in drawn if text in both] == both, "gross and net sales of each month"
         steps = {row[0]: row[1] for row in shown.tables[f"table-bridge-{currency}"][1:]}
         assert (steps["Gross"], steps["Net sales"], steps["Received"]) == tuple(
-            money(totals[place]) for place in (0, 3, 10)
+            money(totals[place]) for place in (0, 3, 11)
         )
         averages = [money(ratio(row[2] - row[3], row[1], currency)) for row in found]
         assert [row[3] for row in shown.tables[f"table-average-order-value-{currency}"][1:]] == averages

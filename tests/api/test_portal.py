@@ -368,7 +368,7 @@ def test_the_link_of_a_company_leads_to_its_page(portal, lender):
 
 COLUMNS = (
     "gross_sales", "discounts", "returns", "net_sales", "service_charges", "tax", "total_sales", "tips",
-    "overpayments", "receivable", "amount_collected",
+    "overpayments", "gift_cards_sold", "receivable", "amount_collected",
 )  # fmt: skip
 
 
@@ -405,19 +405,19 @@ def test_every_figure_of_the_bridge_is_that_of_the_view(portal, lender, by, view
         for start, (orders, *amounts, new, returning) in mine.items():
             row = shown.pop(start.strftime(label))
             assert row[0] == str(orders)
-            assert row[1:12] == [written(amount, currency) for amount in amounts]
+            assert row[1:13] == [written(amount, currency) for amount in amounts]
             average = (amounts[0] - amounts[1]) / orders if orders else None
-            assert row[12] == (
+            assert row[13] == (
                 ABSENT
                 if average is None
                 else written(average.quantize(Decimal("0.01"), ROUND_HALF_UP), currency)
             )
-            assert row[13:] == [str(new), str(returning)]
+            assert row[14:] == [str(new), str(returning)]
         assert all(
-            row[0] == "0" and set(row[1:12]) == {written(Decimal(0), currency)} for row in shown.values()
+            row[0] == "0" and set(row[1:13]) == {written(Decimal(0), currency)} for row in shown.values()
         )
         totals = [sum(row[1 + place] for row in mine.values()) for place in range(len(COLUMNS))]
-        assert foot[1:13] == [
+        assert foot[1:14] == [
             str(sum(row[0] for row in mine.values())), *(written(total, currency) for total in totals)
         ]  # fmt: skip
         assert written(totals[3], currency) in page.text
@@ -428,7 +428,7 @@ def test_every_figure_of_the_bridge_is_that_of_the_view(portal, lender, by, view
         company,
     )
     for currency, amount in money:
-        assert page.rows(f"bridge-table-{currency}")[-1][12] == written(amount, currency), (
+        assert page.rows(f"bridge-table-{currency}")[-1][13] == written(amount, currency), (
             "the money that moved"
         )
 
@@ -557,10 +557,10 @@ def test_an_earlier_state_is_shown_as_it_was_and_what_was_restated_is_marked(por
             assert row[1] == "0"
             continue
         assert row[1] == str(known[1])
-        assert row[2:13] == [written(amount, "USD") for amount in known[2:]]
-        assert (row[14], row[16]) == (written(now[month][0], "USD"), written(now[month][1], "USD"))
+        assert row[2:14] == [written(amount, "USD") for amount in known[2:]]
+        assert (row[15], row[17]) == (written(now[month][0], "USD"), written(now[month][1], "USD"))
         difference = now[month][0] - known[5]
-        assert row[15] == ("+" if difference > 0 else "") + written(difference, "USD")
+        assert row[16] == ("+" if difference > 0 else "") + written(difference, "USD")
         if "restated" in row[0]:
             marked += 1
         if month < "2026-11" and difference:
@@ -640,8 +640,8 @@ def test_a_closed_month_that_is_another_now_is_marked_with_its_difference(portal
     assert now < then
     rows = {row[0].split()[0]: row for row in Seen(answer.text).rows("bridge-table-USD")[1:-1]}
     assert "restated" in rows["2026-09"][0]
-    assert (rows["2026-09"][5], rows["2026-09"][14]) == (written(then, "USD"), written(now, "USD"))
-    assert rows["2026-09"][15] == written(now - then, "USD")
+    assert (rows["2026-09"][5], rows["2026-09"][15]) == (written(then, "USD"), written(now, "USD"))
+    assert rows["2026-09"][16] == written(now - then, "USD")
     assert [month for month, row in rows.items() if "restated" in row[0]] == ["2026-09"]
     [behind] = Seen(answer.text).rows("restated-table")[1:]
     assert behind[:3] == [order_id, "2026-09", "deleted since"]

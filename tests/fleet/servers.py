@@ -34,10 +34,16 @@ class PostgresServer:
             str(self.programs / "postgres"), "-D", str(self.directory), "-p", str(self.port),
             "-k", "", "-c", "listen_addresses=127.0.0.1", "-c", "fsync=off", "-c", "max_connections=200",
         ]  # fmt: skip
-        self.process = subprocess.Popen(
-            command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **_as_postgres()
-        )
-        _wait_for(self._answers, "PostgreSQL")
+
+        def answers() -> bool:
+            # After a power cut it may find its memory still in use by what has not ended yet, and give up at once.
+            if self.process is None or self.process.poll() is not None:
+                self.process = subprocess.Popen(
+                    command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **_as_postgres()
+                )
+            return self._answers()
+
+        _wait_for(answers, "PostgreSQL")
 
     def stop(self) -> None:
         """As a power cut: nobody is waited for."""

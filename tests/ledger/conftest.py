@@ -158,6 +158,8 @@ def store(tmp_path: Path, empty_store: Path) -> DuckStore:
 def one_ledger() -> Iterator[duckdb.DuckDBPyConnection]:
     connection = duckdb.connect(":memory:", config={"threads": 2})
     connection.execute("SET TimeZone = 'UTC'")
+    connection.execute("ATTACH ':memory:' AS commerce")
+    connection.execute("USE commerce")
     connection.execute("CREATE SCHEMA ledger")
     migrate(connection, at=START)
     yield connection

@@ -5,8 +5,11 @@ from decimal import Decimal
 
 import pytest
 
+from connector.control import links
 from connector.control.kept import kept_companies
 from connector.control.place import control_place
+from connector.link import answer as answers
+from connector.link import connecting
 from tests.link.lender import BACK, shop
 
 
@@ -294,3 +297,99 @@ def test_a_merchant_who_removed_the_app_connects_again_by_the_same_link(own_lend
     assert [event for event in told if event.startswith("connection.") and event != "connection.failed"] == [
         "connection.created", "connection.connected", "connection.disconnected", "connection.reconnected",
     ]  # fmt: skip
+
+
+def pairs(lender):
+    return lender.state.control.rows("SELECT connection_id FROM oauth_pairs WHERE sealed IS NOT NULL")
+
+
+def test_unlinking_removes_the_token_stops_the_schedule_and_can_be_undone_by_the_merchant(own_lender):
+    lender = own_lender()
+    company, connection = lender.applicant()
+    lender.link(connection, merchant="MSHOP00000000")
+    lender.sync()
+    path = f"/companies/{company['id']}/connections/{connection['id']}"
+    assert len(pairs(lender)) == 1
+    assert lender.api.patch(path, json={"status": "Unlinked"}).status_code == 200
+    assert pairs(lender) == []
+    lender.ahead += timedelta(hours=1)
+    asked = lender.clover.requests()
+    lender.sync()
+    assert lender.clover.requests() == asked, "nothing is read any more"
+    assert lender.api.get(f"{path}/data/commerce-orders").json()["totalResults"] == 3, "what was read stays"
+    lender.link(lender.connection(connection, company), merchant="MSHOP00000000")
+    assert lender.connection(connection, company)["status"] == "Linked"
+    lender.sync()
+    assert lender.clover.requests() > asked
+    assert [event for event in lender.events() if event in ("connection.disconnected", "connection.reconnected")] == [
+        "connection.disconnected", "connection.reconnected",
+    ]  # fmt: skip
+
+
+def test_a_deleted_company_is_forgotten_once_its_lender_was_told(own_lender):
+    lender = own_lender()
+    company, connection = lender.applicant("Forget Me")
+    kept_company, kept_connection = lender.applicant("Keep Me")
+    lender.link(connection, merchant="MSHOP00000000")
+    lender.link(kept_connection, merchant="MSHOP00000001")
+    lender.sync()
+    assert lender.api.delete(f"/companies/{company['id']}").status_code == 204
+    assert {row["connection_id"] for row in pairs(lender)} == {kept_connection["id"]}
+    lender.sync()
+    assert "company.deleted" in lender.events(), "it is still to be told"
+    lender.state.control.write("UPDATE outbox_deliveries SET next_try = NULL")
+    lender.ahead += timedelta(minutes=2)
+    lender.sync()
+    for word in (company["id"], connection["id"], "MSHOP00000000"):
+        left = [
+            path
+            for path in lender.store.directory.rglob("*")
+            if path.is_file() and word.encode() in path.read_bytes()
+        ]
+        assert left == [], word
+    orders = lender.api.get(
+        f"/companies/{kept_company['id']}/connections/{kept_connection['id']}/data/commerce-orders"
+    )
+    assert orders.json()["totalResults"] == 3
+
+
+class Killed(BaseException):
+    """What is left of a process that was killed: nothing of it runs any more."""
+
+
+@pytest.mark.parametrize("place", ["link.taken", "link.exchanged", "link.pair_kept", "link.kept"])
+def test_a_process_that_is_killed_anywhere_loses_nothing_and_links_nobody_by_half(lender, monkeypatch, place):
+    """The kill itself, of a server with a browser before it, is in test_link_browser.py."""
+    company, connection = lender.applicant()
+    browser = lender.browser()
+    browser.open(connection["linkUrl"])
+    browser.agree()
+    answer = browser.at_clover("MSHOP00000006")
+
+    def killed(name):
+        if name == place:
+            raise Killed
+
+    with monkeypatch.context() as here:
+        for module in (answers, connecting):
+            here.setattr(module, "failpoint", killed)
+            here.setattr(links, "release", lambda *_: None)
+        with pytest.raises(Killed):
+            browser.come_back(answer)
+    is_kept = place == "link.kept"
+    assert bool(kept(lender, company)) is is_kept
+    assert lender.connection(connection, company)["status"] == ("Linked" if is_kept else "PendingAuth")
+    lender.ahead += links.CLAIM + timedelta(seconds=1)
+    browser.come_back(answer)
+    if not is_kept:
+        assert browser.heading == "This answer was used already"
+        browser.submit("/link/again")
+        browser.agree()
+        browser.come_back(browser.at_clover("MSHOP00000006"))
+    assert browser.heading == "Your shop is connected"
+    assert lender.connection(connection, company)["status"] == "Linked"
+    assert len(kept(lender, company)) == 1
+    waiting = lender.state.control.rows(
+        "SELECT 1 FROM refresh_requests WHERE connection_id = ?", (connection["id"],)
+    )
+    assert waiting, "the first read is asked for"

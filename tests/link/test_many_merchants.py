@@ -1,16 +1,24 @@
-"""Two hundred merchants connect themselves, are read, and are seen by whom they may be seen."""
+"""Many merchants connect themselves, are read, and are seen by whom they may be seen.
 
+Thirty in the ordinary run; MERCHANTS=200 for the two hundred of the promise.
+"""
+
+import os
 from decimal import Decimal
 
 import pytest
 
+from connector.control.kept import with_kept
+from connector.control.place import control_place
+from connector.sync.many import sync_all
+from connector.sync.runtime import Runtime
 from tests.link.lender import Lender, shop
 
-MERCHANTS = 200
+MERCHANTS = int(os.environ.get("MERCHANTS", "30"))
 
 
 @pytest.mark.slow
-def test_two_hundred_merchants_are_linked_read_and_kept_apart(tmp_path):
+def test_merchants_are_linked_read_and_kept_apart(tmp_path):
     """Each company's orders are its own shop's, through a key for all and through one for every third."""
     lender = Lender(tmp_path, [[shop(n, orders=2) for n in range(MERCHANTS)]])
     try:
@@ -20,7 +28,9 @@ def test_two_hundred_merchants_are_linked_read_and_kept_apart(tmp_path):
             browser = lender.link(connection, merchant=world.merchant.id)
             assert browser.heading == "Your shop is connected"
             applicants.append((company["id"], connection["id"], world))
-        lender.sync()
+        config = with_kept(lender.config, control_place(lender.config))
+        report = sync_all(Runtime.of(config, lender.store, now=lender.now))
+        assert {run.status for run in report.runs} == {"succeeded"}
         some = {company_id for company_id, _connection, _world in applicants[::3]}
         everything, narrow = lender.key("read"), lender.key("read", companies=sorted(some))
         for company_id, connection_id, world in applicants:

@@ -382,8 +382,8 @@ def test_the_proxy_ends_tls_and_lets_the_api_see_the_client(town, tmp_path):
     proxy = subprocess.Popen(
         [caddy, "run", "--config", str(tmp_path / "Caddyfile"), "--adapter", "caddyfile"],
         env=environment | {"CONNECTOR_UPSTREAM": f"127.0.0.1:{port}"},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
+        stdout=(log := (tmp_path / "caddy.log").open("w")),
+        stderr=log,
     )
     try:
         with httpx.Client(verify=False, timeout=5) as client:  # its own certificate is not known here
@@ -399,10 +399,16 @@ def test_the_proxy_ends_tls_and_lets_the_api_see_the_client(town, tmp_path):
             assert live.headers["strict-transport-security"]
             assert client.get(f"https://localhost:{front}/metrics").status_code == 404
             assert client.get(f"https://localhost:{front}/companies").status_code == 401
+            for secret in ("link/S3CRET-LINK", "link/callback?code=S3CRET-CODE&state=S3CRET-STATE"):
+                client.get(f"https://localhost:{front}/{secret}")
     finally:
-        for process in (proxy, serve):
+        for process in (serve, proxy):
             process.terminate()
             process.wait(20)
+    log.close()
+    logged = (tmp_path / "caddy.log").read_text()
+    assert "/companies" in logged
+    assert "S3CRET" not in logged
 
 
 @pytest.mark.parametrize("path", sorted((DEPLOY / "kubernetes").glob("*.yaml")), ids=lambda path: path.name)

@@ -4,7 +4,7 @@ The price is the one of the line, without tax; the newest sale wins where record
 lines without a product say nothing about products.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from decimal import Decimal
 
 from schemas.commerce import Inventory, Order, Product, ProductVariant, VariantPrice
@@ -13,8 +13,13 @@ from schemas.commerce_enums import ProductStatus
 _ZERO = Decimal(0)
 
 
-def products_of(order: Order, wanted: Callable[[str], bool] = lambda _id: True) -> list[Product]:
-    """The products of an order's sale lines, in the order of the lines, each once. wanted: of which ids."""
+def products_of(
+    order: Order, wanted: Callable[[str], bool] = lambda _id: True, gift_cards: Collection[str] = ()
+) -> list[Product]:
+    """The products of an order's sale lines, in the order of the lines, each once.
+
+    wanted: of which ids. gift_cards: ids of the lines that are gift cards.
+    """
     found: dict[str, Product] = {}
     for line in order.order_line_items:
         if line.product_ref is None or line.quantity <= 0 or line.product_ref.id in found:
@@ -36,7 +41,7 @@ def products_of(order: Order, wanted: Callable[[str], bool] = lambda _id: True) 
         found[variant.id] = Product(
             id=variant.id,
             name=name,
-            is_gift_card=False,
+            is_gift_card=line.id in gift_cards,
             variants=[variant],
             status=ProductStatus.UNKNOWN,
             created_date=order.created_date,

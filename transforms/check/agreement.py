@@ -9,6 +9,7 @@ from decimal import Decimal
 
 from msgspec import Struct, field
 
+from schemas.clover import Order as CloverOrder
 from schemas.commerce import Order
 from schemas.commerce_enums import PaymentStatus
 from schemas.money import exponent, to_decimal, to_minor
@@ -97,22 +98,10 @@ def _agrees(order: Order, group: OrderGroup, facts: Facts) -> bool:
 
 def _holds(order: Order, sold_tax: Decimal) -> bool:
     """Whether all sums within an order hold to the last digit: nothing given back, one payment for all of it."""
-    total = tax = off = _ZERO
-    for line in order.order_line_items:
-        net = line.unit_price if line.quantity == 1 else line.quantity * line.unit_price
-        if line.quantity <= _ZERO or line.unit_price < _ZERO:
-            return False
-        for share in line.discount_allocations:
-            if share.name == ADJUSTMENT:
-                return False
-            net -= share.total_amount
-            off += share.total_amount
-        if line.total_amount != net + line.total_tax_amount:
-            return False
-        if line.taxes and sum([named.tax_amount for named in line.taxes]) != line.total_tax_amount:
-            return False
-        total += line.total_amount
-        tax += line.total_tax_amount
+    lines = _lines_hold(order)
+    if lines is None:
+        return False
+    total, tax, off = lines
     for charge in order.service_charges:
         total += charge.total_amount
         tax += charge.tax_amount
@@ -129,6 +118,27 @@ def _holds(order: Order, sold_tax: Decimal) -> bool:
         # To the second, for texts of moments sort by their characters only without fractions.
         and (created == changed or created[:_TO_THE_SECOND] < changed[:_TO_THE_SECOND])
     )
+
+
+def _lines_hold(order: Order) -> tuple[Decimal, Decimal, Decimal] | None:
+    """(total, tax, discounts) of the lines where each holds, None where one does not."""
+    total = tax = off = _ZERO
+    for line in order.order_line_items:
+        net = line.unit_price if line.quantity == 1 else line.quantity * line.unit_price
+        if line.quantity <= _ZERO or line.unit_price < _ZERO:
+            return None
+        for share in line.discount_allocations:
+            if share.name == ADJUSTMENT:
+                return None
+            net -= share.total_amount
+            off += share.total_amount
+        if line.total_amount != net + line.total_tax_amount:
+            return None
+        if line.taxes and sum([named.tax_amount for named in line.taxes]) != line.total_tax_amount:
+            return None
+        total += line.total_amount
+        tax += line.total_tax_amount
+    return total, tax, off
 
 
 def unpaid_claim(group: OrderGroup, order_id: str, taken: Sequence[Taken]) -> Iterator[Issue]:
@@ -258,9 +268,11 @@ def _claims(order: Order, group: OrderGroup, facts: Facts) -> Iterator[Issue]:
         if difference:
             detail = "the refunds of a charge are not its amount_refunded"
             yield _issue("source_total", order, detail, difference, kind="charge", record=one.charge.id)
-    clover = group.order
-    if clover is None or facts.foreign:
-        return
+    if group.order is not None and not facts.foreign:
+        yield from _claims_of_order(order, group.order, facts)
+
+
+def _claims_of_order(order: Order, clover: CloverOrder, facts: Facts) -> Iterator[Issue]:
     tips = sum(one.tip for one in facts.paid)
     if clover.amount_returned is not None:
         difference = -unexplained(clover.amount_returned, facts.refunds, facts.paid, settled=False)

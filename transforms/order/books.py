@@ -1,15 +1,17 @@
 """The books of one order: what was sold, each time it was sold, and what every refund gave back, in time order."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
 
 from msgspec import Struct
 from msgspec.structs import replace
 
+from schemas.clover import Order
 from schemas.commerce_enums import PaymentStatus
 from schemas.money import exponent, to_decimal
 from transforms.check.agreement import Facts
 from transforms.model import OrderGroup
+from transforms.order.gift_cards import with_gift_cards
 from transforms.order.items import Goods, Items, items_of, platform_items
 from transforms.order.line import Line, effective_rate
 from transforms.order.lines import sale_lines
@@ -34,58 +36,36 @@ def books_of(group: OrderGroup, order_id: str, currency: str, taken: list[Taken]
     """The books of an order. taken: every charge; paid: those that took money in ``currency``."""
     places = exponent(currency)
     order = group.order
+    shipping: list[Fee] = []
+    origin: dict[str, Goods] = {}
     if order is not None:
-        items = items_of(order)
-        platform = platform_items(group, items)
-        reading = read_totals(
-            order, [one.charge for one in paid], items, platform, sum(one.amount for one in paid)
-        )
+        reading = _reading_of(order, group, paid)
         lines, shipping, origin = sale_lines(order_id, reading, places)
     else:
         reading, lines = _charges_alone(paid or [one for one in taken if one.currency == currency], places)
-        shipping, origin = [], {}
     # Whether a tip or surcharge is inside its charge tells what a refund of it holds, so it is settled first.
     place_tips(paid, order, reading.goods)
     refunds = refunds_of(group, taken, currency) if group.refunds or _returned_by_totals(group) else []
     counted = [one for one in refunds if one.status is PaymentStatus.PAID and one.currency == currency]
-    again = sales(reading.goods, paid, counted) if len(paid) > 1 else []
+    again = sales(reading.goods, paid, counted)
     times = 1 + len(again)
     owed = reading.goods * times
     if again:
         place_tips(paid, order, owed)
-    sold_again = {one.charge.id for one in again}
-    surcharges = [
-        replace(surcharge(charged, amount), charge_id=one.charge.id if one.charge.id in sold_again else None)
-        for one in paid
-        for charged, amount in one.surcharges
-        if amount
-    ]
+    surcharges = _surcharges(paid, {one.charge.id for one in again})
     collected = sum(one.goods for one in paid)
-    over = collected - owed if paid and collected > owed else 0
+    over = max(collected - owed, 0) if paid else 0
     tips = sum(one.tip for one in paid)
-    returns = Returns(
-        exponent=places,
-        goods_total=reading.goods,
-        tax_total=reading.tax,
-        surcharges=[FeeLeft(fee, fee.total, 0) for fee in surcharges],
-        overpaid=over,
-        charges={one.charge.id: ChargeLeft(one.goods, one.tip, one.surcharge) for one in paid},
-    )
+    returns = _nothing_returned(places, reading, surcharges, over, paid)
     fees = list(shipping)
     if counted or again:
         sold_first = _with_returns(lines, origin, reading, once=times == 1)
         returns.sell(sold_first, shipping, reading.goods, reading.tax)
     else:
         returns.lines = lines
-    sold = 1
-    for refund in counted:
-        while again and refund.created_ms > again[0].created_ms:
-            sold += 1
-            fees += _sell_again(returns, lines, shipping, reading, sold, again.pop(0))
-        returns.give_back(refund.given_back)
-    for one in again:
-        sold += 1
-        fees += _sell_again(returns, lines, shipping, reading, sold, one)
+    fees += _in_time_order(
+        returns, counted, again, lambda time, by: _sell_again(returns, lines, shipping, reading, time, by)
+    )
     fees += surcharges
     if over:
         fees.append(overpayment(over))
@@ -105,9 +85,39 @@ def books_of(group: OrderGroup, order_id: str, currency: str, taken: list[Taken]
         estimates=returns.estimates,
         beyond=returns.beyond,
         tip_returned=returns.tip_returned,
-        foreign=_is_foreign(taken, currency) or _is_foreign(refunds, currency),
+        foreign=_is_foreign([*taken, *refunds], currency),
     )
     return Books(places, returns.lines, fees, refunds, tips - returns.tip_returned, facts)
+
+
+def _reading_of(order: Order, group: OrderGroup, paid: list[Taken]) -> Reading:
+    items = with_gift_cards(items_of(order), group.platform_lines)
+    platform, collected = platform_items(group, items), sum(one.amount for one in paid)
+    return read_totals(order, [one.charge for one in paid], items, platform, collected)
+
+
+def _nothing_returned(
+    places: int, reading: Reading, surcharges: list[Fee], over: int, paid: list[Taken]
+) -> Returns:
+    """What can be given back before anything was."""
+    return Returns(
+        exponent=places,
+        goods_total=reading.goods,
+        tax_total=reading.tax,
+        surcharges=[FeeLeft(fee, fee.total, 0) for fee in surcharges],
+        overpaid=over,
+        charges={one.charge.id: ChargeLeft(one.goods, one.tip, one.surcharge) for one in paid},
+    )
+
+
+def _surcharges(paid: list[Taken], sold_again: set[str]) -> list[Fee]:
+    """Surcharges of charges. sold_again: charges whose surcharges belong to a later sale."""
+    return [
+        replace(surcharge(charged, amount), charge_id=one.charge.id if one.charge.id in sold_again else None)
+        for one in paid
+        for charged, amount in one.surcharges
+        if amount
+    ]
 
 
 def _is_foreign(moved: Iterable[Taken | Returned], currency: str) -> bool:
@@ -118,6 +128,24 @@ def _returned_by_totals(group: OrderGroup) -> bool:
     if group.order is not None and group.order.amount_returned:
         return True
     return any(charge.amount_refunded or charge.refunded for charge in group.charges)
+
+
+def _in_time_order(
+    returns: Returns,
+    refunds: list[Returned],
+    again: list[Taken],
+    sell_again: Callable[[int, Taken], list[Fee]],
+) -> list[Fee]:
+    """Give back and sell again as it happened; the fees of the later sales. sell_again: (which sale, its charge)."""
+    fees: list[Fee] = []
+    later = list(enumerate(again, start=2))
+    for refund in refunds:
+        while later and refund.created_ms > later[0][1].created_ms:
+            fees += sell_again(*later.pop(0))
+        returns.give_back(refund.given_back)
+    for time, by in later:
+        fees += sell_again(time, by)
+    return fees
 
 
 def _sell_again(

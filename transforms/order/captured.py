@@ -18,7 +18,7 @@ first match wins: failed; voided; pending; an amount captured; captured; given b
    believed last, only where the rest is still open; else it is a hold that was let go, ``Cancelled``.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from itertools import combinations
 
 from schemas.clover import Charge, Order, Refund
@@ -69,20 +69,13 @@ def statuses(
     doubtful, let_go = [], []
     for charge in charges:
         mine = by_charge[charge.id]
-        status = _alone(charge)
-        if status is None and charge.amount_captured == 0:
-            was_let_go = mine or charge.refunded or charge.amount_refunded
-            status = PaymentStatus.CANCELLED if was_let_go else PaymentStatus.AUTHORIZED
-        if status is None and mine and all(is_void(refund) for refund in mine):
-            let_go.append(charge)
-        elif status is None and (
-            charge.amount_refunded or charge.refunded or any(refund.id in proof for refund in mine)
-        ):
-            status = PaymentStatus.PAID
-        elif status is None:
-            doubtful.append(charge)
+        status = _alone(charge) or _by_refunds(charge, mine, proof)
         if status is not None:
             found[charge.id] = status
+        elif _are_voids(mine):
+            let_go.append(charge)
+        else:
+            doubtful.append(charge)
     if doubtful or let_go:
         words = _Words(charges, order, counted, currency)
         for pool, otherwise in (
@@ -92,6 +85,21 @@ def statuses(
             believed = words.believed(pool, found)
             found |= {c.id: PaymentStatus.PAID if c.id in believed else otherwise for c in pool}
     return found
+
+
+def _are_voids(refunds: Sequence[Refund]) -> bool:
+    return bool(refunds) and all(is_void(refund) for refund in refunds)
+
+
+def _by_refunds(charge: Charge, mine: Sequence[Refund], proof: Collection[str]) -> PaymentStatus | None:
+    """Where a charge stands whose own words leave it open, by what was given back; None where that tells nothing."""
+    if charge.amount_captured == 0:
+        was_let_go = mine or charge.refunded or charge.amount_refunded
+        return PaymentStatus.CANCELLED if was_let_go else PaymentStatus.AUTHORIZED
+    if _are_voids(mine):
+        return None
+    given_back = charge.amount_refunded or charge.refunded or any(refund.id in proof for refund in mine)
+    return PaymentStatus.PAID if given_back else None
 
 
 class _Words:
@@ -104,30 +112,34 @@ class _Words:
         self.order = order
         self.currency = currency
         self.says_paid = _says_paid(order)
-        self.claimed = (order.amount_paid or (order.amount if self.says_paid else 0)) if order else 0
         local = [one for one in counted if (one.currency or currency) == currency]
-        back = max(
+        returned = (order.amount_returned or 0) if order is not None else 0
+        is_returned = order is not None and (order.status or "").lower() in RETURNED_ORDER
+        self.claimed = self._claimed(returned if is_returned else None)
+        self.back = max(
             sum(abs(refund.amount) for refund in local),
             sum(_given_back(charge) for charge in charges if self._is_local(charge)),
-        )
-        if order is not None and (order.status or "").lower() not in RETURNED_ORDER:
             # A returned order was not paid again since, so what came back opens nothing.
-            back = max(back, order.amount_returned or 0)
-        elif order is not None:
-            self.claimed = max(self.claimed or 0, order.amount_returned or 0)
-        self.back = back
-        # Still paid although all of it was returned: other money pays for it, be it older (a duplicate was returned).
-        self.still_paid = (
-            order is not None
-            and self.says_paid
-            and (order.status or "").lower() not in RETURNED_ORDER
-            and 0 < (self.claimed or 0) <= (order.amount_returned or 0)
+            0 if is_returned else returned,
         )
-        dated = {one.charge for one in local}
-        moments = [one.created for one in local]
+        # Still paid although all of it was returned: other money pays for it, be it older (a duplicate was returned).
+        self.still_paid = self.says_paid and not is_returned and 0 < (self.claimed or 0) <= returned
+        self.first_return = self._first_return(local)
+
+    def _claimed(self, returned: int | None) -> int | None:
+        """What the order says was paid. returned: what it says was given back, where that is all of it."""
+        if self.order is None:
+            return 0
+        claimed = self.order.amount_paid or (self.order.amount if self.says_paid else 0)
+        return claimed if returned is None else max(claimed or 0, returned)
+
+    def _first_return(self, counted: Sequence[Refund]) -> int | None:
+        """When money first went back, milliseconds. counted: refunds in the order's currency."""
+        dated = {refund.charge for refund in counted}
+        moments = [refund.created for refund in counted]
         # What only the charge tells of went back after it was made.
-        moments += [charge.created for charge in charges if charge.id not in dated and _given_back(charge)]
-        self.first_return = min((moment for moment in moments if moment is not None), default=None)
+        moments += [one.created for one in self.charges if one.id not in dated and _given_back(one)]
+        return min((moment for moment in moments if moment is not None), default=None)
 
     def believed(self, pool: Sequence[Charge], known: dict[str, PaymentStatus]) -> set[str]:
         """Ids of those of the pool that the order's word covers. known: where the others stand."""
@@ -136,11 +148,7 @@ class _Words:
         if not self.claimed:
             # A paid order without any amount: its word cannot be measured.
             return {charge.id for charge in pool} if self.says_paid else set()
-        certain = sum(
-            charge.amount_captured or charge.amount
-            for charge in self.charges
-            if known.get(charge.id) is PaymentStatus.PAID and self._is_local(charge)
-        )
+        certain = self._certain(known)
         local = [charge for charge in pool if self._is_local(charge)]
         early = [charge for charge in local if self._is_before_returns(charge)]
         taken = [*_fitting(early, self.claimed - certain, self, certain)]
@@ -152,6 +160,14 @@ class _Words:
             # What pays for the rest cannot be measured in the order's currency.
             taken += foreign
         return {charge.id for charge in taken}
+
+    def _certain(self, known: dict[str, PaymentStatus]) -> int:
+        """What was certainly taken, minor units."""
+        return sum(
+            charge.amount_captured or charge.amount
+            for charge in self.charges
+            if known.get(charge.id) is PaymentStatus.PAID and self._is_local(charge)
+        )
 
     def _is_local(self, charge: Charge) -> bool:
         return (charge.currency or self.currency) == self.currency
@@ -171,6 +187,20 @@ def _fitting(pool: Sequence[Charge], rest: int, words: _Words, certain: int) -> 
         return pool
     order = words.order
     named = next((charge for charge in pool if order is not None and charge.id == order.charge), None)
+    best = _best(pool, rest, order, named)
+    if words.says_paid and named is not None and (best is None or named not in best):
+        return (named,)
+    if best is not None:
+        return best
+    if words.says_paid and certain < (words.claimed or 0):
+        return (min(pool, key=lambda charge: (charge.amount, -(charge.created or 0), charge.id)),)
+    return ()
+
+
+def _best(
+    pool: Sequence[Charge], rest: int, order: Order | None, named: Charge | None
+) -> Sequence[Charge] | None:
+    """The set of charges that fits best, with the named one before others; None where none fits."""
     best: tuple[tuple[int, ...], Sequence[Charge]] | None = None
     for chosen in _choices(pool):
         fit = _fit(chosen, rest, order)
@@ -179,13 +209,7 @@ def _fitting(pool: Sequence[Charge], rest: int, words: _Words, certain: int) -> 
             score = (int(named in chosen), *fit, *newest)
             if best is None or score > best[0]:
                 best = score, chosen
-    if words.says_paid and named is not None and (best is None or named not in best[1]):
-        return (named,)
-    if best is not None:
-        return best[1]
-    if words.says_paid and certain < (words.claimed or 0):
-        return (min(pool, key=lambda charge: (charge.amount, -(charge.created or 0), charge.id)),)
-    return ()
+    return None if best is None else best[1]
 
 
 def _fit(chosen: Sequence[Charge], rest: int, order: Order | None) -> tuple[int, int] | None:
@@ -193,18 +217,23 @@ def _fit(chosen: Sequence[Charge], rest: int, order: Order | None) -> tuple[int,
     money = sum(charge.amount for charge in chosen)
     if money == rest:
         return 3, 0
-    order_tip = order_fee = order_tax = 0
-    if order is not None:
-        order_tip = order.tip_amount or 0
-        order_fee = order.surcharge_amount or sum(extra.amount for extra in order.additional_charges)
-        order_tax = order.tax_amount or 0
-    tip = sum(charge.tip_amount or 0 for charge in chosen) or order_tip
-    fee = sum(extra.amount for charge in chosen for extra in charge.additional_charges) or order_fee
-    tax = sum(charge.tax_amount or 0 for charge in chosen) or order_tax
+    tip, fee, tax = _extras(chosen, order)
     extras = {0, tip, fee, tip + fee}
     if any(money == rest + sign * extra + more for extra in extras for sign in (1, -1) for more in (0, tax)):
         return 2, 0
     return (1, money) if money <= rest else None
+
+
+def _extras(chosen: Sequence[Charge], order: Order | None) -> tuple[int, int, int]:
+    """(tip, surcharge, tax) that charges name, else that their order names. Minor units."""
+    tip = sum(charge.tip_amount or 0 for charge in chosen)
+    fee = sum(extra.amount for charge in chosen for extra in charge.additional_charges)
+    tax = sum(charge.tax_amount or 0 for charge in chosen)
+    if order is not None:
+        tip = tip or order.tip_amount or 0
+        fee = fee or order.surcharge_amount or sum(extra.amount for extra in order.additional_charges)
+        tax = tax or order.tax_amount or 0
+    return tip, fee, tax
 
 
 def _choices(pool: Sequence[Charge]) -> Iterator[Sequence[Charge]]:

@@ -13,7 +13,7 @@ from functools import lru_cache
 from msgspec import Struct
 from msgspec.structs import replace
 
-from schemas.clover import Order, TaxRate
+from schemas.clover import Order, OrderItem, TaxRate
 from schemas.commerce import Ref, TaxComponentRef
 from schemas.money import divide_half_up
 from transforms.model import OrderGroup, PlatformLine, PlatformPart
@@ -36,6 +36,7 @@ class Goods(Struct, frozen=True):
     """One item sold. amount: as Clover gives it; unit_value and line_value: both ways to read it, minor units.
 
     discounts: its own, positive. returned: what Clover says was refunded of it. fully_returned: all of it was.
+    is_gift_card: see ``transforms.order.gift_cards``.
     """
 
     key: str
@@ -49,6 +50,7 @@ class Goods(Struct, frozen=True):
     discounts: tuple[tuple[str, int], ...] = ()
     returned: int = 0
     fully_returned: bool = False
+    is_gift_card: bool = False
 
     @property
     def product(self) -> Ref | None:
@@ -120,38 +122,43 @@ def items_of(order: Order) -> Items:
         kind = (item.type or "sku").lower()
         if kind == "tax":
             tax_lines = (tax_lines or 0) + item.amount
+        elif kind == "shipping" and item.amount < 0:
+            discounts.append((item.description or "Shipping discount", -item.amount))
         elif kind == "shipping":
-            if item.amount < 0:
-                discounts.append((item.description or "Shipping discount", -item.amount))
-            elif item.amount:
+            if item.amount:
                 shipping.append((item.description or "Shipping", item.amount))
         elif kind == "discount":
             discounts.append((item.description or "Discount", abs(item.amount)))
+        elif (value := extended_minor(item.amount, quantity := item.quantity or _ONE)) < 0 or quantity < 0:
+            discounts.append((item.description or "Discount", abs(value)))
         else:
-            quantity = item.quantity or _ONE
-            value = extended_minor(item.amount, quantity)
-            if value < 0 or quantity < 0:
-                discounts.append((item.description or "Discount", abs(value)))
-                continue
-            goods.append(
-                Goods(
-                    key="\x1f".join(
-                        (item.parent or "", item.inventory_id or "", item.description or "", str(item.amount))
-                    ),
-                    quantity=shown_quantity(quantity) or _ONE,
-                    amount=item.amount,
-                    unit_value=value,
-                    name=item.description,
-                    product_id=item.inventory_id or item.parent,
-                    line_id=item.id,
-                    taxes=taxes_of(item.tax_rates) if item.tax_rates else None,
-                    returned=max(item.amount_refunded or 0, 0),
-                )
-            )
+            goods.append(_goods_of(item, value))
+    return Items(_hinted(order, goods), tuple(discounts), tuple(shipping), tax_lines)
+
+
+def _hinted(order: Order, goods: list[Goods]) -> tuple[Goods, ...]:
+    """The goods with what the order's returns say of them, where they say nothing themselves."""
     hints = _returned_items(order) if order.returns else {}
     if hints and not any(item.returned for item in goods):
-        goods = [_with_hint(item, hints) for item in goods]
-    return Items(tuple(goods), tuple(discounts), tuple(shipping), tax_lines)
+        return tuple(_with_hint(item, hints) for item in goods)
+    return tuple(goods)
+
+
+def _goods_of(item: OrderItem, value: int) -> Goods:
+    """A line of goods. value: its amount times its quantity, minor units."""
+    return Goods(
+        key="\x1f".join(
+            (item.parent or "", item.inventory_id or "", item.description or "", str(item.amount))
+        ),
+        quantity=shown_quantity(item.quantity or _ONE) or _ONE,
+        amount=item.amount,
+        unit_value=value,
+        name=item.description,
+        product_id=item.inventory_id or item.parent,
+        line_id=item.id,
+        taxes=taxes_of(item.tax_rates) if item.tax_rates else None,
+        returned=max(item.amount_refunded or 0, 0),
+    )
 
 
 def platform_items(group: OrderGroup, own: Items) -> list[Items]:
@@ -225,6 +232,7 @@ def _by_platform_lines(lines: Sequence[PlatformLine], own: Items) -> Items:
                 discounts=tuple(_platform_discounts(line.discounts, value)),
                 returned=value if line.refunded else 0,
                 fully_returned=line.refunded,
+                is_gift_card=not line.is_revenue,
             )
         )
     names_returns = any(item.fully_returned for item in goods)

@@ -17,9 +17,9 @@ from schemas.money import divide_half_up, shortest, to_decimal
 _FOUR_PLACES = Decimal("0.0001")
 _ONE = Decimal(1)
 
-# What a line is of. A refund line is of goods, of an amount of which nobody knows the goods, or gives back a service
-# charge or money beyond what was owed.
-LineKind = Literal["goods", "amount", "service_charge", "overpayment"]
+# What a line is of: goods, or a gift card, which is no sale (transforms.order.gift_cards). A refund line is of either,
+# of an amount of which nobody knows the goods, or gives back a service charge or money beyond what was owed.
+LineKind = Literal["goods", "gift_card", "amount", "service_charge", "overpayment"]
 
 
 class Line(Struct):

@@ -20,10 +20,13 @@ whole: 3 for 10.01 stay one line, 1001 for 10.00 become two.
 from collections.abc import Sequence
 from decimal import Decimal
 
+from msgspec import Struct
+from msgspec.structs import replace
+
 from schemas.commerce import TaxComponentRef
 from schemas.money import shortest, to_decimal
 from transforms.order.allocation import shares
-from transforms.order.items import Goods, line_ids
+from transforms.order.items import Goods, Items, line_ids
 from transforms.order.line import Line, effective_rate, unit_price
 from transforms.order.service_charges import Charged, Fee, FeeKind, shipping, surcharge
 from transforms.order.totals import Reading
@@ -40,8 +43,7 @@ def sale_lines(
     items = reading.items
     lines: list[Line] = []
     origin: dict[str, Goods] = {}
-    fees = [shipping(name, amount) for name, amount in items.shipping]
-    fees += [surcharge(Charged(FeeKind.OTHER, name), amount) for name, amount in items.service_charges]
+    fees = _fees_of(items)
     if not items.has_lines:
         net = reading.goods - reading.tax
         return [_one_line(order_id, net, reading.tax, exponent)], fees, origin
@@ -49,38 +51,56 @@ def sale_lines(
     values = [item.amount if reading.line_totals else item.unit_value for item in goods]
     discounts = [list(item.discounts) for item in goods]
     left = [value - sum(amount for _, amount in own) for value, own in zip(values, discounts, strict=True)]
-    unplaced = []
-    for name, amount in items.discounts:
-        if not amount:
-            continue
-        if not goods:
-            unplaced.append((name, amount))
-            continue
-        for index, share in enumerate(shares(amount, left)):
-            if share:
-                discounts[index].append((name, share))
-                left[index] -= share
-    tax_on_fees = reading.tax
+    if goods:
+        _place_discounts(items.discounts, discounts, left)
+    tax_on_goods = bool(goods) and (not fees or max(left) > 0)
     taxes = [0] * len(goods)
-    if goods and (any(value > 0 for value in left) or not fees):
-        taxes = (
-            shares(reading.tax, tax_weights(goods, left, inside=reading.tax_inside)) if reading.tax else taxes
-        )
-        tax_on_fees = 0
+    if tax_on_goods and reading.tax:
+        taxes = shares(reading.tax, tax_weights(goods, left, inside=reading.tax_inside))
     for index, (line_id, item) in enumerate(zip(line_ids(order_id, goods), goods, strict=True)):
-        net = values[index] - (taxes[index] if reading.tax_inside else 0)
-        built = _lines_of(line_id, item, net, discounts[index], taxes[index], left[index], reading, exponent)
+        tax = taxes[index]
+        net = values[index] - (tax if reading.tax_inside else 0)
+        percentage = _percentage(item, tax, left[index] - (tax if reading.tax_inside else 0))
+        written = _Written(line_id, item, net, tax, discounts[index], percentage)
+        built = _lines_of(written, reading, exponent)
+        if item.is_gift_card:
+            for line in built:
+                line.kind = "gift_card"
         lines += built
         origin.update(dict.fromkeys((line.id for line in built), item))
-    for number, (name, amount) in enumerate(unplaced, start=1):
-        line = _one_line(f"Discount: {name}" if number == 1 else f"Discount: {name} {number}", 0, 0, exponent)
-        line.discounts.append((name, amount))
-        lines.append(line)
-    if tax_on_fees:
-        _tax_fees(order_id, fees, lines, tax_on_fees, inside=reading.tax_inside)
+    if not goods:
+        lines += _lines_of_discounts(items.discounts, exponent)
+    if reading.tax and not tax_on_goods:
+        _tax_fees(order_id, fees, lines, reading.tax, inside=reading.tax_inside)
     if reading.difference:
         lines.append(_unreconciled(reading.difference, exponent))
     return lines, fees, origin
+
+
+def _fees_of(items: Items) -> list[Fee]:
+    fees = [shipping(name, amount) for name, amount in items.shipping]
+    return fees + [surcharge(Charged(FeeKind.OTHER, name), amount) for name, amount in items.service_charges]
+
+
+def _place_discounts(
+    whole: Sequence[tuple[str, int]], discounts: list[list[tuple[str, int]]], left: list[int]
+) -> None:
+    """Share the discounts of the whole order out to its lines. left: what each line has left, minor units."""
+    for name, amount in whole:
+        for index, share in enumerate(shares(amount, left) if amount else ()):
+            if share:
+                discounts[index].append((name, share))
+                left[index] -= share
+
+
+def _lines_of_discounts(discounts: Sequence[tuple[str, int]], exponent: int) -> list[Line]:
+    """Discounts of an order without goods: a line each."""
+    lines = []
+    for number, (name, amount) in enumerate((one for one in discounts if one[1]), start=1):
+        line = _one_line(f"Discount: {name}" if number == 1 else f"Discount: {name} {number}", 0, 0, exponent)
+        line.discounts.append((name, amount))
+        lines.append(line)
+    return lines
 
 
 def tax_weights(goods: Sequence[Goods], left: Sequence[int], *, inside: bool) -> list[int]:
@@ -106,82 +126,60 @@ def tax_weights(goods: Sequence[Goods], left: Sequence[int], *, inside: bool) ->
     return weights if any(weight > 0 for weight in weights) else [max(value, 0) for value in left]
 
 
-def _lines_of(
-    line_id: str,
-    item: Goods,
-    net: int,
-    discounts: list[tuple[str, int]],
-    tax: int,
-    taxed: int,
-    reading: Reading,
-    exponent: int,
-) -> list[Line]:
+class _Written(Struct, frozen=True):
+    """One line of goods as it is written down. net, tax and discounts in minor units."""
+
+    id: str
+    item: Goods
+    net: int
+    tax: int
+    discounts: list[tuple[str, int]]
+    percentage: Decimal
+
+    def line(self, quantity: Decimal, price: Decimal) -> Line:
+        return Line(
+            self.id,
+            quantity,
+            price,
+            self.net,
+            self.tax,
+            self.discounts,
+            _component_shares(self.item, self.tax),
+            self.percentage,
+            self.item.product,
+        )
+
+
+def _lines_of(written: _Written, reading: Reading, exponent: int) -> list[Line]:
+    item, net = written.item, written.net
     preferred = (
         to_decimal(item.amount, exponent) if not reading.tax_inside and not reading.line_totals else None
     )
     price = unit_price(item.quantity, net, exponent, preferred)
-    percentage = _percentage(item, tax, taxed - (tax if reading.tax_inside else 0))
     if price is not None and price >= 0:
-        return [
-            Line(
-                line_id,
-                item.quantity,
-                price,
-                net,
-                tax,
-                discounts,
-                _component_shares(item, tax),
-                percentage,
-                item.product,
-            )
-        ]
+        return [written.line(item.quantity, price)]
     if price is not None or item.quantity != int(item.quantity) or net < 0:
         # More tax inside than the goods come to, or a broken number of units: one of them, for what it comes to.
-        return [_nothing_below_zero(line_id, item, net, discounts, tax, percentage, exponent)]
+        if net < 0:
+            written = replace(written, net=0, discounts=[*written.discounts, (ADJUSTMENT, -net)])
+        return [written.line(Decimal(1), to_decimal(written.net, exponent))]
     low, more = divmod(net, int(item.quantity))
     counts = [int(item.quantity) - more, more]
     nets = [counts[0] * low, counts[1] * (low + 1)]
-    tax_parts = shares(tax, nets)
-    off = [shares(amount, nets) for _, amount in discounts]
-    return [
-        Line(
-            line_id if part == 0 else f"{line_id}_b",
-            Decimal(counts[part]),
-            to_decimal(low + part, exponent),
-            nets[part],
-            tax_parts[part],
-            [(name, cut[part]) for (name, _), cut in zip(discounts, off, strict=True) if cut[part]],
-            _component_shares(item, tax_parts[part]),
-            percentage,
-            item.product,
+    taxes = shares(written.tax, nets)
+    off = [shares(amount, nets) for _, amount in written.discounts]
+    parts = []
+    for part in (0, 1):
+        named = zip(written.discounts, off, strict=True)
+        some = replace(
+            written,
+            id=written.id if part == 0 else f"{written.id}_b",
+            net=nets[part],
+            tax=taxes[part],
+            discounts=[(name, cut[part]) for (name, _), cut in named if cut[part]],
         )
-        for part in (0, 1)
-    ]
-
-
-def _nothing_below_zero(
-    line_id: str,
-    item: Goods,
-    net: int,
-    discounts: list[tuple[str, int]],
-    tax: int,
-    percentage: Decimal,
-    exponent: int,
-) -> Line:
-    if net < 0:
-        discounts, net = [*discounts, (ADJUSTMENT, -net)], 0
-    price = to_decimal(net, exponent)
-    return Line(
-        line_id,
-        Decimal(1),
-        price,
-        net,
-        tax,
-        discounts,
-        _component_shares(item, tax),
-        percentage,
-        item.product,
-    )
+        parts.append(some.line(Decimal(counts[part]), to_decimal(low + part, exponent)))
+    return parts
 
 
 def _percentage(item: Goods, tax: int, taxed: int) -> Decimal:

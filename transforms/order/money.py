@@ -136,11 +136,7 @@ def place_tips(paid: Sequence[Taken], order: Order | None, owed: int) -> None:
     if not paid:
         return
     if order is not None:
-        if order.tip_amount and not any(one.tip for one in paid):
-            paid[-1].tip = order.tip_amount
-        named = order.surcharge_amount or sum(extra.amount for extra in order.additional_charges)
-        if named and not any(one.surcharges for one in paid):
-            paid[-1].surcharges = ((SURCHARGE, named),)
+        _take_from_order(paid, order)
     collected = sum(one.amount for one in paid)
     tipped = [one for one in paid if one.tip]
     surcharged = [one for one in paid if one.surcharges]
@@ -155,6 +151,15 @@ def place_tips(paid: Sequence[Taken], order: Order | None, owed: int) -> None:
                 else:
                     one.surcharge_inside = True
             return
+
+
+def _take_from_order(paid: Sequence[Taken], order: Order) -> None:
+    """A tip or surcharge that only the order names is its latest charge's."""
+    if order.tip_amount and not any(one.tip for one in paid):
+        paid[-1].tip = order.tip_amount
+    named = order.surcharge_amount or sum(extra.amount for extra in order.additional_charges)
+    if named and not any(one.surcharges for one in paid):
+        paid[-1].surcharges = ((SURCHARGE, named),)
 
 
 def _inside(tipped: list[Taken], surcharged: list[Taken]) -> list[list[tuple[str, Taken]]]:
@@ -317,26 +322,41 @@ def unexplained(claimed: int, refunds: Iterable[Returned], taken: Iterable[Taken
     counted = [back for back in refunds if back.status is PaymentStatus.PAID]
     pending = [back for back in refunds if back.status is PaymentStatus.PENDING]
     rest = [back for back in refunds if back not in counted and back not in pending] if settled else []
-    tip = sum(one.tip for one in taken)
-    fee = sum(one.surcharge for one in taken)
     for more in ([], pending, rest, [*pending, *rest]):
-        plain = sum(back.given_back.amount for back in (*counted, *more))
-        whole = sum(back.money for back in (*counted, *more))
-        if claimed in (plain, whole):
+        plain, whole = _sums([*counted, *more])
+        if claimed in (plain, whole) or (counted and claimed > 0 and plain - claimed in _extras(taken)):
             return 0
-        if counted and any(claimed > 0 and claimed + extra == plain for extra in (tip, fee, tip + fee)):
-            return 0
-    known = [*counted, *pending, *rest] if settled else counted
-    plain, whole = sum(back.given_back.amount for back in known), sum(back.money for back in known)
-    holds_surcharges = claimed > sum(one.money - one.surcharge for one in taken)
+    plain, whole = _sums([*counted, *pending, *rest] if settled else counted)
     if plain < claimed <= whole:
         return claimed - plain if not settled else 0
+    holds_surcharges = claimed > sum(one.money - one.surcharge for one in taken)
     return claimed - (whole if holds_surcharges else plain)
+
+
+def _extras(taken: Sequence[Taken]) -> tuple[int, int, int]:
+    """What the amounts of refunds may hold beside goods: tips, surcharges, both. Minor units."""
+    tip, fee = sum(one.tip for one in taken), sum(one.surcharge for one in taken)
+    return tip, fee, tip + fee
+
+
+def _sums(refunds: Sequence[Returned]) -> tuple[int, int]:
+    """What refunds gave back, without and with their surcharges, minor units."""
+    return sum(back.given_back.amount for back in refunds), sum(back.money for back in refunds)
 
 
 def _only_in_totals(
     order: Order | None, taken: Sequence[Taken], known: Sequence[Returned], currency: str
 ) -> list[Returned]:
+    """Refunds of which only a sum of Clover's tells: of a charge, or else of the order."""
+    found = _told_by_charges(taken, known)
+    if order is not None and order.amount_returned:
+        told = _told_by_order(order.amount_returned, of_order(taken, currency), [*known, *found], currency)
+        if told is not None and not any(one.taken is told.taken for one in found):
+            found.append(told)
+    return found
+
+
+def _told_by_charges(taken: Sequence[Taken], known: Sequence[Returned]) -> list[Returned]:
     found = []
     for one in taken:
         if one.status is not PaymentStatus.PAID:
@@ -353,25 +373,24 @@ def _only_in_totals(
             gap = unexplained(claimed, mine, [one], settled=True)
             if min(gap, left) > 0:
                 found.append(_told(one, min(gap, left), fee if gap >= left else 0))
-    if order is not None and order.amount_returned:
-        paid = of_order(taken, currency)
-        mine = [one for one in (*known, *found) if one.currency == currency]
-        # Voided, failed and pending refunds may be in Clover's sum; then they explain it and nothing is missing.
-        gap = unexplained(order.amount_returned, mine, paid, settled=True)
-        counted = [one for one in mine if one.status is PaymentStatus.PAID]
-        tips = sum(one.tip for one in paid)
-        captured = sum(one.money for one in paid) - sum(one.money for one in counted)
-        if gap > (tips if counted else 0) and captured > 0:
-            latest = paid[-1]
-            if not any(one.taken is latest for one in found):
-                told = _told(latest, min(gap, captured))
-                # The order does not say of which charge.
-                found.append(
-                    told
-                    if len(paid) == 1
-                    else replace(told, given_back=replace(told.given_back, charge_id=None))
-                )
     return found
+
+
+def _told_by_order(
+    claimed: int, paid: Sequence[Taken], known: Sequence[Returned], currency: str
+) -> Returned | None:
+    """What an order says was given back beyond the known refunds; of its latest charge, None where nothing is."""
+    mine = [one for one in known if one.currency == currency]
+    # Voided, failed and pending refunds may be in Clover's sum; then they explain it and nothing is missing.
+    gap = unexplained(claimed, mine, paid, settled=True)
+    counted = [one for one in mine if one.status is PaymentStatus.PAID]
+    tips = sum(one.tip for one in paid)
+    captured = sum(one.money for one in paid) - sum(one.money for one in counted)
+    if gap <= (tips if counted else 0) or captured <= 0:
+        return None
+    told = _told(paid[-1], min(gap, captured))
+    # The order does not say of which charge.
+    return told if len(paid) == 1 else replace(told, given_back=replace(told.given_back, charge_id=None))
 
 
 def _told(taken: Taken, amount: int, surcharge: int = 0) -> Returned:

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Literal
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from schemas.clover import Order as CloverOrder
@@ -56,7 +57,13 @@ def map_order(
     order_id = order_id_of(group)
     try:
         group = with_usable_times(group, run_start)
-        return _map(group, order_id, merchant, previous, run_start, unpaid_orders, unique_reference)
+        currency = _currency(group, merchant)
+        moment = _moment(group, previous, run_start)
+        case = _Case(group, order_id, merchant, currency, charges_taken(group, currency), moment)
+        reason = _reason(case, previous, unpaid_orders)
+        if reason is not None:
+            return _held_back(case, reason)
+        return _map(case, previous, run_start, unique_reference=unique_reference)
     except (ArithmeticError, ValueError, OverflowError) as error:
         # Numbers beyond what can be counted exactly: nothing is better than something wrong.
         issue = Issue(
@@ -82,43 +89,51 @@ def order_id_of(group: OrderGroup) -> str:
     return first.order or first.id
 
 
-def _map(
-    group: OrderGroup,
-    order_id: str,
-    merchant: Merchant,
-    previous: PreviousVersion | None,
-    run_start: datetime,
-    unpaid_orders: str,
-    unique_reference: bool,
-) -> MappedOrder:
-    order = group.order
-    currency = _currency(group, merchant)
-    taken = charges_taken(group, currency)
-    moment = _moment(group, previous, run_start)
-    reason: HeldBack | None = held_back(order, taken)
+class _Case(Struct, frozen=True):
+    """One order under the mapping. taken: every charge of it; moment: its ``sourceModifiedDate``."""
+
+    group: OrderGroup
+    order_id: str
+    merchant: Merchant
+    currency: str
+    taken: list[Taken]
+    moment: datetime
+
+
+def _reason(case: _Case, previous: PreviousVersion | None, unpaid_orders: str) -> HeldBack | None:
+    """Why the order is held back, None where it is published."""
+    order, taken = case.group.order, case.taken
     if order is None and not taken:
-        reason = HeldBack.UNREADABLE
-    elif group.is_deleted:
+        return HeldBack.UNREADABLE
+    reason = held_back(order, taken)
+    if case.group.is_deleted:
         # What it still owes is of no interest any more; money that was taken, or may have been, is.
         if any(one.status is PaymentStatus.PAID for one in taken):
-            reason = None
-        elif reason not in (HeldBack.AUTHORIZED, HeldBack.PENDING):
-            reason = HeldBack.DELETED
-    elif reason is not None and unpaid_orders == "include":
-        reason = None
-    elif reason is HeldBack.CANCELED and previous is not None:
+            return None
+        return reason if reason in (HeldBack.AUTHORIZED, HeldBack.PENDING) else HeldBack.DELETED
+    if reason is not None and unpaid_orders == "include":
+        return None
+    if reason is HeldBack.CANCELED and previous is not None:
         # It was published, so money moved for it once; that its charge was voided since is part of its story.
-        reason = None
-    paid = of_order(taken, currency)
-    if reason is not None:
-        refunds = refunds_of(group, taken, currency)
-        poll = open_reason(group, taken, refunds, part_paid=False)
-        issues = [*unpaid_claim(group, order_id, taken), *label_issues(group, order_id)]
-        return _held(order_id, moment, reason, poll, tuple(issues))
+        return None
+    return reason
 
-    books = books_of(group, order_id, currency, taken, paid)
-    created = min(_created(order, taken, moment), moment)
-    codat = _order(group, order_id, merchant, currency, taken, books, created, moment, unique_reference)
+
+def _held_back(case: _Case, reason: HeldBack) -> MappedOrder:
+    group, order_id, taken = case.group, case.order_id, case.taken
+    poll = open_reason(group, taken, refunds_of(group, taken, case.currency), part_paid=False)
+    issues = (*unpaid_claim(group, order_id, taken), *label_issues(group, order_id))
+    return _held(order_id, case.moment, reason, poll, issues)
+
+
+def _map(
+    case: _Case, previous: PreviousVersion | None, run_start: datetime, *, unique_reference: bool
+) -> MappedOrder:
+    group, order_id, taken, moment = case.group, case.order_id, case.taken, case.moment
+    paid = of_order(taken, case.currency)
+    books = books_of(group, order_id, case.currency, taken, paid)
+    created = min(_created(group.order, taken, moment), moment)
+    codat = _order(case, books, created, unique_reference=unique_reference)
     fingerprint = content_hash(codat)
     observed = False
     if (
@@ -142,9 +157,9 @@ def _map(
         content_hash=fingerprint,
         source_modified_date=moment,
         observed=observed,
-        created_local_date=local_day(created, merchant.timezone),
+        created_local_date=local_day(created, case.merchant.timezone),
         refund_local_dates={
-            one.id: local_day(from_ms(one.created_ms), merchant.timezone) for one in books.refunds
+            one.id: local_day(from_ms(one.created_ms), case.merchant.timezone) for one in books.refunds
         },
         line_refunds={line.id: line.refund_id for line in books.lines if line.refund_id is not None},
         line_kinds={line.id: line.kind for line in books.lines},
@@ -199,17 +214,8 @@ def _moment(group: OrderGroup, previous: PreviousVersion | None, run_start: date
     return max(dates) if dates else to_the_millisecond(run_start)
 
 
-def _order(
-    group: OrderGroup,
-    order_id: str,
-    merchant: Merchant,
-    currency: str,
-    taken: Sequence[Taken],
-    books: Books,
-    created: datetime,
-    moment: datetime,
-    unique_reference: bool,
-) -> Order:
+def _order(case: _Case, books: Books, created: datetime, *, unique_reference: bool) -> Order:
+    merchant, taken = case.merchant, case.taken
     places = books.exponent
     lines_total = refund = tax = discount = 0
     for line in books.lines:
@@ -221,13 +227,13 @@ def _order(
             refund += total
     fees_total = sum(fee.total for fee in books.fees)
     tax += sum(fee.tax for fee in books.fees)
-    order = group.order
+    order = case.group.order
     reference = order.external_reference_id if order is not None else taken[0].charge.external_reference_id
     return Order(
-        id=order_id,
-        order_number=reference if reference and unique_reference else order_id,
+        id=case.order_id,
+        order_number=reference if reference and unique_reference else case.order_id,
         country=alpha_3(merchant.country),
-        currency=currency,
+        currency=case.currency,
         created_date=wire_text(created),
         total_amount=to_decimal(lines_total + fees_total, places),
         total_refund=to_decimal(refund, places),
@@ -238,9 +244,9 @@ def _order(
         payments=payments(taken, books.refunds),
         service_charges=[service_charge(fee, places) for fee in books.fees],
         location_ref=Ref(id=merchant.merchant_id, name=merchant.merchant_name),
-        customer_ref=customer_ref(group),
-        source_modified_date=wire_text(moment),
-        supplemental_data=_supplemental(order, merchant, taken),
+        customer_ref=customer_ref(case.group),
+        source_modified_date=wire_text(case.moment),
+        supplemental_data=_supplemental(order, merchant, taken, books),
     )
 
 
@@ -275,13 +281,17 @@ def _line_item(line: Line, places: int) -> OrderLineItem:
     )
 
 
-def _supplemental(order: CloverOrder | None, merchant: Merchant, taken: Sequence[Taken]) -> SupplementalData:
+def _supplemental(
+    order: CloverOrder | None, merchant: Merchant, taken: Sequence[Taken], books: Books
+) -> SupplementalData:
     told: dict[str, object] = {}
     if order is not None and order.status:
         told["status"] = order.status
     if order is not None and order.external_reference_id:
         told["externalReferenceId"] = order.external_reference_id
     told["chargeIds"] = [one.charge.id for one in taken]
+    if cards := [line.id for line in books.lines if line.kind == "gift_card"]:
+        told["giftCardLineIds"] = cards
     if merchant.country and alpha_3(merchant.country) != merchant.country:
         told["country"] = merchant.country
     return SupplementalData(content={SOURCE: told})

@@ -23,11 +23,15 @@ captured. When part of the goods was already given back as an amount without ite
 goes back as an amount too; so does an order with a line below zero, whose reverse would not be a refund. Part of a
 single unit goes back with quantity -1 at the price given back. A line given back twice carries ``_<refund id>`` the
 second time.
+
+An amount without items is of goods before it is of gift cards, which may have been spent: what goods do not explain any
+more is a line of its own.
 """
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
+from typing import NamedTuple
 
 from msgspec import Struct
 
@@ -66,6 +70,15 @@ class FeeLeft(Struct):
     tax: int
 
 
+class _Parts(NamedTuple):
+    """What a refund takes of a line, minor units."""
+
+    net: int
+    tax: int
+    discounts: list[tuple[str, int]]
+    taxes: list[tuple[TaxComponentRef, int]]
+
+
 @dataclass(slots=True)
 class Returns:
     """The state of an order while its refunds are worked through. Minor units.
@@ -89,6 +102,7 @@ class Returns:
     tip_returned: int = 0
     _unallocated: bool = False
     _fee_returned: int = 0
+    _cards_back: int = 0
     _ids: set[str] = field(default_factory=set)
 
     def sell(
@@ -254,10 +268,26 @@ class Returns:
         tax = min(tax, amount)
         if self.tax_total:
             self.estimates.append((refund.id, tax))
+        cards = self._cards_in(amount)
         self.goods -= amount
         self.tax -= tax
         self._unallocated = True
-        self.lines.append(self._amount_line(f"refund_{refund.id}", refund, amount, tax))
+        tax_of_cards = max(tax - (amount - cards), 0)
+        if amount != cards or not cards:
+            self.lines.append(
+                self._amount_line(f"refund_{refund.id}", refund, amount - cards, tax - tax_of_cards)
+            )
+        if cards:
+            self._cards_back += cards
+            self.lines.append(
+                self._amount_line(f"refund_{refund.id}", refund, cards, tax_of_cards, kind="gift_card")
+            )
+
+    def _cards_in(self, amount: int) -> int:
+        """What of an amount of which nobody knows the goods is of gift cards: what no other goods are left for."""
+        sold = sum(sold.total for sold in self.sold if sold.line.kind == "gift_card")
+        left = max(sold - self._cards_back, 0)
+        return max(min(amount - max(self.goods - left, 0), left), 0)
 
     def _amount_line(
         self, line_id: str, refund: GivenBack, amount: int, tax: int, kind: LineKind = "amount"
@@ -330,7 +360,8 @@ class Returns:
 
     def _reverse_rest(self, refund: GivenBack, sold: SoldLine) -> None:
         quantity = sold.quantity if sold.quantity > 0 else Decimal(1)
-        self._reverse(refund, sold, quantity, sold.net, sold.tax, list(sold.discounts), list(sold.taxes))
+        rest = _Parts(sold.net, sold.tax, list(sold.discounts), list(sold.taxes))
+        self._reverse(refund, sold, quantity, rest)
 
     def _reverse_part(self, refund: GivenBack, sold: SoldLine, total: int) -> None:
         """Give back ``total`` of a line: whole units where it comes to that, else part of the price of one."""
@@ -349,18 +380,10 @@ class Returns:
             )
         )
         self.tax -= tax
-        self._reverse(refund, sold, units, net, tax, discounts, taxes)
+        self._reverse(refund, sold, units, _Parts(net, tax, discounts, taxes))
 
-    def _reverse(
-        self,
-        refund: GivenBack,
-        sold: SoldLine,
-        units: Decimal | None,
-        net: int,
-        tax: int,
-        discounts: list[tuple[str, int]],
-        taxes: list[tuple[TaxComponentRef, int]],
-    ) -> None:
+    def _reverse(self, refund: GivenBack, sold: SoldLine, units: Decimal | None, parts: _Parts) -> None:
+        net, tax, discounts, taxes = parts
         price = None if units is None else unit_price(units, net, self.exponent, sold.line.unit_price)
         quantity = Decimal(1) if units is None or price is None else units
         self.lines.append(
@@ -374,6 +397,7 @@ class Returns:
                 taxes=[(component, -amount) for component, amount in taxes],
                 tax_percentage=sold.line.tax_percentage,
                 product=sold.line.product,
+                kind=sold.line.kind,
             )
         )
         if units is not None:

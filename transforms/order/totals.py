@@ -62,9 +62,7 @@ def read_totals(
     charges: those that took money in its currency; collected: the sum of their amounts. platform: what the platform
     makes of the items, the likeliest first.
     """
-    tip = order.tip_amount or sum(charge.tip_amount or 0 for charge in charges)
-    surcharge = order.surcharge_amount or sum(c.amount for c in order.additional_charges)
-    surcharge = surcharge or sum(c.amount for charge in charges for c in charge.additional_charges)
+    tip, surcharge = _extras(order, charges)
     extras = (0, tip, surcharge, tip + surcharge)
     sources = [items, *platform]
     if platform and platform[0].names_returns:
@@ -72,17 +70,16 @@ def read_totals(
     amount = order.amount
     first, conflict, refused = _tax_candidates(order, charges, items, collected, extras)
     if amount is None:
-        unit = items.value(line_totals=False) + items.pseudo
         if not items.goods and not items.shipping:
             tax = min(first[0], collected)
             return Reading(items, collected, tax, False, True, 0, tip, conflict, refused)
+        unit = items.value(line_totals=False) + items.pseudo
         return Reading(items, unit + first[0], first[0], False, False, 0, tip, conflict, refused)
     if not items.has_lines and not any(source.has_lines for source in platform):
         # Clover makes such an order for every stand-alone charge. Charges count tax inside.
         if first[0] > max(amount, 0):
             return Reading(items, amount, 0, False, True, 0, tip, first[0], True)
-        tax = first[0]
-        return Reading(items, amount, tax, False, True, 0, tip, conflict, refused)
+        return Reading(items, amount, first[0], False, True, 0, tip, conflict, refused)
     for source in sources:
         taxes = first if source is items else _tax_candidates(order, charges, source, collected, extras)[0]
         for tax in taxes:
@@ -94,6 +91,13 @@ def read_totals(
     goods = _by_the_money(amount, first[0], tip, collected)
     parts = items.value(line_totals=False) + items.pseudo + first[0]
     return Reading(items, goods, first[0], False, False, goods - parts, tip, conflict, refused)
+
+
+def _extras(order: Order, charges: Sequence[Charge]) -> tuple[int, int]:
+    """(tip, surcharge) that the order names, else its charges. Minor units."""
+    tip = order.tip_amount or sum(charge.tip_amount or 0 for charge in charges)
+    surcharge = order.surcharge_amount or sum(c.amount for c in order.additional_charges)
+    return tip, surcharge or sum(c.amount for charge in charges for c in charge.additional_charges)
 
 
 def _by_the_money(amount: int, tax: int, tip: int, collected: int) -> int:

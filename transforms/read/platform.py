@@ -57,6 +57,11 @@ def with_platform(group: OrderGroup, order: Row | None) -> OrderGroup:
     )
 
 
+def sells_gift_cards(order: Row) -> bool:
+    """Whether an order of the platform, its lines in it, has one that is no revenue."""
+    return any(row.get("isRevenue") is False for row in _dicts(order.get("lineItems")))
+
+
 def platform_line(row: Row) -> PlatformLine | None:
     """A line item; None when it cannot be used."""
     price = _whole(row.get("price"))
@@ -73,6 +78,7 @@ def platform_line(row: Row) -> PlatformLine | None:
         refunded=row.get("refunded") is True,
         tax_rates=tuple(_dicts(row.get("taxRates"))),
         discounts=tuple(_dicts(row.get("discounts"))),
+        is_revenue=row.get("isRevenue") is not False,
     )
 
 

@@ -29,6 +29,7 @@ from connector.control import companies as api_companies
 from connector.control import webhooks as api_webhooks
 from connector.control.companies import CompanyRow
 from connector.control.file import stamp
+from connector.control.pairs import give_up_pairs
 from schemas.platform import Company
 from schemas.wire import encode, members
 
@@ -188,7 +189,9 @@ def update_company(call: Writes, request: Request, company_id: CompanyId, body: 
 @router.delete(
     "/companies/{companyId}",
     summary="Delete a company",
-    description="The company and its connections leave the API; the operator's `connector forget` erases data.",
+    description="The company and its connections leave the API, and the tokens of its merchants are removed. Of a"
+    " company that was made through the API the scheduler erases everything else within minutes; of one in the"
+    " operator's configuration his `connector forget` does.",
     operation_id="delete-company",
     **documented(None, status=204, about="Deleted."),
 )
@@ -196,6 +199,7 @@ def delete_company(call: Writes, company_id: CompanyId) -> Response:
     """204 without body."""
     company = one_company(call, company_id)
     api_companies.delete_company(call.state.control, company_id, now=call.now())
+    give_up_pairs(call.state.control, [connection.id for connection in company.data_connections])
     tell(call, "company.deleted", company, members(company))
     return Response(status_code=204)
 

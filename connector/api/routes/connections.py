@@ -14,11 +14,13 @@ from connector.api.answer.openapi import documented
 from connector.api.answer.params import CompanyId, ConnectionId, Listing
 from connector.api.answer.small_lists import SmallList
 from connector.api.query import fields
-from connector.api.routes.companies import tell
+from connector.api.routes.companies import reference, tell
 from connector.api.state import Call, Reads, Writes
 from connector.control import companies as api_companies
+from connector.control import webhooks as api_webhooks
 from connector.control.companies import ConnectionRow
 from connector.control.file import stamp
+from connector.control.pairs import give_up_pairs
 from connector.ledger.connection_state import UNKNOWN
 from schemas.platform import Connection, ConnectionStatus
 from schemas.wire import encode, members
@@ -62,7 +64,8 @@ def list_connections(
 @router.post(
     "/companies/{companyId}/connections",
     summary="Create a connection",
-    description="For the platform `fqly` (Clover). It is `PendingAuth` until the operator has linked the merchant.",
+    description="For the platform `fqly` (Clover). It is `PendingAuth` until the merchant has connected through its"
+    " `linkUrl`.",
     operation_id="create-connection",
     **documented({**examples.CONNECTION, "status": "PendingAuth"}, 400),
 )
@@ -98,7 +101,8 @@ def get_connection(
 @router.patch(
     "/companies/{companyId}/connections/{connectionId}",
     summary="Unlink a connection",
-    description="Gives the access up; what was synced before stays readable. Only a `Linked` one can be unlinked.",
+    description="Gives the access up: the merchant's token is removed, nothing more is read, and what was synced before"
+    " stays readable. Only a `Linked` one can be unlinked; `linkUrl` links it again.",
     operation_id="unlink-connection",
     **documented({**examples.CONNECTION, "status": "Unlinked"}, 400),
 )
@@ -110,16 +114,27 @@ def unlink_connection(
     if before.status is not ConnectionStatus.LINKED:
         raise ApiError(400, f"Only a Linked connection can be unlinked; this one is {before.status}.")
     api_companies.set_connection_status(call.state.control, connection_id, body.status)
+    give_up_pairs(call.state.control, [connection_id])
     after = _one_connection(call, company_id, connection_id)
     company = one_company(call, company_id)
-    tell(call, "connection.disconnected", company, {"connection": members(after)})
+    is_told = api_webhooks.note_status_event(
+        call.state.control,
+        connection_id,
+        False,
+        {"referenceCompany": reference(company), "connection": members(after)},
+        now=call.now(),
+        company_id=company.id,
+        tags=company.tags,
+    )
+    if not is_told:
+        tell(call, "connection.disconnected", company, {"connection": members(after)})
     return json_answer(request, encode(after))
 
 
 @router.delete(
     "/companies/{companyId}/connections/{connectionId}",
     summary="Delete a connection",
-    description="The connection leaves the API; the operator's `connector forget` erases data.",
+    description="The connection leaves the API and its token is removed; its data is erased with its company.",
     operation_id="delete-connection",
     **documented(None, about="Deleted."),
 )
@@ -128,6 +143,7 @@ def delete_connection(call: Writes, company_id: CompanyId, connection_id: Connec
     gone = _one_connection(call, company_id, connection_id)
     company = one_company(call, company_id)
     api_companies.delete_connection(call.state.control, connection_id, now=call.now())
+    give_up_pairs(call.state.control, [connection_id])
     tell(call, "connection.deleted", company, {"connection": members(gone)})
     return Response(status_code=200)
 

@@ -20,8 +20,8 @@ router = APIRouter(tags=["Beyond Codat"])
 NAMES = {
     "orders": "orders", "gross_sales": "grossSales", "discounts": "discounts", "returns": "returns",
     "net_sales": "netSales", "service_charges": "serviceCharges", "tax": "tax", "total_sales": "totalSales",
-    "tips": "tips", "overpayments": "overpayments", "amount_collected": "amountCollected",
-    "receivable": "receivable",
+    "tips": "tips", "overpayments": "overpayments", "gift_cards_sold": "giftCardsSold",
+    "amount_collected": "amountCollected", "receivable": "receivable",
 }  # fmt: skip
 Told = Annotated[
     str,

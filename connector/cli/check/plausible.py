@@ -168,20 +168,24 @@ def _examine_doubles(config: Config) -> Iterator[Finding]:
 def _examine_secrets(config: Config, path: Path) -> Iterator[Finding]:
     connections = [connection for _, connection in config.pairs()]
     stand_ins = {
-        (number, index)
+        ("companies", number, "connections", index)
         for number, company in enumerate(config.companies)
         for index, one in enumerate(company.connections)
         if one.base_url and is_loopback(one.base_url)
+    } | {
+        ("link", "apps", number)
+        for number, app in enumerate(config.link.apps if config.link else ())
+        if app.base_url and is_loopback(app.base_url)
     }
     is_open = bool(path.stat().st_mode & 0o044)
-    for key_path, line in secrets_in_file(path):
-        if (key_path[1], key_path[3]) in stand_ins:
+    for key_path, place in secrets_in_file(path):
+        if any(key_path[:length] in stand_ins for length in (3, 4)):
             continue  # opens nothing but a stand-in on this machine
         name = str(key_path[-1])
         yield Finding(
             "secrets",
             "warning",
-            f"{path}, line {line}: {name} stands in the file itself"
+            f"{place}: {name} stands in the file itself"
             + (", which other users of this machine can read" if is_open else ""),
             f"Write {name}: ${{CLOVER_{name.upper()}}} and set that variable where the connector runs;"
             " a secret that others could read should be made anew at Clover.",

@@ -16,7 +16,13 @@ from connector.cli.processes.stand_in import StandIn, stand_in
     "--orders", type=click.IntRange(0, 1_000_000), default=1000, show_default=True, help="The shop's size."
 )
 @click.option("--seed", type=int, default=1, show_default=True, help="Another seed is another shop.")
-def sandbox(port: int, orders: int, seed: int) -> None:
+@click.option(
+    "--gift-cards",
+    type=click.IntRange(0, 10_000),
+    default=0,
+    help="Orders more, of gift cards; platform: auto finds them.",
+)
+def sandbox(port: int, orders: int, seed: int, gift_cards: int) -> None:
     """Run the stand-in Clover by itself on 127.0.0.1, until Ctrl-C or SIGTERM.
 
     It answers like Clover's Ecommerce API, its OAuth and its platform API, for one made-up shop. Point a
@@ -26,8 +32,12 @@ def sandbox(port: int, orders: int, seed: int) -> None:
     Examples:
       connector sandbox
       connector sandbox --port 9000 --orders 20000 --seed 7
+      connector sandbox --gift-cards 50
     """
-    with stand_in(orders=orders, seed=seed, port=port) as clover, suppress(KeyboardInterrupt):
+    with (
+        stand_in(orders=orders, seed=seed, port=port, gift_cards=gift_cards) as clover,
+        suppress(KeyboardInterrupt),
+    ):
         click.echo(connection_of(clover))
         click.echo("Running. Ctrl-C stops it.", err=True)
         threading.Event().wait()

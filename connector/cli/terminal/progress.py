@@ -13,7 +13,6 @@ from rich.progress import Progress as RichProgress
 from connector.log_words import done_text
 from connector.logs import get_logger
 from connector.progress import STAGES, Progress, Stage
-from connector.redaction import redact
 
 log = get_logger(__name__)
 
@@ -50,10 +49,6 @@ class Bar:
     def rows(self, n: int) -> None:
         self._rows += n
         self._show(0)
-
-    def note(self, text: str) -> None:
-        prefix = f"{self._label}: " if self._label else ""
-        self._display.console.print(redact(prefix + text), style="dim", highlight=False, markup=False)
 
     def _show(self, n: int) -> None:
         if self._task is not None and self._stage is not None:
@@ -96,9 +91,6 @@ class Lines:
                 return
             self._said = now
         log.info("progress", of=self._label, **fields)
-
-    def note(self, text: str) -> None:
-        log.info("note", of=self._label, text=text)
 
 
 @contextmanager

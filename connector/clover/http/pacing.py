@@ -2,7 +2,8 @@
 
 Limits as published (docs.clover.com, API usage and rate limits): 16/s and 5 in flight per token, 50/s and 10
 in flight per app over all its merchants. The app's limit is shared fairly: tokens that wait take turns,
-however many threads each has waiting. Works between the threads of one process, not between processes.
+however many threads each has waiting. Works between the threads of one process;
+``connector.clover.http.fleet_pacing`` adds the other hosts of a fleet.
 """
 
 import threading
@@ -28,14 +29,16 @@ class Budget:
     """Starts per second and requests in flight of one token or one app. Not thread-safe by itself.
 
     No second, wherever it is laid, holds more than ``requests_per_second`` starts; and starts are spread over
-    it, because a burst that the network squeezes together would break Clover's limit although it kept ours.
+    it, because a burst that the network squeezes together would break Clover's limit although it kept ours. name: of
+    the token, where other hosts use it too.
     """
 
-    def __init__(self, requests_per_second: float, concurrent_requests: int) -> None:
+    def __init__(self, requests_per_second: float, concurrent_requests: int, name: str = "") -> None:
         if requests_per_second <= 0 or concurrent_requests < 1:
             raise ConfigError(
                 "limits must allow at least one request.", hint="Correct limits in the configuration."
             )
+        self.name = name
         self._starts: deque[float] = deque()
         self._due = float("-inf")
         self.in_flight = 0
@@ -44,14 +47,14 @@ class Budget:
 
     def change(self, requests_per_second: float, concurrent_requests: int) -> None:
         """Other limits from now on; what was started already counts under the new ones."""
-        self._interval = 1 / requests_per_second
+        self.interval = 1 / requests_per_second
         self._starts = deque(self._starts, maxlen=max(1, int(requests_per_second)))
         self._period = (self._starts.maxlen or 1) / requests_per_second
-        self._concurrent = concurrent_requests
+        self.most_in_flight = concurrent_requests
 
     @property
     def is_full(self) -> bool:
-        return self.in_flight >= self._concurrent
+        return self.in_flight >= self.most_in_flight
 
     def ready_at(self) -> float:
         """When the next request may start, as far as time decides it."""
@@ -62,8 +65,8 @@ class Budget:
 
     def start(self, now: float) -> None:
         # Threads wake a little late; that does not move the starts after this one.
-        planned = self._due if now - self._due <= self._interval / 2 else now
-        self._due = planned + self._interval
+        planned = self._due if now - self._due <= self.interval / 2 else now
+        self._due = planned + self.interval
         self._starts.append(now)
         self.in_flight += 1
 
@@ -237,9 +240,14 @@ class Pacer:
     """One token's share of an app's limit. Shared by every thread that uses the token."""
 
     def __init__(
-        self, requests_per_second: float = 15, concurrent_requests: int = 5, *, app: AppPacer | None = None
+        self,
+        requests_per_second: float = 15,
+        concurrent_requests: int = 5,
+        *,
+        app: AppPacer | None = None,
+        name: str = "",
     ) -> None:
-        self.budget = Budget(requests_per_second, concurrent_requests)
+        self.budget = Budget(requests_per_second, concurrent_requests, name)
         self.app = app or AppPacer()
 
     @contextmanager

@@ -12,7 +12,8 @@ another currency than the order's is booked in its own and stays beside the orde
 no refund, nothing is taken for a tip.
 
 Every figure of a refund is signed as it moves the sum of that name: ``returns`` and ``estimated_tax`` (tax given back
-whose share was estimated) are positive; tax, service charges, tips, overpayments and money given back are negative.
+whose share was estimated) are positive; tax, service charges, tips, overpayments, gift cards and money given back are
+negative. A gift card is what was paid for it, without tax; its discount is in no figure.
 ``previous_refund`` is the day of the order's refund before this one, so that an order is counted once in a period.
 """
 
@@ -26,7 +27,7 @@ from connector.errors import StoreError
 _AT_ONCE = 20_000
 _FIGURES = (
     "gross_sales", "discounts", "returns", "service_charges", "tax", "estimated_tax", "tips", "overpayments",
-    "collected",
+    "gift_cards_sold", "collected",
 )  # fmt: skip
 
 
@@ -107,7 +108,9 @@ def _book_some(
           FROM versions WHERE NOT is_deleted
           UNION ALL BY NAME
           SELECT r, 'sale' AS event, charge_id AS record_id, local_date, currency,
-            total - tax + discount AS gross_sales, discount AS discounts, tax
+            CASE WHEN kind = 'gift_card' THEN 0 ELSE total - tax + discount END AS gross_sales,
+            CASE WHEN kind = 'gift_card' THEN 0 ELSE discount END AS discounts, tax,
+            CASE WHEN kind = 'gift_card' THEN total - tax END AS gift_cards_sold
           FROM lines WHERE NOT is_refund
           UNION ALL BY NAME
           SELECT r, 'sale' AS event, charge.charge_id AS record_id,
@@ -123,9 +126,10 @@ def _book_some(
           )
           UNION ALL BY NAME
           SELECT r, 'refund' AS event, refund_id AS record_id, local_date, currency,
-            CASE WHEN kind IN ('service_charge', 'overpayment') THEN 0 ELSE tax - total END AS "returns",
+            CASE WHEN kind IN ('service_charge', 'overpayment', 'gift_card') THEN 0 ELSE tax - total END AS "returns",
             CASE WHEN kind = 'service_charge' THEN total - tax END AS service_charges,
             CASE WHEN kind = 'overpayment' THEN total - tax END AS overpayments,
+            CASE WHEN kind = 'gift_card' THEN total - tax END AS gift_cards_sold,
             tax, CASE WHEN kind = 'amount' THEN -tax END AS estimated_tax
           FROM lines WHERE is_refund
           UNION ALL BY NAME

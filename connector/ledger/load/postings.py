@@ -17,7 +17,7 @@ import duckdb
 _AT_ONCE = 100_000
 _FIGURES = (
     "gross_sales", "discounts", '"returns"', "service_charges", "tax", "estimated_tax", "tips", "overpayments",
-    "collected", "previous_refund",
+    "gift_cards_sold", "collected", "previous_refund",
 )  # fmt: skip
 _SAME = "p.connection_id = n.connection_id AND p.order_id = n.order_id AND p.replaced_by = n.snapshot_id"
 _UNCHANGED = (

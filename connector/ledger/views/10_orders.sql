@@ -25,11 +25,11 @@ SELECT {order_columns()},
   content_hash, replaced_by, is_deleted
 FROM ledger.order_versions;
 
--- part line_columns(): The columns of a line as analysts see it.
+-- part line_columns(discount): The columns of a line as analysts see it.
 company_id, connection_id, order_id, line.id AS line_id, currency, created_date, created_local_date,
   line.quantity AS quantity, line.unit_price AS unit_price, line.tax_percentage AS tax_percentage,
   line.total_tax_amount AS total_tax_amount, line.total_amount AS total_amount,
-  coalesce(list_sum([share.total_amount FOR share IN line.discount_allocations]), 0)::DECIMAL(18,4) AS discount_amount,
+  <discount> AS discount_amount,
   line.product_id AS product_id, line.product_name AS product_name, line.variant_id AS variant_id,
   line.variant_name AS variant_name, line.quantity < 0 AS is_refund, line.refund_id AS refund_id,
   line.refund_local_date AS refund_local_date, line.kind AS kind, line.charge_id AS charge_id,
@@ -39,7 +39,7 @@ company_id, connection_id, order_id, line.id AS line_id, currency, created_date,
 -- grain: connection_id, order_id, line_id
 -- references orders: connection_id, order_id
 -- references products: connection_id, product_id
--- values kind: goods, amount, service_charge, overpayment
+-- values kind: goods, gift_card, amount, service_charge, overpayment
 -- column quantity: Units sold; negative on a refund line.
 -- column unit_price: Price of one unit without tax and discounts, major units, never negative.
 -- column tax_percentage: Tax of the line in percent, 0 to 100.
@@ -48,12 +48,12 @@ company_id, connection_id, order_id, line.id AS line_id, currency, created_date,
 -- column discount_amount: Sum of the line's discounts, major units; negative on a refund line.
 -- column refund_id: Clover's id of the refund behind a refund line, where the line is of one refund.
 -- column refund_local_date: The merchant's day of that refund.
--- column kind: What the line is of: goods; or, of a refund line, an amount of which nobody knows the goods, a
---   service_charge or an overpayment.
+-- column kind: What the line is of: goods, or a gift_card (what Clover says is no revenue); or, of a refund line, an amount
+--   of which nobody knows the goods, a service_charge or an overpayment.
 -- column charge_id: Clover's id of the charge that sold these goods again after they came back; NULL for the first sale.
 -- column local_date: The merchant's day of the line: of the sale, or of the refund.
 CREATE VIEW main.order_line_items AS
-SELECT {line_columns()}
+SELECT {line_columns(ledger.discount_of(line.discount_allocations))}
 FROM (
   SELECT company_id, connection_id, order_id, currency, created_date, created_local_date, snapshot_id,
     unnest(order_line_items) AS line

@@ -6,9 +6,10 @@ SELECT company_id, date_trunc('<period>', <day>)::DATE AS "<period>", currency,
   sum(gross_sales) - sum(discounts) - sum("returns") AS net_sales,
   sum(service_charges) AS service_charges, sum(tax) AS tax,
   sum(gross_sales) - sum(discounts) - sum("returns") + sum(service_charges) + sum(tax) AS total_sales,
-  sum(tips) AS tips, sum(overpayments) AS overpayments, sum(collected) AS amount_collected,
+  sum(tips) AS tips, sum(overpayments) AS overpayments, sum(gift_cards_sold) AS gift_cards_sold,
+  sum(collected) AS amount_collected,
   sum(gross_sales) - sum(discounts) - sum("returns") + sum(service_charges) + sum(tax) + sum(tips) + sum(overpayments)
-    - sum(collected) AS receivable,
+    + sum(gift_cards_sold) - sum(collected) AS receivable,
   count(*) FILTER (event = 'refund' AND (<refunded>))::BIGINT AS refunded_orders
 FROM <postings> AND is_order_currency
 GROUP BY company_id, "<period>", currency
@@ -203,7 +204,7 @@ WITH lines AS (
     date_trunc('month', line.local_date)::DATE AS "month", currency, line.product_name AS product_name,
     line.quantity AS quantity, line.total_amount - line.total_tax_amount AS amount, line.total_tax_amount AS tax,
     CASE WHEN line.quantity >= 0 AND len(line.discount_allocations) > 0
-      THEN list_sum([share.total_amount FOR share IN line.discount_allocations]) ELSE 0 END AS discount
+      THEN ledger.discount_of(line.discount_allocations) ELSE 0 END AS discount
   FROM (
     SELECT company_id, connection_id, currency, unnest(order_line_items) AS line
     FROM ledger.order_versions

@@ -3,7 +3,7 @@ SELECT <columns>, <name> AS account, <amount> AS amount FROM <postings> AND <amo
 
 -- part journal(columns, sign, postings): The lines of postings. Each account is a plain scan: unfolding what a posting
 --   moves on nine accounts, most of them zero, takes three times as long.
-{account_lines('Accounts receivable'; <sign>(gross_sales - discounts - "returns" + service_charges + tax + tips + overpayments - collected); <columns>; <postings>)}
+{account_lines('Accounts receivable'; <sign>(gross_sales - discounts - "returns" + service_charges + tax + tips + overpayments + gift_cards_sold - collected); <columns>; <postings>)}
 UNION ALL
 {account_lines(CASE payment_type WHEN 'Cash' THEN 'Cash' WHEN 'Prepaid' THEN 'Gift cards redeemed' ELSE 'Processor clearing: ' || payment_type END; <sign>collected; <columns>; <postings>)}
 UNION ALL
@@ -20,6 +20,8 @@ UNION ALL
 {account_lines('Tips payable'; -(<sign>tips); <columns>; <postings>)}
 UNION ALL
 {account_lines('Customer overpayments'; -(<sign>overpayments); <columns>; <postings>)}
+UNION ALL
+{account_lines('Gift cards sold'; -(<sign>gift_cards_sold); <columns>; <postings>)}
 
 -- part entries(postings): Double entry of the postings of one state, by the day each thing happened.
 SELECT company_id, connection_id, order_id || ':' || event || coalesce(':' || record_id, '') AS entry_id,
@@ -40,8 +42,8 @@ FROM (
 -- column entry_date: The merchant's day of the event.
 -- column event: sale, payment (money received) or refund (goods, tax, tips and money given back).
 -- column account: Sales, Discounts, Returns and allowances, Service charges, Sales tax payable, Tips payable, Customer
---   overpayments, Accounts receivable (owed by customers), and where the money is: Cash, Gift cards redeemed (a
---   liability of whoever sold the card, no new money), or Processor clearing: and the way of paying.
+--   overpayments, Gift cards sold (a liability), Accounts receivable (owed by customers), and where the money is: Cash,
+--   Gift cards redeemed (what such a liability paid, no new money), or Processor clearing: and the way of paying.
 -- column debit: Debit, major units, never negative.
 -- column credit: Credit, major units, never negative. One of the two is 0.
 -- column payment_id: The charge or refund; NULL for the sale of an order, which stands on the order.

@@ -87,8 +87,12 @@ SELECT snapshot_id * 1000000000 + row_number() OVER (PARTITION BY snapshot_id OR
   (SELECT epoch FROM ledger.publication) AS epoch
 FROM changed;
 
--- part stored(name): A table of the ledger in a macro, also of a file that is attached under another name.
-query_table(coalesce(attached_as || '.', '') || 'ledger.<name>')
+-- part stored(name): A table of the ledger in a macro, also of a file that is attached under another name. DuckDB looks
+--   for it in the database that is in use, not in that of the macro, and would say only that there is no schema "ledger".
+query_table(CASE WHEN attached_as IS NOT NULL THEN attached_as || '.ledger.<name>'
+    WHEN current_database() IN ('memory', 'temp', 'system') THEN error('A macro reads the database in use. Say USE and the'
+      || ' name under which its file is attached, or give the macro that name: attached_as := ''name''')
+    ELSE 'ledger.<name>' END)
 
 -- part snapshot_of(moment): The number of a snapshot, of its number or of a time.
 (SELECT CASE
@@ -129,7 +133,8 @@ SELECT {order_columns()} FROM {versions_as_of()};
 
 -- macro order_line_items_as_of: order_line_items as they were known at a snapshot or a time. Columns as there.
 CREATE MACRO main.order_line_items_as_of(as_of, attached_as := NULL) AS TABLE
-SELECT {line_columns()} FROM (SELECT *, unnest(order_line_items) AS line FROM {versions_as_of()});
+SELECT {line_columns(coalesce(list_sum([share.total_amount FOR share IN line.discount_allocations]), 0)::DECIMAL(18,4))}
+FROM (SELECT *, unnest(order_line_items) AS line FROM {versions_as_of()});
 
 -- macro payments_as_of: payments, refunds among them, as they were known at a snapshot or a time. Columns as in payments.
 CREATE MACRO main.payments_as_of(as_of, attached_as := NULL) AS TABLE
@@ -217,7 +222,7 @@ FROM {versions_with_validity()};
 -- column snapshot_id: The load that brought the version of the order.
 -- column replaced_by: The load that replaced it; NULL for what is current.
 CREATE VIEW main.order_line_items_history AS
-SELECT {line_columns()}, replaced_by, {validity()}
+SELECT {line_columns(ledger.discount_of(line.discount_allocations))}, replaced_by, {validity()}
 FROM (SELECT *, unnest(order_line_items) AS line FROM {versions_with_validity()});
 
 -- view payments_history: One payment of one version of an order, and between which loads that was the current one; see
@@ -239,17 +244,18 @@ count(*) FILTER (event = 'sale' AND record_id IS NULL AND <condition>)::DECIMAL(
     coalesce(sum(service_charges) FILTER (<condition>), 0) AS <side>_charges, coalesce(sum(tax) FILTER (<condition>), 0) AS <side>_tax,
     coalesce(sum(tips) FILTER (<condition>), 0) AS <side>_tips,
     coalesce(sum(overpayments) FILTER (<condition>), 0) AS <side>_overpayments,
+    coalesce(sum(gift_cards_sold) FILTER (<condition>), 0) AS <side>_gift_cards,
     coalesce(sum(collected) FILTER (<condition>), 0) AS <side>_collected
 
 -- part figures_of(side): The figures of monthly_sales from those sums, in their order.
 [<side>_orders, <side>_gross, <side>_discounts, <side>_returns, <side>_gross - <side>_discounts - <side>_returns, <side>_charges,
       <side>_tax, <side>_gross - <side>_discounts - <side>_returns + <side>_charges + <side>_tax, <side>_tips, <side>_overpayments,
-      <side>_collected, <side>_gross - <side>_discounts - <side>_returns + <side>_charges + <side>_tax + <side>_tips
-      + <side>_overpayments - <side>_collected]
+      <side>_gift_cards, <side>_collected, <side>_gross - <side>_discounts - <side>_returns + <side>_charges + <side>_tax + <side>_tips
+      + <side>_overpayments + <side>_gift_cards - <side>_collected]
 
 -- part figure_names(): Their names.
 ['orders', 'gross_sales', 'discounts', 'returns', 'net_sales', 'service_charges', 'tax', 'total_sales', 'tips',
-      'overpayments', 'amount_collected', 'receivable']
+      'overpayments', 'gift_cards_sold', 'amount_collected', 'receivable']
 
 -- part postings_of_both(): The postings that held at one of two snapshots, and at which.
 (SELECT postings.*, date_trunc('month', local_date)::DATE AS "month", {held_at(told.was_number)} AS was, {held_at(told.became_number)} AS became

@@ -162,7 +162,7 @@ FROM added;
 
 -- view monthly_discounts: Discounts of one name that one company gave in one month of the merchant, in one currency, by the
 --   day of the sale; those of goods that came back on the day of the refund. Summed over names, discounts is that of
---   monthly_sales.
+--   monthly_sales: those of gift cards are left out.
 -- grain: company_id, month, currency, name
 -- column name: Name of the discount at Clover; (none) where it has none.
 -- column orders: Orders on which it was given in the month.
@@ -181,6 +181,7 @@ FROM (
     FROM ledger.order_versions
     WHERE replaced_by IS NULL AND NOT is_deleted
   )
+  WHERE line.kind <> 'gift_card'
 )
 GROUP BY company_id, "month", currency, coalesce(share."name", '(none)');
 

@@ -45,8 +45,7 @@ class Pace:
     _lock: Lock = field(default_factory=Lock)
 
     def __post_init__(self) -> None:
-        limits = self.config.limits
-        self.app = AppPacer(limits.app_requests_per_second, limits.app_concurrent_requests)
+        self.app = _app_pacer(self.config)
 
     def of(self, connection: Connection) -> Pacer:
         """The pacer of a connection's token."""
@@ -54,7 +53,7 @@ class Pace:
         with self._lock:
             if connection.id not in self._tokens:
                 self._tokens[connection.id] = Pacer(
-                    limits.requests_per_second, limits.concurrent_requests, app=self.app
+                    limits.requests_per_second, limits.concurrent_requests, app=self.app, name=connection.id
                 )
             return self._tokens[connection.id]
 
@@ -74,6 +73,16 @@ class Pace:
             self.app.change(self.app.budget, limits.app_requests_per_second, limits.app_concurrent_requests)
             for pacer in self._tokens.values():
                 self.app.change(pacer.budget, limits.requests_per_second, limits.concurrent_requests)
+
+
+def _app_pacer(config: Config) -> AppPacer:
+    """The app's pace, of this process alone or of all hosts of a fleet."""
+    limits = config.limits
+    if config.fleet is None:
+        return AppPacer(limits.app_requests_per_second, limits.app_concurrent_requests)
+    from connector.clover.http.fleet_pacing import FleetAppPacer
+
+    return FleetAppPacer(config.fleet, limits.app_requests_per_second, limits.app_concurrent_requests)
 
 
 def token_source(config: Config, connection: Connection, patience: Patience | None = None) -> TokenSource:

@@ -13,7 +13,7 @@ from connector.clover.auth.kept_pairs import KeptPairs
 from connector.clover.auth.oauth import OAuthToken
 from connector.clover.hosts import hosts_for
 from connector.clover.http.reach import Patience
-from connector.config import Config, Connection
+from connector.config import Config, Connection, OAuth
 from connector.control.pairs import any_pair
 from connector.control.place import control_place
 from connector.errors import ConfigError
@@ -82,27 +82,26 @@ def oauth_source(config: Config, connection: Connection, patience: Patience | No
 
     Raises ConfigError for a connection that its merchant linked, when the app left the configuration.
     """
-    oauth = connection.oauth
+    oauth = connection.oauth or _of_the_app(config, connection)
     hosts = hosts_for(connection.environment, connection.base_url, region=connection.region)
-    seed = oauth.refresh_token if oauth is not None else None
     return OAuthToken(
         connection.id,
         credentials_of(config),
-        client_id=oauth.client_id if oauth is not None else _app_of(config, connection),
-        refresh_url=(oauth.refresh_url if oauth is not None else None) or hosts.refresh_url,
-        seed=seed.get_secret_value() if seed else None,
+        client_id=oauth.client_id,
+        refresh_url=oauth.refresh_url or hosts.refresh_url,
+        seed=oauth.refresh_token.get_secret_value() if oauth.refresh_token else None,
         patience=patience,
         named_in=connection.place,
     )
 
 
-def _app_of(config: Config, connection: Connection) -> str:
-    """The client id of the app through which a merchant has connected by a link."""
-    app = None if config.link is None else config.link.app_of(connection.region)
+def _of_the_app(config: Config, connection: Connection) -> OAuth:
+    """A merchant who connected through a link agreed to the app of his region."""
+    app = config.link.app_of(connection.region) if config.link is not None else None
     if app is None:
         raise ConfigError(
             f"Connection {connection.id} was linked by its merchant, and the configuration has no app for the region"
             f" {connection.region} any more.",
             hint="Write the app into link.apps again: its client_id is needed to renew the merchant's token.",
         )
-    return app.client_id
+    return OAuth(client_id=app.client_id)

@@ -251,8 +251,9 @@ def _side_records(group: OrderGroup, mapped: MappedOrder, batch: MappedBatch) ->
         known = newest.get((data_type, record_id))
         return known is None or known[0] < as_of
 
+    cards = {line_id for line_id, kind in mapped.line_kinds.items() if kind == "gift_card"}
     shown: list[tuple[str, Sequence[Identified]]] = [
-        ("products", products_of(order, lambda product_id: is_newer("products", product_id))),
+        ("products", products_of(order, lambda product_id: is_newer("products", product_id), cards)),
         ("paymentMethods", payment_methods_of(order, lambda kind: is_newer("paymentMethods", kind))),
         ("taxComponents", tax_components_of(group)),
     ]

@@ -13,6 +13,7 @@ import orjson
 
 from connector.sync.link.links import ORDER
 from connector.sync.link.notebook import KeptRecord
+from connector.sync.map.kept_text import kept_text
 from schemas.times import from_ms, ledger_text
 
 Row = Mapping[str, Any]
@@ -60,9 +61,15 @@ def without_personal_data(row: Row) -> dict[str, Any]:
     return kept
 
 
-def source_row(ids: Mapping[str, str], record: KeptRecord, row: Row) -> dict[str, Any]:
-    """A staged record as the row that explains an order. ids: company_id, connection_id; row: its payload, decoded."""
-    text = orjson.dumps(without_personal_data(row), option=orjson.OPT_SORT_KEYS)
+def source_row(ids: Mapping[str, str], record: KeptRecord, row: Row | None = None) -> dict[str, Any]:
+    """A staged record as the row that explains an order. ids: company_id, connection_id.
+
+    row: its payload, decoded, where the caller has it already.
+    """
+    text = kept_text(record.kind, record.payload)
+    if text is None:
+        row = orjson.loads(record.payload) if row is None else row
+        text = orjson.dumps(without_personal_data(row), option=orjson.OPT_SORT_KEYS)
     return {
         **ids,
         "kind": record.kind,

@@ -21,10 +21,10 @@ from connector.errors import CloverError
 from connector.ledger.stored import Stored, StoredRefund
 from connector.progress import Progress
 from connector.sync.link.links import CHARGE, ORDER, REFUND
-from connector.sync.link.notebook import StagedRecord, Staging
+from connector.sync.link.notebook import PLATFORM, StagedRecord, Staging
 from connector.sync.map.source_rows import digest
 from connector.sync.read.intake import Seen, stage_embedded_refunds, staged
-from connector.sync.read.platform import Witness
+from connector.sync.read.platform import Witness, platform_order_record
 from connector.sync.read.rows import Row, embedded
 from schemas.times import to_ms
 from transforms.order.money import counted_refund
@@ -53,6 +53,7 @@ class Completion:
     listed_since: start of this run's refund feed; refunds of charges made earlier are asked for by charge, because
     that feed need not show them all. asked_again: (kind, id) of records that earlier runs could not use; those that
     nothing can be said of are taken out. outspoken: kinds whose list rows say what a silent row leaves out.
+    gift_cards: orders of which the platform knows that gift cards were sold, and is asked which.
     """
 
     staging: Staging
@@ -64,6 +65,7 @@ class Completion:
     witness: Witness | None = None
     asked_again: set[tuple[str, str]] = field(default_factory=set)
     outspoken: Collection[str] = ()
+    gift_cards: Collection[str] = ()
     _asked_for_refunds: set[str] = field(default_factory=set)
 
     def run(self) -> None:
@@ -83,8 +85,7 @@ class Completion:
                 self.staging.end_round()
             elif not self._share_references():
                 break
-        if self.witness is not None:
-            self._for_each_batch(self._platform_lines)
+        self._for_each_batch(self._platform_lines)
 
     def _believe_silent_rows(self) -> None:
         """Take charges without an order from their list rows, if the list can be believed when it shows none.
@@ -250,13 +251,20 @@ class Completion:
         return {record_id: stored[record_id] for record_id in self.staging.not_staged(kind, stored)}
 
     def _platform_lines(self, batch: list[str]) -> None:
-        assert self.witness is not None
-        unexplained = [
-            order_id
-            for order_id, records in self.staging.records_of(batch).items()
-            if any(r.kind == ORDER and needs_platform(orjson.loads(r.payload)) for r in records)
-        ]
-        self.staging.add(self.witness.orders(unexplained))
+        """Ask the platform about orders that their items leave open; where it is silent, what it said of gift cards
+        stands."""
+        stored = self.stored.gift_card_orders(batch)
+        if self.witness is not None:
+            asked = [
+                order_id
+                for order_id, records in self.staging.records_of(batch).items()
+                if order_id in self.gift_cards
+                or order_id in stored
+                or any(r.kind == ORDER and needs_platform(orjson.loads(r.payload)) for r in records)
+            ]
+            self.staging.add(self.witness.orders(asked))
+        for order_id in self.staging.not_staged(PLATFORM, stored):
+            self.staging.add([platform_order_record(orjson.loads(stored[order_id]))])
 
     def _read(self, kind: str, wanted: Mapping[str, str | None]) -> None:
         """Read records by id. wanted: id -> the order that needs it, where known. What failed is not asked again."""

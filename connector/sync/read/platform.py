@@ -5,7 +5,7 @@ is asked only for what the Ecommerce API leaves open, and everything works witho
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
@@ -15,8 +15,10 @@ from connector.clover.lists.window import Window
 from connector.clover.platform import (
     MerchantProfile,
     Row,
+    created_orders,
     customer,
     customers,
+    is_cut,
     merchant_profile,
     modified,
     platform_order,
@@ -29,6 +31,7 @@ from connector.sync.link.links import CHARGE, REFUND, Said
 from connector.sync.link.notebook import PLATFORM, StagedRecord
 from connector.sync.map.source_rows import fingerprint
 from connector.sync.read.rows import identity, whole_number
+from transforms.read.platform import sells_gift_cards
 
 log = get_logger(__name__)
 
@@ -51,17 +54,31 @@ class Witness:
 
     client: CloverClient
     merchant_id: str
+    _told: set[str] = field(default_factory=set)
 
-    def changed_orders(self, since: datetime, until: datetime) -> set[str]:
-        """Ids of orders that were modified, or whose payments were, in the span: hints, not facts."""
+    def changed_orders(self, since: datetime, until: datetime) -> dict[str, bool]:
+        """Orders that were modified, or whose payments were, in the span: id -> whether gift cards may be among its
+        lines. Hints, not facts."""
         window = Window(since - _OVERLAP, max(until - _LAG, since - _OVERLAP))
-        found: set[str] = set()
+        found: dict[str, bool] = {}
         for kind in ("orders", "payments"):
             try:
                 for rows in modified(self.client, self.merchant_id, kind, window):
-                    found |= {order_id for row in rows if (order_id := _order_of(kind, row)) is not None}
+                    for row in rows:
+                        if (order_id := _order_of(kind, row)) is not None:
+                            found[order_id] = found.get(order_id, False) or _may_sell_gift_cards(row)
             except _NOT_THERE as error:
-                _log_absence(f"modified {kind}", error)
+                self._log_absence(f"modified {kind}", error)
+        return found
+
+    def gift_card_orders(self, window: Window) -> set[str]:
+        """Ids of orders created in the window among whose lines gift cards may be."""
+        found: set[str] = set()
+        try:
+            for rows in created_orders(self.client, self.merchant_id, window):
+                found |= {str(row["id"]) for row in rows if row.get("id") and _may_sell_gift_cards(row)}
+        except _NOT_THERE as error:
+            self._log_absence("gift cards sold", error)
         return found
 
     def orders(self, order_ids: Iterable[str]) -> Iterator[StagedRecord]:
@@ -70,13 +87,10 @@ class Witness:
             try:
                 order = platform_order(self.client, self.merchant_id, order_id)
             except _NOT_THERE as error:
-                _log_absence("lines of orders", error)
+                self._log_absence("lines of orders", error)
                 return
             if order is not None:
-                kept = _kept(order)
-                text, list_hash = fingerprint(kept)
-                created_ms = whole_number(kept.get("createdTime"))
-                yield StagedRecord(PLATFORM, order_id, Said(order_id), created_ms, list_hash, text)
+                yield platform_order_record(_kept(order) | {"id": order_id})
 
     def owners(self, kind: str, ids: Iterable[str]) -> dict[str, str]:
         """Whose these are, as far as the platform tells: charge id -> order id, or refund id -> charge id."""
@@ -86,7 +100,7 @@ class Witness:
             try:
                 row = platform_record(self.client, self.merchant_id, path, record_id)
             except _NOT_THERE as error:
-                _log_absence(f"links of {path}", error)
+                self._log_absence(f"links of {path}", error)
                 break
             if row is not None and (owner_id := identity(row.get(owner))) is not None:
                 found[record_id] = owner_id
@@ -99,7 +113,7 @@ class Witness:
         except Deauthorized:
             raise
         except CloverError as error:
-            _log_absence("merchant", error)
+            self._log_absence("merchant", error)
             return None
 
     def customers(self, ids: Collection[str], *, whole_list: bool) -> Iterator[Row]:
@@ -121,7 +135,22 @@ class Witness:
         except Deauthorized:
             raise
         except CloverError as error:
-            _log_absence("customers", error)
+            self._log_absence("customers", error)
+
+    def _log_absence(self, what: str, error: CloverError) -> None:
+        """Say it once a run, whatever else it keeps from being read."""
+        if error.message not in self._told:
+            self._told.add(error.message)
+            _log_absence(what, error)
+
+
+def platform_order_record(kept: Mapping[str, Any]) -> StagedRecord:
+    """What the platform says of an order, as it is kept, as a record to be staged."""
+    text, list_hash = fingerprint(kept)
+    order_id = str(kept["id"])
+    return StagedRecord(
+        PLATFORM, order_id, Said(order_id), whole_number(kept.get("createdTime")), list_hash, text
+    )
 
 
 def call_witness(client: CloverClient, merchant_id: str) -> Witness | None:
@@ -154,6 +183,10 @@ def _kept(order: Mapping[str, Any]) -> dict[str, Any]:
         "serviceCharge",
     )
     return {name: order[name] for name in names if name in order}
+
+
+def _may_sell_gift_cards(order: Row) -> bool:
+    return sells_gift_cards(order) or is_cut(order)
 
 
 def _order_of(kind: str, row: Mapping[str, Any]) -> str | None:
