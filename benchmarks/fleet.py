@@ -1,4 +1,4 @@
-"""What a fleet's store costs a company: publishing, a commit with its upload, a page from a warm file, companies a second.
+"""What a fleet's store costs a company: a publication, a commit with its upload, a page from a warm file, the rate.
 
     python benchmarks/fleet.py [--orders 500] [--companies 40] [--bucket DIRECTORY|s3://…]
 

@@ -14,7 +14,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, disable_created
 from connector.config import Config
 from connector.errors import StoreError
 from connector.ledger.connection_state import ConnectionState, connection_states
-from connector.ledger.interface import Store
+from connector.ledger.interface import Reader, Store
 from connector.sync.report import RunReport
 
 if TYPE_CHECKING:
@@ -55,10 +55,12 @@ def write_textfile(
     try:
         with store.open_reader() as reader:
             states = connection_states(reader.connection, at=now)
+            _counts(registry, reader, configured)
             _runs(registry, reader.connection, configured, states)
             _contents(registry, reader.connection, configured, states)
-            size = reader.path.stat().st_size
-        _gauge(registry, "connector_published_bytes", "Size of the published file.").set(size)
+            size = reader.path.stat().st_size if reader.is_whole else None
+        if size is not None:
+            _gauge(registry, "connector_published_bytes", "Size of the published file.").set(size)
     except StoreError:
         pass  # nothing published yet: there is nothing to count
     failed = _gauge(
@@ -83,12 +85,11 @@ def write_textfile(
         ) from None
 
 
-def _runs(
-    registry: CollectorRegistry,
-    published: "duckdb.DuckDBPyConnection",
-    configured: dict[str, str],
-    states: Mapping[str, ConnectionState],
-) -> None:
+def _counts(registry: CollectorRegistry, reader: Reader, configured: dict[str, str]) -> None:
+    """What all runs together did. A fleet's rows hold only the newest runs, of which no counter can be made."""
+    if not reader.is_whole:
+        return
+    published = reader.connection
     runs = Counter("connector_runs", "Runs by their end.", (*_WHOSE, "status", "kind"), registry=registry)
     for connection_id, status, kind, count in published.execute(
         "SELECT connection_id, status, coalesce(error_kind, ''), count(*) FROM ledger.sync_runs"
@@ -115,6 +116,14 @@ def _runs(
             waited.labels(company, connection_id).inc(float(seconds or 0))
             for counter, value in zip(counters.values(), values, strict=True):
                 counter.labels(company, connection_id).inc(int(value or 0))
+
+
+def _runs(
+    registry: CollectorRegistry,
+    published: "duckdb.DuckDBPyConnection",
+    configured: dict[str, str],
+    states: Mapping[str, ConnectionState],
+) -> None:
     success = _gauge(
         registry, "connector_last_success_timestamp_seconds", "End of the newest run that succeeded.", *_WHOSE
     )

@@ -1,6 +1,6 @@
 """Two sync hosts and a rogue one that ignores every lock, killed at every step, while a third host answers.
 
-Part of the suite with 12 merchants. With 200: ``python tests/fleet/storm.py --merchants 200 --rounds 30``.
+Part of the suite with 8 merchants. With 200: ``python tests/fleet/storm.py --merchants 200 --rounds 30``.
 """
 
 import argparse
@@ -81,7 +81,7 @@ def storm(directory: Path, town: Town, *, rounds: int, a_life: int, seed: int) -
             # The rogue works on the same companies as the first host, at the same time.
             shared = chance.sample(numbers, a_life)
             for name in ("one", "two", "rogue"):
-                place = PLACES[(turn + len(lives)) % len(PLACES)]
+                place = PLACES[(3 * turn + len(lives)) % len(PLACES)]
                 companies = chance.sample(numbers, a_life) if name == "two" else shared
                 lives.append((place, live(config, directory / name, town, companies, place, chance, name)))
             for place, life in lives:

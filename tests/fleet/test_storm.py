@@ -6,19 +6,18 @@ import pytest
 
 from connector.fleet.published import FleetPublished
 from connector.fleet.store import FleetStore
-from tests.fleet.host import PLACES
 from tests.fleet.servers import start_postgres
 from tests.fleet.storm import make, storm
 
 
 @pytest.mark.slow
 def test_hosts_that_die_at_every_step_beside_a_rogue_one_lose_and_double_nothing(postgres_url, tmp_path):
-    town = make(tmp_path, postgres_url, 12)
+    town = make(tmp_path, postgres_url, 8)
     try:
-        said = storm(tmp_path, town, rounds=len(PLACES), a_life=2, seed=19)
+        said = storm(tmp_path, town, rounds=4, a_life=2, seed=19)
     finally:
         town.sandbox.stop()
-    assert sum(said["killed"].values()) >= 8, said
+    assert sum(said["killed"].values()) >= 5, said
     assert said["reads"] > 0
 
 
@@ -46,7 +45,7 @@ def orders(published, town):
 
 
 @pytest.mark.parametrize("what", ["database", "bucket"])
-def test_while_it_is_away_readers_are_answered_syncs_say_why_and_all_goes_on_afterwards(
+def test_while_it_is_away_readers_are_answered_and_syncs_say_why_and_all_goes_on(
     away, tmp_path, what, monkeypatch
 ):
     server, town, published = away

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from connector.cli.check.clover import Finding
-from connector.cli.published import open_published
+from connector.cli.published import open_reads
 from connector.cli.terminal.output import bytes_text
 from connector.cli.terminal.times import ago
 from connector.config import Config
@@ -50,7 +50,7 @@ def examine_operations(config: Config, *, now: datetime) -> Iterator[Finding]:
     import duckdb
 
     try:
-        with open_published(config.store) as published:
+        with open_reads(config) as published:
             yield examine_version(published)
             yield from examine_age(config, published, now=now)
     except (StoreError, duckdb.Error):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from connector.cli.invocation import Invocation, json_option, pass_invocation
+from connector.cli.published import open_company
 from connector.cli.terminal.output import console, json_text, say, table
 from connector.errors import ConfigError
 
@@ -110,7 +111,7 @@ def export(
     from connector.report.export import export as write_files
 
     wanted = Wanted(kind, views, company_id, since_snapshot, excel)
-    with invocation.store(config).open_reader() as reader:
+    with open_company(invocation.store(config), company_id) as reader:
         if epoch is not None and epoch != reader.epoch:
             raise ConfigError(
                 f"Snapshots of epoch {epoch} are gone: the store was restored and numbers them anew, in epoch"
@@ -161,7 +162,7 @@ def _journal(
         last=days[1],
         accounts=read_accounts(accounts) if accounts else {},
     )
-    with invocation.store(invocation.config(secrets_may_be_missing=True)).open_reader() as reader:
+    with open_company(invocation.store(invocation.config(secrets_may_be_missing=True)), company_id) as reader:
         done = export_journal(reader, directory, wanted)
         snapshot_id = reader.snapshot_id
     if as_json:

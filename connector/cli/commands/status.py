@@ -9,7 +9,7 @@ import click
 
 from connector.cli.check.freshness import Freshness, freshness
 from connector.cli.invocation import Invocation, json_option, pass_invocation
-from connector.cli.published import open_published
+from connector.cli.published import open_reads
 from connector.cli.terminal.output import console, json_text, plain, say, table
 from connector.cli.terminal.times import Duration, ago
 from connector.sync.spans import CLOCK_TOLERANCE
@@ -76,7 +76,7 @@ def _found(invocation: Invocation, now: datetime) -> list[Freshness]:
     config = invocation.config(secrets_may_be_missing=True)
     with ExitStack() as stack:
         try:
-            published = stack.enter_context(open_published(config.store))
+            published = stack.enter_context(open_reads(config))
         except NothingPublishedError:
             published = None
         return freshness(config, published, now=now)
