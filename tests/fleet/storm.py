@@ -52,7 +52,7 @@ class Readers:
 
     def _read(self) -> None:
         with closing(FleetPublished(self._place)) as published:
-            while not self._stop.wait(0.1):
+            while not self._stop.wait(0.3):
                 company = random.choice(self._town.config.companies)
                 try:
                     with published.open(company.id) as publication:
