@@ -75,6 +75,11 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
         "migrate_store",
         "Move a store from one disk into a fleet, and back.",
     ),
+    "lake": (
+        "connector.cli.commands.lake",
+        "lake",
+        "Fill a DuckLake with all companies of a fleet, for SQL.",
+    ),
     "forget": (
         "connector.cli.commands.forget",
         "forget",
