@@ -164,7 +164,8 @@ def _takes_options(function: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
     """Whether click or FastAPI calls it, with a parameter for each option or query parameter."""
     words = " ".join(ast.unparse(decorator) for decorator in function.decorator_list)
     annotated = " ".join(ast.unparse(one.annotation) for one in function.args.args if one.annotation)
-    return "click." in words or ".command(" in words or "router." in words or "Annotated[" in annotated
+    is_route = "router." in words or any(word in annotated.split() for word in ("Reads", "Writes"))
+    return "click." in words or ".command(" in words or is_route or "Annotated[" in annotated
 
 
 def _is_bare(path: Path, tree: ast.Module) -> bool:

@@ -32,6 +32,7 @@ MOST_OPEN = (
     20  # visits of one link that nobody went on with; older ones make room, so that no link fills the table
 )
 ENDED = ("linked", "relinked")
+FAILED = ("failed", "refused")
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +201,16 @@ def relinked_at(control: ControlDatabase, connection_ids: Iterable[str]) -> dict
         if row is not None and row["ended"]:
             found[connection_id] = moment_of(row["ended"])
     return found
+
+
+def newest_failure(control: ControlDatabase, connection_id: str) -> tuple[str | None, str] | None:
+    """Reason and time of the newest visit of a connection, where that led to nothing; None where it did not fail."""
+    row = control.row(
+        "SELECT stage, reason, ended FROM link_visits WHERE connection_id = ? AND ended IS NOT NULL"
+        " ORDER BY ended DESC, visit_hash LIMIT 1",
+        (connection_id,),
+    )
+    return None if row is None or row["stage"] not in FAILED else (row["reason"], row["ended"])
 
 
 def visits_since(control: ControlDatabase, *, most: int) -> list[Visit]:

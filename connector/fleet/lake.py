@@ -70,10 +70,13 @@ def _bring(connection: duckdb.DuckDBPyConnection, pointer: Pointer, path: Path) 
         views = {
             view: columns for view, columns in columns_of_views(connection).items() if "company_id" in columns
         }
+        there = "SELECT table_name FROM duckdb_tables() WHERE database_name = 'lake'"
+        known = {name for (name,) in connection.execute(there).fetchall()}
         connection.execute("BEGIN")
         added = gone = 0
         for view, columns in views.items():
-            _make(connection, view, columns)
+            if f"{view}_rows" not in known:
+                _make(connection, view, columns)
             more, less = _bring_view(connection, view, columns, pointer.company_id)
             added, gone = added + more, gone + less
         failpoint("lake.before_commit")
@@ -94,12 +97,12 @@ def _make(connection: duckdb.DuckDBPyConnection, view: str, columns: Mapping[str
     described = ", ".join(f'"{name}" {kind}' for name, kind in columns.items())
     listed = ", ".join(f'r."{name}"' for name in columns)
     connection.execute(
-        f'CREATE TABLE IF NOT EXISTS lake."{view}_rows" ({described}, lake_company VARCHAR, lake_row UUID,'
+        f'CREATE TABLE lake."{view}_rows" ({described}, lake_company VARCHAR, lake_row UUID,'
         " lake_hash VARCHAR)"
     )
-    connection.execute(f'CREATE TABLE IF NOT EXISTS lake."{view}_gone" (lake_company VARCHAR, lake_row UUID)')
+    connection.execute(f'CREATE TABLE lake."{view}_gone" (lake_company VARCHAR, lake_row UUID)')
     connection.execute(
-        f'CREATE VIEW IF NOT EXISTS lake."{view}" AS SELECT {listed} FROM "{view}_rows" r'  # noqa: S608
+        f'CREATE VIEW lake."{view}" AS SELECT {listed} FROM "{view}_rows" r'  # noqa: S608
         f' ANTI JOIN "{view}_gone" g ON g.lake_company = r.lake_company AND g.lake_row = r.lake_row'
     )
 
@@ -165,7 +168,10 @@ def _forget(connection: duckdb.DuckDBPyConnection, company_id: str) -> None:
 def _lake(to: str, data_path: str, room: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     if not to.startswith("ducklake:"):
         raise ConfigError("--to names no DuckLake.", hint="Write ducklake:postgres:… or ducklake:FILE.")
-    config = {"autoinstall_known_extensions": False, "autoload_known_extensions": False}
+    config: dict[str, str | bool | int | float | list[str]] = {
+        "autoinstall_known_extensions": False,
+        "autoload_known_extensions": False,
+    }
     with closing(duckdb.connect(":memory:", config=config)) as connection:
         connection.execute("SET TimeZone = 'UTC'")
         for wheel, name in _EXTENSIONS.items():

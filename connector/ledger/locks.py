@@ -61,6 +61,16 @@ def is_held(directory: Path, name: str) -> bool:
     return False
 
 
+def held_since(directory: Path, name: str) -> datetime | None:
+    """Since when a live process of this machine holds the lock, by its own note; the lock itself is left alone."""
+    try:
+        noted = json.loads(_holder(lock_file(directory, name)).read_text())
+        since = datetime.fromisoformat(noted["since"])
+        return since if _is_alive(int(noted["pid"])) else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
 def _note_holder(path: Path, since: datetime) -> None:
     """Only for a message: what is held is held on a full disk as well, where a company can still be forgotten."""
     with suppress(OSError):

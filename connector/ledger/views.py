@@ -122,16 +122,8 @@ def parse(text: str) -> Iterator[Definition]:
                 current.takes = tuple(name.strip() for name in (header[3] or "").split(",") if name.strip())
         elif current is None:
             continue
-        elif header and header[1] == "grain":
-            current.grain, last = _listed(header[4]), ""
-        elif header and header[1] == "references":
-            current.references[header[2]], last = _listed(header[4]), ""
-        elif header and header[1] == "values":
-            current.values[header[2]], last = _listed(header[4]), ""
-        elif header and header[1] == "like":
-            current.like, last = header[4].strip(), ""
         elif header:
-            current.columns[header[2]], last = header[4].strip(), header[2]
+            last = _note_header(current, header[1], header[2], header[4].strip())
         elif line.startswith("--   ") and last:
             more = " " + line.removeprefix("--").strip()
             if last == "meaning":
@@ -143,6 +135,20 @@ def parse(text: str) -> Iterator[Definition]:
             last = ""
     if current:
         yield current
+
+
+def _note_header(current: Definition, what: str, name: str, text: str) -> str:
+    """Note one header of a view; the column that the lines below it may go on to explain, "" for none."""
+    if what == "column":
+        current.columns[name] = text
+        return name
+    if what == "grain":
+        current.grain = _listed(text)
+    elif what == "like":
+        current.like = text
+    else:
+        (current.references if what == "references" else current.values)[name] = _listed(text)
+    return ""
 
 
 def _listed(text: str) -> tuple[str, ...]:

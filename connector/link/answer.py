@@ -30,7 +30,6 @@ from connector.link.exchange import Agreed, LinkFailed, exchange
 from connector.link.linking import Linking
 from connector.link.visitor import target_of
 from connector.logs import get_logger
-from connector.redaction import remember_secrets
 from schemas.iso import ALPHA_3, UNKNOWN_COUNTRY
 
 MOST_AT_ONCE = 10  # answers that wait for Clover; each holds one of the server's forty threads
@@ -82,7 +81,6 @@ def _taken(call: Call, linking: Linking, visit: Visit, given: Mapping[str, str])
             raise LinkFailed("refused")
         if not merchant_id.isascii() or not merchant_id.isalnum() or len(merchant_id) > 64:
             raise LinkFailed("merchant", "the answer names no merchant")
-        remember_secrets([code])
         app = app_of(linking, visit)
         verifier = linking.verifier(app, given["state"])
         agreed = exchange(

@@ -8,6 +8,7 @@ import uuid
 from dataclasses import dataclass
 
 from connector.api.answer.companies import company_view, connection_view
+from connector.api.answer.link_words import link_error
 from connector.api.routes.companies import reference
 from connector.api.state import Call
 from connector.clover.auth.oauth import save_pair
@@ -26,7 +27,6 @@ from connector.ledger.failpoints import failpoint
 from connector.link.exchange import Agreed, LinkFailed
 from connector.link.linking import Linking
 from connector.link.visitor import Target
-from connector.link.words import told
 from connector.logs import get_logger
 from schemas.iso import UNKNOWN_COUNTRY
 from schemas.platform import ConnectionStatus, DataConnectionError
@@ -105,7 +105,7 @@ def link_new(call: Call, linking: Linking, visit: Visit, merchant: Merchant) -> 
     """Link the visit's connection to a merchant that is new to the company."""
     app, settings = app_of(linking, visit), linking.settings
     company = api_companies.get_company(call.state.control, visit.company_id)
-    if company is None or visit.connection_id is None:
+    if company is None or company.origin == "config" or visit.connection_id is None:
         raise LinkFailed("gone")
     values = {
         "id": visit.connection_id,
@@ -204,14 +204,7 @@ def tell_failed(call: Call, visit: Visit, reason: str) -> None:
     if found is None:
         return
     company, row = found
-    words = told(reason)
-    error = DataConnectionError(
-        status_code=words.code,
-        status_text=words.heading,
-        error_message=words.text,
-        errored_on_utc=stamp(call.now()),
-        status="Active",
-    )
+    error = link_error(reason, stamp(call.now()))
     _tell(call, "connection.failed", company, row, visit.visit_hash, stamp(call.now()), error=error)
 
 

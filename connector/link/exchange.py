@@ -37,7 +37,7 @@ class Agreed:
 
 
 class LinkFailed(Exception):
-    """It did not work. reason: a word of ``connector.link.words``; detail: for the operator's log, without secrets."""
+    """It did not work. reason: a key of ``link_words.REASONS``; detail: for the operator's log, without secrets."""
 
     def __init__(self, reason: str, detail: str = "") -> None:
         super().__init__(reason)

@@ -13,6 +13,7 @@ from fastapi import APIRouter, Request, Response
 from starlette.responses import RedirectResponse
 
 from connector.api.answer.errors import ApiError
+from connector.api.answer.link_words import told
 from connector.api.door.middleware import address_of
 from connector.config import REGIONS
 from connector.control import links
@@ -33,7 +34,6 @@ from connector.link.visitor import (
     target_of,
     visit_in,
 )
-from connector.link.words import told
 from connector.portal.rendering import SAFE
 from schemas.iso import ALPHA_3
 
@@ -51,7 +51,7 @@ def show(request: Request, call: Paced) -> Response:
     if target is None:
         return link_page(request, "result.html", told=told("gone"), status=410, visit=visit, back=None)
     common: dict[str, Any] = {"visit": visit, "company": target.company, "back": _back(visit)}
-    if visit.stage in ("failed", "refused"):
+    if visit.stage in links.FAILED:
         return link_page(request, "result.html", told=told(visit.reason), **common)
     if visit.stage in links.ENDED or (target.is_linked and visit.stage != "details"):
         return link_page(request, "connected.html", **common)
@@ -118,7 +118,7 @@ def consent(request: Request, call: Paced, visit: Visiting, fields: VisitorForm)
 @router.post(f"{HOME}/again")
 def again(call: Paced, visit: Visiting, fields: VisitorForm) -> Response:  # noqa: ARG001 - what it proves is needed
     """Back to the question, after something went wrong."""
-    if visit.stage in ("failed", "refused", "sent", "details"):
+    if visit.stage in (*links.FAILED, "sent", "details"):
         links.begin_again(call.state.control, visit)
     return RedirectResponse(HOME, 303, SAFE)
 
@@ -162,6 +162,6 @@ def _back(visit: links.Visit) -> str | None:
     outcome = {"companyId": visit.company_id, "status": visit.stage}
     if visit.connection_id:
         outcome["connectionId"] = visit.connection_id
-    if visit.stage in ("failed", "refused"):
+    if visit.stage in links.FAILED:
         outcome |= {"statusCode": told(visit.reason).code, "errorMessage": told(visit.reason).heading}
     return with_outcome(visit.redirect, outcome)

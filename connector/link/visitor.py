@@ -117,10 +117,10 @@ def begin_visit(call: Call, linking: Linking, opens: Opens, redirect: str | None
 
 
 def target_of(call: Call, visit: Visit) -> Target | None:
-    """None when the company or the connection was removed meanwhile."""
+    """None when the company or the connection was removed meanwhile, or the operator connects it by his file."""
     control = call.state.control
     company = api_companies.get_company(control, visit.company_id)
-    if company is None:
+    if company is None or company.origin == "config":
         return None
     states = states_of_all(call)
 

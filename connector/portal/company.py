@@ -1,14 +1,12 @@
 """One company: from list prices to money received, by month and by day, now and as it was known before."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from decimal import Decimal
 from typing import Annotated, Any
 
 import duckdb
 from fastapi import APIRouter, Path, Query, Request, Response
-from markupsafe import Markup
 
 from connector.api.answer.companies import one_company
 from connector.api.answer.errors import ApiError
@@ -17,6 +15,7 @@ from connector.api.reads.runs import read_up_to, states_of
 from connector.api.state import Call, call_of
 from connector.ledger.published import NothingPublishedError, Publication
 from connector.ledger.restatement import RestatedOrder, restated_orders
+from connector.portal.bridges import bridges
 from connector.portal.periods import Span, chosen_span
 from connector.portal.rendering import HOME, company_path, page
 from connector.portal.standing import (
@@ -30,19 +29,12 @@ from connector.portal.standing import (
     unread,
 )
 from connector.report import figures
-from connector.report.charts import bridge_bars
-from connector.report.drawing import Bar, bars
-from connector.report.figures import ratio
 from connector.report.sales import (
-    AMOUNTS,
-    Sold,
     payments_between,
     returns_by,
     sales_as_of,
     sales_by,
-    totals,
 )
-from schemas.money import money
 from schemas.platform import Company
 
 router = APIRouter()
@@ -50,43 +42,6 @@ COMPANY = f"{HOME}/companies/{{companyId}}"
 CompanyId = Annotated[str, Path(alias="companyId")]
 MOST_POINTS = 400
 MOST_RESTATED = 200
-ZERO: Mapping[str, Decimal] = dict.fromkeys(AMOUNTS, Decimal(0))
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One period of one currency. average None: no order. partial: it was not over when it was read.
-
-    now: the same period as known now, where another state is shown; None where there is nothing to compare.
-    """
-
-    label: str
-    orders: int
-    amounts: Mapping[str, Decimal]
-    average: Decimal | None
-    partial: bool
-    new_customers: int | None
-    returning_customers: int | None
-    now: Mapping[str, Decimal] | None = None
-
-    @property
-    def restated(self) -> bool:
-        """Whether a closed period is another now."""
-        return self.now is not None and not self.partial and dict(self.now) != dict(self.amounts)
-
-
-@dataclass(frozen=True, slots=True)
-class Bridge:
-    """One currency over the periods shown."""
-
-    currency: str
-    rows: Sequence[Row]
-    orders: int
-    totals: Mapping[str, Decimal]
-    average: Decimal | None
-    now: Mapping[str, Decimal] | None
-    steps: Markup
-    by_period: Markup
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +78,7 @@ def company(
             context["standing"] = standing
             if standing.synced:
                 call.snapshot_id = max(state.newest_snapshot or 0 for state in standing.states.values())
-                context |= _shown(call, publication, found, standing, by, since, until, as_of)
+                context |= _shown(call, publication, found, standing, _Asked(by, since, until, as_of))
     except NothingPublishedError:
         context["standing"] = unread(found)
     except duckdb.CatalogException as exc:
@@ -153,24 +108,27 @@ def points(publication: Publication, company_id: str) -> list[Point]:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What a page of a company is asked for, as typed: periods, first and last day, a state; "" for the usual."""
+
+    by: str
+    since: str
+    until: str
+    as_of: str
+
+
 def _shown(
-    call: Call,
-    publication: Publication,
-    found: Company,
-    standing: Standing,
-    by: str,
-    since: str,
-    until: str,
-    as_of: str,
+    call: Call, publication: Publication, found: Company, standing: Standing, asked: _Asked
 ) -> dict[str, Any]:
     read_until = read_until_day(publication, found.id, standing.states)
     known = points(publication, found.id)
-    point = _point(publication, found.id, as_of) if as_of else None
+    point = _point(publication, found.id, asked.as_of) if asked.as_of else None
     if point is not None and point.snapshot_id >= known[-1].snapshot_id:
         point = None
     if point is not None:
         call.snapshot_id = point.snapshot_id
-    span = chosen_span(by, since, until, read_until or call.now().date())
+    span = chosen_span(asked.by, asked.since, asked.until, read_until or call.now().date())
     common = {
         "by": span.by,
         "span": span,
@@ -243,97 +201,6 @@ def _shown(
             },
         ),
     }
-
-
-def bridges(
-    span: Span, sold: Iterable[Sold], read_until: date | None, *, now: Iterable[Sold] | None = None
-) -> list[Bridge]:
-    """One for each currency, most orders first. A period without sales is a row of zeros: a gap must show as a gap."""
-    mine: dict[str, dict[date, Sold]] = {}
-    for one in sold:
-        mine.setdefault(one.currency, {})[one.start] = one
-    other: dict[str, dict[date, Sold]] = {}
-    for one in now or ():
-        other.setdefault(one.currency, {})[one.start] = one
-    currencies = sorted(
-        mine.keys() | other.keys(),
-        key=lambda currency: (-sum(one.orders for one in mine.get(currency, {}).values()), currency),
-    )
-    return [
-        _bridge(
-            span,
-            currency,
-            mine.get(currency, {}),
-            read_until,
-            None if now is None else other.get(currency, {}),
-        )
-        for currency in currencies
-    ]
-
-
-def _bridge(
-    span: Span,
-    currency: str,
-    sold: Mapping[date, Sold],
-    read_until: date | None,
-    now: Mapping[date, Sold] | None,
-) -> Bridge:
-    known = sorted(sold.keys() | (now or {}).keys())
-    rows = []
-    for start in span.starts():
-        if start < known[0] or start > known[-1]:
-            continue  # before the first and after the last there is no gap
-        one = sold.get(start) or Sold(start, currency, 0, ZERO, None, None)
-        compared = None if now is None else now[start].amounts if start in now else ZERO
-        rows.append(
-            Row(
-                span.label(start),
-                one.orders,
-                one.amounts,
-                _average(one.amounts, one.orders, currency),
-                read_until is None or span.end(start) >= read_until,
-                one.new_customers,
-                one.returning_customers,
-                compared,
-            )
-        )
-    sums, orders = totals(sold.values()), sum(one.orders for one in sold.values())
-    return Bridge(
-        currency,
-        rows,
-        orders,
-        sums,
-        _average(sums, orders, currency),
-        None if now is None else totals(now.values()),
-        bars(
-            bridge_bars(sums, currency),
-            title=f"From gross sales to money received, {currency}",
-            about=f"{span.label(span.since)} to {span.label(span.until)}. The amounts are at the foot of the table.",
-            chart_id=f"bridge-{currency}",
-        ),
-        bars(
-            [
-                Bar(
-                    row.label,
-                    row.amounts["net_sales"],
-                    money(row.amounts["net_sales"], currency),
-                    kind=_kind(row),
-                )
-                for row in rows
-            ],
-            title=f"Net sales by {span.by}, {currency}",
-            about="The same amounts are in the table.",
-            chart_id=f"periods-{currency}",
-        ),
-    )
-
-
-def _kind(row: Row) -> str:
-    return "bar part" if row.partial else "bar restated" if row.restated else "bar"
-
-
-def _average(amounts: Mapping[str, Decimal], orders: int, currency: str) -> Decimal | None:
-    return ratio(amounts["gross_sales"] - amounts["discounts"], orders, currency)
 
 
 def _point(publication: Publication, company_id: str, as_of: str) -> Point:

@@ -27,7 +27,7 @@ def runs(request: Request, company_id: CompanyId) -> Response:
             reports = [run for run in run_reports(publication, company_id) if run.connection_id in shown]
     except NothingPublishedError:
         reports = []
-    waiting = books_of(call, company_id).waiting
+    books = books_of(call, company_id)
     call.rows = len(reports)
     return page(
         request,
@@ -36,8 +36,16 @@ def runs(request: Request, company_id: CompanyId) -> Response:
         company=company,
         here=company_path(company_id, "sync"),
         runs=reports,
-        waiting=[(refresh, waiting_words(refresh, call.now())) for refresh in waiting],
-        is_busy=bool(waiting)
+        waiting=[
+            (
+                refresh,
+                "Is being read now."
+                if refresh.request_id in books.answering
+                else waiting_words(refresh, call.now()),
+            )
+            for refresh in books.waiting
+        ],
+        is_busy=bool(books.waiting)
         or any(run.status == "running" and run.finished_at is None for run in reports[:1]),
         may_ask="write" in call.reader.scopes,
     )

@@ -21,15 +21,27 @@ _NOT_FOUND_CODES = ("resource_missing", "invalid_request", "processing_error")
 Render = Callable[[Any, Shapes], dict[str, Any]]
 
 
+def _nothing(_record: Any, _shapes: Shapes) -> dict[str, Any]:
+    return {}
+
+
 @dataclass(frozen=True, slots=True)
 class Collection:
-    """One of the three lists. permissions: what the list needs."""
+    """One list. permissions: what the list needs. A list that the shop knows nothing of is empty."""
 
     name: str
     noun: str
     permissions: tuple[str, ...]
-    row: Render
-    full: Render
+    row: Render = _nothing
+    full: Render = _nothing
+
+    def index(self, world: World) -> RowIndex[Any]:
+        """Its records."""
+        index: RowIndex[Any] = getattr(world, self.name, _EMPTY)
+        return index
+
+
+_EMPTY: RowIndex[Any] = RowIndex()
 
 
 COLLECTIONS = {
@@ -66,8 +78,7 @@ def read_one(
 ) -> Answer:
     """A record by its id, or one of the not-found answers."""
     with world.lock:
-        index: RowIndex[Any] = getattr(world, collection.name)
-        record = index.by_id.get(record_id)
+        record = collection.index(world).by_id.get(record_id)
         if record is not None:
             body = encode(collection.full(record, shapes))
             if fault is not None and fault.kind == "poison":
@@ -110,10 +121,10 @@ def read_list(
 
 
 def render_rows(world: World, shapes: Shapes) -> None:
-    """Renders the rows of all three lists ahead of the requests for them."""
+    """Renders the rows of all lists ahead of the requests for them."""
     for collection in COLLECTIONS.values():
         with world.lock:
-            for record in getattr(world, collection.name).by_id.values():
+            for record in collection.index(world).by_id.values():
                 _row(record, collection.row, shapes)
 
 
@@ -147,7 +158,7 @@ def poisoned(row: bytes, form: str) -> bytes:
 
 def _index(world: World, collection: Collection, request: Request) -> RowIndex[Any]:
     """What is listed: the collection, or the refunds of one charge."""
-    index: RowIndex[Any] = getattr(world, collection.name)
+    index = collection.index(world)
     charge_id = request.param("charge")
     if collection.name != "refunds" or not charge_id:
         return index

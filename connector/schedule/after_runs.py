@@ -16,7 +16,7 @@ from connector.schedule.alert_book import AlertBook
 from connector.schedule.alerts import Known, stale_after
 from connector.schedule.delivery import Post, deliver, post
 from connector.schedule.forget_deleted import forget_deleted
-from connector.schedule.history import Past, read_past
+from connector.schedule.history import Past, past_of
 from connector.schedule.metrics_file import write_textfile
 from connector.schedule.tracing import trace_runs
 from connector.sync.report import RunReport
@@ -39,7 +39,7 @@ def after_runs(
     earlier: failed runs of this process that were told before; the store may not know of them, and they are not over.
     book: that of a process that stays; else one is opened and closed. send: None leaves sending to the caller.
     """
-    past = read_past(store, now())
+    past = past_of(config, store, now())
     newer = {run.connection_id for run in reports}
     every = [run for run in earlier if run.connection_id not in newer] + list(reports)
     with_book = book or AlertBook(control_place(config))

@@ -6,8 +6,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from connector.config import Config
 from connector.errors import StoreError
-from connector.ledger.connection_state import connection_states
+from connector.ledger.connection_state import ConnectionState, connection_states
 from connector.ledger.interface import Store
 from connector.ledger.published import newest_file
 from connector.schedule.planner import LastRun, is_past
@@ -42,6 +43,30 @@ def read_past(store: Store, now: datetime) -> Mapping[str, Past]:
             return _read(reader.connection, now)
     except StoreError:
         return {}
+
+
+def past_of(config: Config, store: Store, now: datetime) -> Mapping[str, Past]:
+    """``read_past`` of a store in a directory; of a fleet what its companies' summaries say."""
+    if config.fleet is None:
+        return read_past(store, now)
+    try:
+        states = store.states(at=now)
+    except StoreError:
+        return {}
+    return {
+        one.connection_id: Past(_last_run(one), one.last_success, one.last_run, one.last_error)
+        for one in states.values()
+        if one.last_started is None or one.last_started <= now
+    }
+
+
+def _last_run(state: ConnectionState) -> LastRun | None:
+    if state.last_started is None or state.last_status is None:
+        return None
+    failures = int(state.last_status == "failed")  # how many in a row is kept with the turns
+    return LastRun(
+        state.last_started, state.last_finished, state.last_status, state.last_error_kind, failures
+    )
 
 
 @dataclass(slots=True)

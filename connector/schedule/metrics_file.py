@@ -14,7 +14,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, disable_created
 from connector.config import Config
 from connector.errors import StoreError
 from connector.ledger.connection_state import ConnectionState, connection_states
-from connector.ledger.interface import Reader, Store
+from connector.ledger.interface import Store
 from connector.sync.report import RunReport
 
 if TYPE_CHECKING:
@@ -53,14 +53,10 @@ def write_textfile(
         name = company.name if config.metrics.company_names else ""
         info.labels(company.id, connection.id, connection.merchant_id, name).set(1)
     try:
-        with store.open_reader() as reader:
-            states = connection_states(reader.connection, at=now)
-            _counts(registry, reader, configured)
-            _runs(registry, reader.connection, configured, states)
-            _contents(registry, reader.connection, configured, states)
-            size = reader.path.stat().st_size if reader.is_whole else None
-        if size is not None:
-            _gauge(registry, "connector_published_bytes", "Size of the published file.").set(size)
+        if config.fleet is not None:
+            _of_states(registry, configured, store.states(at=now))
+        else:
+            _of_file(registry, store, configured, now)
     except StoreError:
         pass  # nothing published yet: there is nothing to count
     failed = _gauge(
@@ -85,11 +81,21 @@ def write_textfile(
         ) from None
 
 
-def _counts(registry: CollectorRegistry, reader: Reader, configured: dict[str, str]) -> None:
-    """What all runs together did. A fleet's rows hold only the newest runs, of which no counter can be made."""
-    if not reader.is_whole:
-        return
-    published = reader.connection
+def _of_file(registry: CollectorRegistry, store: Store, configured: dict[str, str], now: datetime) -> None:
+    """All figures, from the one file of a store in a directory; a fleet gives those of its summaries."""
+    with store.open_reader() as reader:
+        _of_states(registry, configured, connection_states(reader.connection, at=now))
+        _runs(registry, reader.connection, configured)
+        _cursors(registry, reader.connection, configured)
+        size = reader.path.stat().st_size
+    _gauge(registry, "connector_published_bytes", "Size of the published file.").set(size)
+
+
+def _runs(
+    registry: CollectorRegistry,
+    published: "duckdb.DuckDBPyConnection",
+    configured: dict[str, str],
+) -> None:
     runs = Counter("connector_runs", "Runs by their end.", (*_WHOSE, "status", "kind"), registry=registry)
     for connection_id, status, kind, count in published.execute(
         "SELECT connection_id, status, coalesce(error_kind, ''), count(*) FROM ledger.sync_runs"
@@ -116,20 +122,6 @@ def _counts(registry: CollectorRegistry, reader: Reader, configured: dict[str, s
             waited.labels(company, connection_id).inc(float(seconds or 0))
             for counter, value in zip(counters.values(), values, strict=True):
                 counter.labels(company, connection_id).inc(int(value or 0))
-
-
-def _runs(
-    registry: CollectorRegistry,
-    published: "duckdb.DuckDBPyConnection",
-    configured: dict[str, str],
-    states: Mapping[str, ConnectionState],
-) -> None:
-    success = _gauge(
-        registry, "connector_last_success_timestamp_seconds", "End of the newest run that succeeded.", *_WHOSE
-    )
-    for connection_id, state in states.items():
-        if (company := configured.get(connection_id)) and state.last_success is not None:
-            success.labels(company, connection_id).set(state.last_success.timestamp())
     last = _gauge(
         registry, "connector_last_run_status", "1 for the status of the newest run.", *_WHOSE, "status"
     )
@@ -145,12 +137,15 @@ def _runs(
             took.labels(company, connection_id).set((finished - started).total_seconds())
 
 
-def _contents(
-    registry: CollectorRegistry,
-    published: "duckdb.DuckDBPyConnection",
-    configured: dict[str, str],
-    states: Mapping[str, ConnectionState],
+def _of_states(
+    registry: CollectorRegistry, configured: dict[str, str], states: Mapping[str, ConnectionState]
 ) -> None:
+    success = _gauge(
+        registry, "connector_last_success_timestamp_seconds", "End of the newest run that succeeded.", *_WHOSE
+    )
+    for connection_id, state in states.items():
+        if (company := configured.get(connection_id)) and state.last_success is not None:
+            success.labels(company, connection_id).set(state.last_success.timestamp())
     for name, text in (
         ("orders", "Current orders."),
         ("held_back", "Records held back."),
@@ -160,6 +155,11 @@ def _contents(
         for connection_id, state in states.items():
             if company := configured.get(connection_id):
                 gauge.labels(company, connection_id).set(getattr(state, name))
+
+
+def _cursors(
+    registry: CollectorRegistry, published: "duckdb.DuckDBPyConnection", configured: dict[str, str]
+) -> None:
     cursor = _gauge(registry, "connector_cursor_timestamp_seconds", "How far a list was read.", *_BY_STREAM)
     for connection_id, stream, at in published.execute(
         'SELECT connection_id, stream, "cursor" FROM ledger.sync_state ORDER BY ALL'

@@ -30,7 +30,7 @@ from connector.sync.read.archive import stage_archive
 from connector.sync.read.beside_orders import CUSTOMERS, fill_in_customers, gather_streams
 from connector.sync.read.clover import CloverAccess
 from connector.sync.read.completion import Completion
-from connector.sync.read.intake import Intake, KnownHashes, Seen, take_in
+from connector.sync.read.intake import Intake, KnownHashes, Seen
 from connector.sync.read.listing import FixedJobs, GrowingJobs, Jobs, ListJob, read_jobs
 from connector.sync.read.platform import Witness
 from connector.sync.read.refund_feed import RefundFeed
@@ -287,7 +287,7 @@ class Commit:
 
         def take(stream: Stream, rows: _Rows, seen_at: Seen) -> None:
             again = self.plan.read_sparse_again
-            take_in(stream, rows, self.notebook, known, self.intake, seen_at, read_again=again)
+            self.intake.take_in(stream, rows, self.notebook, known, seen_at, read_again=again)
 
         return take
 

@@ -427,6 +427,9 @@ def test_recurring_revenue_of_customers_comes_to_that_of_the_month(same):
 
 
 def test_the_wall_clock_of_a_sale_is_on_the_merchant_s_day(db):
+    for view in ("payments", "transactions", "payments_history"):
+        assert db.execute(f"FROM {view} WHERE local_time::DATE IS DISTINCT FROM local_date").fetchall() == []
+        assert db.execute(f"SELECT count(*) > 0 FROM {view}").fetchone() == (True,)
     assert db.execute("SELECT count(*) FROM orders WHERE created_local_time IS NULL").fetchone() == (0,)
     off = "SELECT order_id FROM orders WHERE created_local_time::DATE <> created_local_date"
     assert db.execute(off).fetchall() == []

@@ -57,9 +57,9 @@ def test_a_key_is_made_shown_once_listed_without_secret_and_revoked(connector):
         "good",
     )
     assert secret.strip().split("_", 2)[2] not in out
-    assert connector("keys", "revoke", key["key_id"])[0] == 0
+    assert connector("keys", "revoke", key["keyId"])[0] == 0
     assert json.loads(connector("keys", "list", "--json")[1])[0]["state"] == "revoked"
-    assert connector("keys", "revoke", key["key_id"])[0] == 2
+    assert connector("keys", "revoke", key["keyId"])[0] == 2
     assert connector("keys", "list")[0] == 0
 
 
@@ -84,9 +84,9 @@ def test_the_audit_shows_who_read_what(connector, builders, books):
             f"/companies/{JUNIPER}/connections/{SHOP}/data/commerce-orders?pageSize=3", headers=headers
         )
         server.client.get("/companies")
-    [entry] = json.loads(connector("keys", "audit", "--key", made["key_id"], "--json")[1])
-    assert (entry["key_id"], entry["rows"], entry["snapshot_id"], entry["status"]) == (
-        made["key_id"],
+    [entry] = json.loads(connector("keys", "audit", "--key", made["keyId"], "--json")[1])
+    assert (entry["keyId"], entry["rows"], entry["snapshotId"], entry["status"]) == (
+        made["keyId"],
         3,
         3,
         200,
@@ -111,7 +111,7 @@ def test_webhooks_are_added_tested_listed_and_removed(connector):
         assert (code, "answered 204" in out) == (0, True)
     assert got[0].headers["webhook-signature"].startswith("v1,")
     [delivery] = json.loads(connector("webhooks", "deliveries", added["id"], "--json")[1])
-    assert (delivery["event_type"], delivery["last_status"], delivery["next_try"]) == ("test", 204, None)
+    assert (delivery["eventType"], delivery["lastStatus"], delivery["nextTry"]) == ("test", 204, None)
     assert json.loads(connector("webhooks", "list", "--json")[1])[0]["state"] == "good"
     assert connector("webhooks", "list")[0] == connector("webhooks", "deliveries", added["id"])[0] == 0
     assert connector("webhooks", "remove", added["id"])[0] == 0
@@ -151,7 +151,7 @@ def test_a_served_process_answers_finishes_what_it_began_and_stops_on_sigterm(co
     finally:
         process.kill()
     audit = json.loads(connector("keys", "audit", "--json")[1])
-    assert answer.headers["x-correlation-id"] in [entry["correlation_id"] for entry in audit]
+    assert answer.headers["x-correlation-id"] in [entry["correlationId"] for entry in audit]
 
 
 @pytest.mark.parametrize("command", ["serve", "sandbox"])

@@ -191,7 +191,15 @@ def test_of_the_store(published, kept, name, arguments):
                 "SELECT month, currency, orders, net_sales, tax, tips FROM monthly_sales ORDER BY month",
             ),
         ),
-        ("query-wide", ("query", "FROM monthly_sales ORDER BY month")),
+        (
+            "query-wide",
+            (
+                "query",
+                "SELECT company_id, month, currency, orders, gross_sales, discounts, returns, net_sales, "
+                "service_charges, tax, total_sales, tips, overpayments, amount_collected, receivable, "
+                "refunded_orders, new_customers, returning_customers FROM monthly_sales ORDER BY month",
+            ),
+        ),
         (
             "query-orders",
             (

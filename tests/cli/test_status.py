@@ -23,7 +23,7 @@ def test_a_connection_tells_success_cursor_rows_and_next_run(published):
     half_past = datetime(2026, 11, 20, 6, 30, tzinfo=UTC)
     assert half_past <= one.next_run < half_past + timedelta(minutes=1), "with the connection's own delay"
     assert one.next_command == f"connector sync --company {one.company.id}"
-    charges, orders, _refunds = one.streams
+    charges, orders, *_others = one.streams
     assert (charges.rows, charges.cursor) == (1, datetime(2026, 11, 20, 3, 55, tzinfo=UTC))
     assert (orders.rows, orders.cursor) == (0, None)
     assert (one.orders, one.held_back, one.open_issues) == (2, 1, 1)

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from importlib.util import find_spec
 from pathlib import Path
 
+import duckdb
 import pytest
 
 from connector.config import FleetPlace
@@ -82,7 +83,7 @@ def run(script, packages, *arguments, **environment):
     )  # fmt: skip
 
 
-COMMITS, COMPANIES, KILLS = (int(n) for n in os.environ.get("LAKE", "12,3,4").split(","))
+COMMITS, COMPANIES, KILLS = (int(n) for n in os.environ.get("LAKE", "6,2,2").split(","))
 
 
 @pytest.mark.slow
@@ -120,13 +121,31 @@ def test_after_commits_and_kills_the_lake_is_the_union_of_the_files(postgres_ser
     assert done.returncode == 0, done.stderr
     again = run(FOLLOW, lake_packages, *arguments)
     assert (again.returncode, again.stdout) == (0, ""), "nothing is followed twice"
+    rows = compared(fleet, lake_packages, to, data, cache)
+    assert rows > 50
+    fleet.store_of("company-0").forget("company-0")
+    compact = "import sys; from pathlib import Path; from connector.fleet.lake import compact"
+    compact += "; compact(sys.argv[1], sys.argv[2], room=Path(sys.argv[3]))"
+    for done in (run(FOLLOW, lake_packages, *arguments), run(compact, lake_packages, to, data, cache)):
+        assert done.returncode == 0, done.stderr
+    assert 0 < compared(fleet, lake_packages, to, data, cache) < rows
+    parquet = list(data.rglob("*.parquet"))
+    assert parquet
+    with duckdb.connect() as connection:
+        for path in parquet:
+            kept = connection.execute(f"SELECT * FROM read_parquet('{path}')").fetchall()
+            assert "company-0" not in str(kept), path
+    fleet.close()
+
+
+def compared(fleet, packages, to, data, cache) -> int:
+    """Rows of all views, which are those of the files."""
     files = []
     for pointer, _ in fleet.pointers.all():
         with fleet.store_of(pointer.company_id).open_reader() as reader:
             files.append(reader.path)
-    compared = run(COMPARE, lake_packages, to, data, cache, *files)
-    assert compared.returncode == 0, compared.stdout + compared.stderr
-    views, rows = map(int, compared.stdout.split())
+    found = run(COMPARE, packages, to, data, cache, *files)
+    assert found.returncode == 0, found.stdout + found.stderr
+    views, rows = map(int, found.stdout.split())
     assert views > 20
-    assert rows > 100
-    fleet.close()
+    return rows

@@ -302,3 +302,20 @@ def test_hours_differ_from_utc_by_what_the_clocks_were_set_to(ledger, put, rows)
     put(*(rows.order(f"O{n}", created_date=moment) for n, moment in enumerate(at)))
     hours = "SELECT hour(created_local_time) FROM orders ORDER BY created_date"
     assert select(ledger, hours) == [(1,), (1,), (2,)]
+
+
+def test_payments_and_refunds_have_the_hour_on_the_merchant_s_clock(ledger, put, rows):
+    """A charge before the clocks of New York went back, a refund after; both follow a corrected time zone."""
+    charge = rows.payment("CH1", "12.00", created_date="2026-11-01 05:30:00.250")
+    refund = rows.payment("RE1", "-2.00", created_date="2026-11-01 07:30:00")
+    put(rows.order("O1", payments=[charge, refund]))
+    clock = "SELECT local_time, local_date FROM {} ORDER BY created_date"
+    autumn = datetime(2026, 11, 1)  # noqa: DTZ001 - a wall clock has no zone
+    for view in ("payments", "payments_as_of(1)", "payments_history", "transactions"):
+        assert select(ledger, clock.format(view)) == [
+            (autumn.replace(hour=1, minute=30, microsecond=250_000), autumn.date()),
+            (autumn.replace(hour=2, minute=30), autumn.date()),
+        ]
+    put(connection=rows.connection(timezone="America/Los_Angeles"))
+    hours = "SELECT day(local_date), hour(local_time) FROM payments ORDER BY created_date"
+    assert select(ledger, hours) == [(31, 22), (1, 0)]

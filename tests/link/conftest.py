@@ -1,7 +1,12 @@
 """One lender's server for tests that each bring a company of their own."""
 
-import pytest
+import io
+import logging
 
+import pytest
+import structlog
+
+from connector.logs import configure_logging
 from tests.link.lender import Lender, shop
 
 
@@ -25,3 +30,16 @@ def own_lender(tmp_path):
     yield begin
     for one in made:
         one.close()
+
+
+@pytest.fixture
+def log():
+    """Everything the server logs, as JSON; the test's own HTTP client apart."""
+    root, out = logging.getLogger(), io.StringIO()
+    before = root.handlers[:], root.level
+    configure_logging("json", stream=out, verbose=True)
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    yield out
+    root.handlers[:], root.level = before
+    structlog.reset_defaults()
+    structlog.contextvars.clear_contextvars()

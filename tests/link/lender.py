@@ -45,7 +45,7 @@ def shop(number=0, *, orders=3, **about):
 class Lender:
     """One server in this process. worlds: the shops of each region; time is this machine's, and can be moved."""
 
-    def __init__(self, directory, worlds, *, base="http://testserver", regions=("na",), **link):
+    def __init__(self, directory, worlds, *, base="http://testserver", regions=("na",), pkce=False, **link):
         self.ahead, self.browsers = timedelta(), 0
         self.worlds = [world for of_region in worlds for world in of_region]
         self.clovers = {
@@ -55,10 +55,14 @@ class Lender:
         for region, clover in self.clovers.items():
             clover.access.client_id = f"APP{region.upper()}"
         apps = [
-            {"region": region, "client_id": clover.access.client_id, "client_secret": clover.access.client_secret,
-             "base_url": clover.base_url}
+            {
+                "region": region,
+                "client_id": clover.access.client_id,
+                "base_url": clover.base_url,
+                **({"pkce": True} if pkce else {"client_secret": clover.access.client_secret}),
+            }
             for region, clover in self.clovers.items()
-        ]  # fmt: skip
+        ]
         section = {
             "name": "Example Lending", "apps": apps, "redirect_url": f"{base}/link/callback", "redirects": [BACK],
             "start_date": START, "schedule": "*/30 * * * *", **link,

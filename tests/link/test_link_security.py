@@ -1,17 +1,13 @@
 """What an attacker would try: forged links and forms, other people's answers, secrets left lying about, floods."""
 
-import io
-import logging
 import re
 from urllib.parse import urlsplit
 
 import pytest
-import structlog
 from prometheus_client import REGISTRY, generate_latest
 
 from connector.control import links
 from connector.control.file import FILE
-from connector.logs import configure_logging
 from tests.link.lender import BACK
 
 
@@ -108,19 +104,6 @@ def test_a_redirect_of_the_lenders_choice_carries_what_he_put_there(lender):
     assert f"{BACK}?application=42&amp;companyId=" in browser.page.text
     assert "status=refused" in browser.page.text
     assert "status=linked" not in browser.page.text
-
-
-@pytest.fixture
-def log():
-    """Everything the server logs, as JSON; the test's own HTTP client apart."""
-    root, out = logging.getLogger(), io.StringIO()
-    before = root.handlers[:], root.level
-    configure_logging("json", stream=out, verbose=True)
-    logging.getLogger("httpx").setLevel(logging.WARNING)
-    yield out
-    root.handlers[:], root.level = before
-    structlog.reset_defaults()
-    structlog.contextvars.clear_contextvars()
 
 
 def test_no_token_and_no_code_is_left_lying_about(lender, log):

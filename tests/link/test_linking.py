@@ -1,11 +1,17 @@
 """From the link to the first order: what a merchant sees, what the lender is told, what is kept."""
 
+import base64
+import hashlib
+import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
+import httpx
 import pytest
 
 from connector.control import links
+from connector.control.companies import take_from_config
 from connector.control.kept import kept_companies
 from connector.control.place import control_place
 from connector.link import answer as answers
@@ -41,6 +47,12 @@ def test_the_whole_way(own_lender):
     assert statuses["commerce-orders"]["currentStatus"] == "Queued"
     history = lender.api.get(f"/companies/{company['id']}/data/history").json()["results"]
     assert {one["status"] for one in history} == {"Queued"}
+
+    with lender.store.run_lock(connection["id"]):
+        statuses = lender.api.get(f"/companies/{company['id']}/dataStatus").json()
+        assert statuses["commerce-orders"]["currentStatus"] == "Fetching", "while a run reads it"
+        history = lender.api.get(f"/companies/{company['id']}/data/history").json()["results"]
+        assert {(one["status"], one["progress"]) for one in history} == {("Fetching", 50)}
 
     [one] = kept(lender, company)
     merchant = world.merchant
@@ -82,7 +94,11 @@ def test_what_goes_wrong_links_nobody_is_told_and_may_begin_again(lender, choice
     browser.come_back(browser.at_clover("MSHOP00000001", **choice))
     assert browser.heading == heading
     assert f"status={'refused' if reason == 'refused' else 'failed'}" in browser.page.text
-    assert lender.connection(connection, company)["status"] == "PendingAuth"
+    shown = lender.connection(connection, company)
+    assert shown["status"] == "PendingAuth"
+    assert [(one["statusText"], one["status"]) for one in shown["dataConnectionErrors"]] == [
+        (heading, "Active")
+    ]
     assert kept(lender, company) == []
     rows = lender.state.control.rows(
         "SELECT body FROM outbox_events WHERE event_type = 'connection.failed' AND company_id = ?",
@@ -94,7 +110,8 @@ def test_what_goes_wrong_links_nobody_is_told_and_may_begin_again(lender, choice
     browser.agree()
     browser.come_back(browser.at_clover("MSHOP00000001"))
     assert browser.heading == "Your shop is connected"
-    assert lender.connection(connection, company)["status"] == "Linked"
+    shown = lender.connection(connection, company)
+    assert (shown["status"], shown.get("dataConnectionErrors")) == ("Linked", None)
 
 
 def test_an_answer_with_another_state_changes_nothing_and_the_true_one_still_counts(lender):
@@ -221,12 +238,15 @@ def test_the_same_shop_twice_in_a_company_is_one_connection(lender):
     assert len(kept(lender, company)) == 1
 
 
-def test_the_same_shop_in_two_companies_is_said_to_the_operator(lender, caplog):
-    _one, first = lender.applicant("One")
-    _two, second = lender.applicant("Two")
+def test_the_same_shop_in_two_companies_is_said_to_the_operator(lender, log):
+    one, first = lender.applicant("One")
+    two, second = lender.applicant("Two")
     lender.link(first, merchant="MSHOP00000010")
     browser = lender.link(second, merchant="MSHOP00000010")
     assert browser.heading == "Your shop is connected"
+    [said] = [line for line in log.getvalue().splitlines() if "link.merchant_twice" in line]
+    assert one["id"] in said
+    assert two["id"] in said
 
 
 def test_what_clover_does_not_say_is_asked_and_never_guessed(lender):
@@ -393,3 +413,58 @@ def test_a_process_that_is_killed_anywhere_loses_nothing_and_links_nobody_by_hal
         "SELECT 1 FROM refresh_requests WHERE connection_id = ?", (connection["id"],)
     )
     assert waiting, "the first read is asked for"
+
+
+def test_an_app_without_a_secret_proves_itself_by_pkce(own_lender):
+    """RFC 7636: what the exchange brings hashes to what the consent page was shown."""
+    lender = own_lender(pkce=True)
+    company, connection = lender.applicant()
+    asked = []
+
+    class Overheard(httpx.BaseTransport):
+        def __init__(self, network):
+            self.network = network
+
+        def handle_request(self, request):
+            if request.url.path.endswith("/token"):
+                asked.append(json.loads(request.read()))
+            return self.network.handle_request(request)
+
+    lender.app.state.linking = replace(lender.linking, transport=Overheard(lender.linking.transport))
+    browser = lender.browser()
+    browser.open(connection["linkUrl"])
+    browser.agree()
+    shown = httpx.URL(browser.leads_to).params
+    browser.come_back(browser.at_clover())
+    assert lender.connection(connection, company)["status"] == "Linked"
+    [body] = asked
+    assert "client_secret" not in body
+    digest = hashlib.sha256(body["code_verifier"].encode()).digest()
+    assert base64.urlsafe_b64encode(digest).rstrip(b"=").decode() == shown["code_challenge"]
+    assert shown["code_challenge_method"] == "S256"
+
+
+def test_the_page_shows_who_asks(own_lender, tmp_path):
+    (tmp_path / "logo.svg").write_text("<svg xmlns='http://www.w3.org/2000/svg'/>")
+    lender = own_lender(logo=tmp_path / "logo.svg", privacy_url="https://lender.example/privacy")
+    _company, connection = lender.applicant()
+    browser = lender.browser()
+    page = browser.open(connection["linkUrl"]).text
+    assert '<img src="/link/logo" alt="Example Lending"' in page
+    assert 'href="https://lender.example/privacy"' in page
+    logo = browser.http.get("/link/logo")
+    assert (logo.status_code, logo.headers["content-type"]) == (200, "image/svg+xml")
+    assert "default-src 'none'" in logo.headers["content-security-policy"]
+
+
+def test_a_company_of_the_configuration_is_connected_there(own_lender):
+    """Its links lead to the portal, and its name opens nothing."""
+    lender = own_lender()
+    take_from_config(lender.state.control, [("c-yaml", "Of The File", ["n-yaml"])], now=lender.now())
+    company = lender.api.get("/companies/c-yaml").json()
+    assert company["redirect"] == "http://testserver/?companyId=c-yaml"
+    assert company["dataConnections"][0]["linkUrl"].startswith("http://testserver/?companyId=c-yaml")
+    made = lender.api.post("/companies/c-yaml/connections", json={"platformKey": "fqly"}).json()
+    browser = lender.browser()
+    assert browser.open(made["linkUrl"]).status_code == 410
+    assert browser.heading == "This link cannot be used"

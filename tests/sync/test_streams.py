@@ -1,9 +1,15 @@
-"""A stream is data: one entry and one transform, both made up here, take part in everything that a run does."""
+"""A stream is data: one entry and one transform, both made up here, take part in everything that a run does.
+
+A stream beside the orders has a file in ``tests/fixtures/streams``: rows of Clover, and what the transform makes of
+them.
+"""
 
 import json
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
+import yaml
 from told_clover import AT, ToldClover, told_bench
 
 from connector.cli.check.freshness import freshness
@@ -33,16 +39,47 @@ def gift_cards_of(row):
     yield "giftCards", {"id": row["id"], "name": f"Gift card {row['id']}", "balanceMinor": row["balance"]}
 
 
+INVENTED = Stream(
+    "gift_card", "/v1/gift_cards", "Read gift cards", ("balance", "created"), beside=gift_cards_of
+)
+FIXTURES = sorted((Path(__file__).parents[1] / "fixtures" / "streams").glob("*.yaml"))
+
+
 @pytest.fixture
 def told(tmp_path, monkeypatch):
     """A Clover with three gift cards beside one order, and the stream that lists them."""
-    entry = Stream(
-        "gift_card", "/v1/gift_cards", "Read gift cards", ("balance", "created"), beside=gift_cards_of
-    )
-    monkeypatch.setitem(STREAMS, entry.kind, entry)
+    monkeypatch.setitem(STREAMS, INVENTED.kind, INVENTED)
     clover = ToldClover([ORDER], [CHARGE])
     clover.rows["gift_cards"] = {row["id"]: row for row in map(gift_card, range(1, 4))}
     return told_bench(tmp_path, clover)
+
+
+def test_every_stream_beside_the_orders_has_a_fixture():
+    beside = {kind for kind, stream in STREAMS.items() if stream.beside is not None}
+    assert {path.stem for path in FIXTURES} == beside | {INVENTED.kind}
+
+
+@pytest.mark.parametrize("path", FIXTURES, ids=lambda path: path.stem)
+def test_a_sync_keeps_the_rows_of_a_fixture_and_makes_its_records_of_them(path, tmp_path, monkeypatch):
+    case = yaml.safe_load(path.read_text())
+    assert case["why"]
+    monkeypatch.setitem(STREAMS, INVENTED.kind, INVENTED)
+    stream = STREAMS[case["stream"]]
+    clover = ToldClover([ORDER], [CHARGE])
+    clover.rows[stream.path.rpartition("/")[2]] = {row["id"]: row for row in case["clover"]}
+    bench = told_bench(tmp_path, clover)
+    assert bench.sync(at=AT).status == "succeeded"
+    ids = bench.rows("SELECT record_id FROM source_records WHERE kind = ? ORDER BY ALL", stream.kind)
+    assert [record_id for (record_id,) in ids] == sorted(row["id"] for row in case["clover"])
+    for data_type, records in case["records"].items():
+        made = bench.rows(
+            "SELECT doc FROM ledger.record_versions WHERE data_type = ? AND replaced_by IS NULL ORDER BY record_id",
+            data_type,
+        )
+        dates = ("modifiedDate", "sourceModifiedDate")
+        assert [{k: v for k, v in json.loads(doc).items() if k not in dates} for (doc,) in made] == records
+    assert bench.sync().snapshot_id is None
+    assert bench.sync(kind="rebuild").snapshot_id is None
 
 
 def kept(bench):
@@ -147,6 +184,6 @@ def test_commands_that_name_streams_name_it(told):
     told.sync(at=AT)
     with told.store.open_reader() as reader:
         [state] = freshness(told.config, reader.connection, now=told.now)
-    assert [(one.stream, one.rows, one.cursor is not None) for one in state.streams] == [
-        ("charges", 1, True), ("orders", 1, True), ("refunds", 0, True), ("gift_cards", 3, True)
-    ]  # fmt: skip
+    assert {one.stream: (one.rows, one.cursor is not None) for one in state.streams} == {
+        stream.name: (0, True) for stream in STREAMS.values()
+    } | {"charges": (1, True), "orders": (1, True), "gift_cards": (3, True)}

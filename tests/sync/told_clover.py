@@ -7,6 +7,7 @@ from urllib.parse import unquote
 import httpx
 from sync_bench import FAST, Bench
 
+from connector.clover.lists.streams import STREAMS
 from connector.config import Company, Config, Connection
 
 AT = datetime(2026, 11, 25, 12, tzinfo=UTC)
@@ -21,7 +22,7 @@ class ToldClover:
     """
 
     def __init__(self, orders=(), charges=(), refunds=(), **extra):
-        self.rows = {}
+        self.rows = {stream.path.rpartition("/")[2]: {} for stream in STREAMS.values()}
         self.by_id, self.listed_at, self.platform, self.unlisted = {}, {}, {}, set()
         self.asked = []
         self.date = None  # its clock, set by the bench

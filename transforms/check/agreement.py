@@ -178,8 +178,7 @@ def _refund_bound(order: Order, facts: Facts) -> Iterator[Issue]:
                 order,
                 "more was refunded than captured",
                 excess,
-                kind="charge",
-                record=one.charge.id,
+                about=("charge", one.charge.id),
             )
     excess = sum(back.money for back in facts.counted) - sum(one.money for one in facts.paid)
     if not told and max(excess, facts.beyond) > 0:
@@ -199,8 +198,7 @@ def _refunds_have_lines(order: Order, facts: Facts) -> Iterator[Issue]:
             "the refund names no items; its tax is estimated from the order's share of tax",
             None,
             severity=Severity.INFO,
-            kind="refund",
-            record=refund_id,
+            about=("refund", refund_id),
         )
 
 
@@ -231,9 +229,7 @@ def _amount(order: Order, group: OrderGroup, facts: Facts) -> Iterator[Issue]:
     reading = facts.reading
     if group.order is None:
         detail = "the charge has no order record; it stands as an order of one line"
-        yield _issue(
-            "source_total", order, detail, None, severity=Severity.INFO, kind="charge", record=order.id
-        )
+        yield _issue("source_total", order, detail, None, severity=Severity.INFO, about=("charge", order.id))
         return
     adjusted = sum(
         to_minor(share.total_amount, exponent(facts.currency))
@@ -258,7 +254,7 @@ def _claims(order: Order, group: OrderGroup, facts: Facts) -> Iterator[Issue]:
     for told in facts.refunds:
         if told.refund is None:
             detail = "Clover counts this as given back but lists no refund for it; it counts, dated like its charge"
-            yield _issue("source_total", order, detail, told.money, kind="refund", record=told.id)
+            yield _issue("source_total", order, detail, told.money, about=("refund", told.id))
     for one in facts.taken:
         claimed = one.charge.amount_refunded
         if claimed is None or one.status is not PaymentStatus.PAID:
@@ -267,7 +263,7 @@ def _claims(order: Order, group: OrderGroup, facts: Facts) -> Iterator[Issue]:
         difference = -unexplained(claimed, mine, [one], settled=False)
         if difference:
             detail = "the refunds of a charge are not its amount_refunded"
-            yield _issue("source_total", order, detail, difference, kind="charge", record=one.charge.id)
+            yield _issue("source_total", order, detail, difference, about=("charge", one.charge.id))
     if group.order is not None and not facts.foreign:
         yield from _claims_of_order(order, group.order, facts)
 
@@ -297,17 +293,17 @@ def _refund_evidence(order: Order, group: OrderGroup, facts: Facts) -> Iterator[
             continue
         if back.refund.amount < 0:
             detail = "the amount of a refund is below zero; it is read as money given back"
-            yield _issue(_EVIDENCE, order, detail, back.refund.amount, kind="refund", record=back.id)
+            yield _issue(_EVIDENCE, order, detail, back.refund.amount, about=("refund", back.id))
         if back.status is PaymentStatus.UNKNOWN:
             detail = "the status of a refund is unknown and no sum of Clover's holds it; it does not count"
-            yield _issue(_EVIDENCE, order, detail, back.money, kind="refund", record=back.id)
+            yield _issue(_EVIDENCE, order, detail, back.money, about=("refund", back.id))
     for one in facts.paid:
         mine = [back for back in facts.refunds if back.taken is one]
         counted = sum(back.given_back.amount for back in mine if back.status is not PaymentStatus.CANCELLED)
         left = one.goods - counted
         if one.charge.refunded and left > 0:
             detail = "Clover calls a charge refunded, but its refunds come to less"
-            yield _issue(_EVIDENCE, order, detail, left, kind="charge", record=one.charge.id)
+            yield _issue(_EVIDENCE, order, detail, left, about=("charge", one.charge.id))
     clover = group.order
     if clover is not None and (clover.status or "").lower() in RETURNED_ORDER and not facts.refunds:
         at_stake = sum(one.money for one in facts.paid)
@@ -334,12 +330,12 @@ def _currencies(order: Order, facts: Facts) -> Iterator[Issue]:
     for one in facts.taken:
         if one.currency != facts.currency:
             detail = f"charged in {one.currency} on an order in {facts.currency}; kept apart, never added"
-            yield _issue("currency", order, detail, None, kind="charge", record=one.charge.id)
+            yield _issue("currency", order, detail, None, about=("charge", one.charge.id))
     for back in facts.refunds:
         charged = facts.currency if back.taken is None else back.taken.currency
         if back.currency != charged or back.currency != facts.currency:
             detail = f"refunded in {back.currency}, charged in {charged}, on an order in {facts.currency}; kept apart"
-            yield _issue("currency", order, detail, None, kind="refund", record=back.id)
+            yield _issue("currency", order, detail, None, about=("refund", back.id))
 
 
 def _issue(
@@ -349,7 +345,7 @@ def _issue(
     difference: int | None,
     *,
     severity: Severity = Severity.WARNING,
-    kind: str = "order",
-    record: str | None = None,
+    about: tuple[str, str] | None = None,
 ) -> Issue:
-    return Issue(code, severity, detail, order.id, difference, kind, record or order.id)
+    """about: (kind, id) of the record; the order where it is left out."""
+    return Issue(code, severity, detail, order.id, difference, *(about or ("order", order.id)))

@@ -10,6 +10,7 @@ from connector.api.answer import examples
 from connector.api.answer.body import json_answer
 from connector.api.answer.companies import PLATFORM_KEY, connection_view, one_company, states_of_all
 from connector.api.answer.errors import ApiError
+from connector.api.answer.link_words import link_error
 from connector.api.answer.openapi import documented
 from connector.api.answer.params import CompanyId, ConnectionId, Listing
 from connector.api.answer.small_lists import SmallList
@@ -20,6 +21,7 @@ from connector.control import companies as api_companies
 from connector.control import webhooks as api_webhooks
 from connector.control.companies import ConnectionRow
 from connector.control.file import stamp
+from connector.control.links import newest_failure
 from connector.control.pairs import give_up_pairs
 from connector.ledger.connection_state import UNKNOWN
 from schemas.platform import Connection, ConnectionStatus
@@ -149,5 +151,11 @@ def delete_connection(call: Writes, company_id: CompanyId, connection_id: Connec
 
 
 def _one_connection(call: Call, company_id: str, connection_id: str) -> Connection:
+    """One connection; while it waits for its merchant, also why the newest try led to nothing."""
     row = call.connection(company_id, connection_id)
-    return connection_view(call, row, states_of_all(call).get(connection_id, UNKNOWN))
+    shown = connection_view(call, row, states_of_all(call).get(connection_id, UNKNOWN))
+    if shown.status is not ConnectionStatus.PENDING_AUTH:
+        return shown
+    failure = newest_failure(call.state.control, connection_id)
+    errors = None if failure is None else [link_error(*failure)]
+    return shown.model_copy(update={"data_connection_errors": errors})

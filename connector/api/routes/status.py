@@ -25,6 +25,7 @@ from connector.api.state import Call, Reads, Writes
 from connector.control import companies as api_companies
 from connector.control.file import moment_of, stamp
 from connector.control.refreshes import Refresh, ask_for_refresh, refreshes_of
+from connector.ledger import locks
 from connector.ledger.connection_state import ConnectionState
 from connector.ledger.published import NothingPublishedError
 from schemas.platform import DatasetStatus, DataStatus, DataType, PullOperation
@@ -52,11 +53,13 @@ class Books(NamedTuple):
     """What is known of one company's reads.
 
     runs: newest first. waiting: requests no run has answered yet. good: the connection whose sync succeeded last.
+    answering: ids of waiting requests that a run is answering at this moment.
     """
 
     runs: list[Run]
     good: ConnectionState | None
     waiting: list[Refresh]
+    answering: frozenset[str]
 
 
 def operation_id(run_id: str, data_type: DataType) -> str:
@@ -103,16 +106,16 @@ def waiting_words(refresh: Refresh, now: datetime) -> str:
     )
 
 
-def _queued(refresh: Refresh, data_type: DataType, now: datetime) -> PullOperation:
+def _queued(refresh: Refresh, data_type: DataType, now: datetime, *, answered: bool = False) -> PullOperation:
     return PullOperation(
         id=refresh.request_id if refresh.data_type else operation_id(refresh.request_id, data_type),
         company_id=refresh.company_id,
         connection_id=refresh.connection_id,
         data_type=data_type,
-        status=DatasetStatus.QUEUED,
-        status_description=waiting_words(refresh, now),
+        status=DatasetStatus.FETCHING if answered else DatasetStatus.QUEUED,
+        status_description=None if answered else waiting_words(refresh, now),
         requested=refresh.requested,
-        progress=0,
+        progress=50 if answered else 0,
         is_completed=False,
         is_errored=False,
     )
@@ -140,7 +143,21 @@ def books_of(call: Call, company_id: str) -> Books:
         for refresh in refreshes_of(call.state.control, company_id)
         if refresh.connection_id in shown and begun.get(refresh.connection_id, "") < refresh.requested
     ]
-    return Books(runs, good, waiting)
+    return Books(runs, good, waiting, _answering(call, waiting))
+
+
+def _answering(call: Call, waiting: list[Refresh]) -> frozenset[str]:
+    """Whose connection is being read by a run that began after they were made; such a run is not published yet."""
+    directory = call.state.settings.directory
+    since = {
+        one: locks.held_since(directory, f"connection-{one}")
+        for one in {refresh.connection_id for refresh in waiting}
+    }
+    return frozenset(
+        refresh.request_id
+        for refresh in waiting
+        if (began := since[refresh.connection_id]) is not None and refresh.requested <= stamp(began)
+    )
 
 
 def _types(refresh: Refresh) -> tuple[DataType, ...]:
@@ -148,7 +165,11 @@ def _types(refresh: Refresh) -> tuple[DataType, ...]:
 
 
 def _history(books: Books, now: datetime) -> list[PullOperation]:
-    asked = [_queued(refresh, data_type, now) for refresh in books.waiting for data_type in _types(refresh)]
+    asked = [
+        _queued(refresh, data_type, now, answered=refresh.request_id in books.answering)
+        for refresh in books.waiting
+        for data_type in _types(refresh)
+    ]
     return asked + [_operation(run, data_type) for run in books.runs for data_type in READ_TYPES]
 
 
@@ -173,10 +194,12 @@ def get_data_status(call: Reads, request: Request, company_id: CompanyId) -> Res
                     data_type=data_type, current_status=DatasetStatus.NOT_SUPPORTED
                 )
             continue
-        queued = any(data_type in _types(refresh) for refresh in books.waiting)
+        queued = {refresh.request_id for refresh in books.waiting if data_type in _types(refresh)}
         if latest is None and not queued:
             continue
-        current = DatasetStatus.QUEUED if queued or latest is None else run_status(latest)[0]
+        current = DatasetStatus.FETCHING if queued & books.answering else DatasetStatus.QUEUED
+        if latest is not None and not queued:
+            current = run_status(latest)[0]
         statuses[data_type.value] = DataStatus(
             data_type=data_type,
             current_status=current,

@@ -1,5 +1,6 @@
 """How fresh the store is: per connection and stream, from the published file and the configuration."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -64,9 +65,16 @@ class Freshness:
 
 
 def freshness(
-    config: Config, published: "duckdb.DuckDBPyConnection | None", *, now: datetime
+    config: Config,
+    published: "duckdb.DuckDBPyConnection | None",
+    *,
+    now: datetime,
+    states: Mapping[str, ConnectionState] | None = None,
 ) -> list[Freshness]:
-    """Every connection of the configuration, synced or not. published: None before the first publish."""
+    """Every connection of the configuration, synced or not.
+
+    published: None before the first publish, and in a fleet, whose states are given: it has no lists then.
+    """
     found = [
         Freshness(
             company,
@@ -78,11 +86,13 @@ def freshness(
     ]
     by_id = {one.connection.id: one for one in found}
     for one in found:
-        one.streams = [StreamState(stream.name) for stream in STREAMS.values()]
+        one.streams = [StreamState(stream.name) for stream in STREAMS.values() if states is None]
+    if states is None and published is not None:
+        states = connection_states(published, at=now)
+    for connection_id, state in (states or {}).items():
+        if known := by_id.get(connection_id):
+            _take_in(known, state)
     if published is not None:
-        for connection_id, state in connection_states(published, at=now).items():
-            if known := by_id.get(connection_id):
-                _take_in(known, state)
         _read_streams(published, by_id)
     return found
 

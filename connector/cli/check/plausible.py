@@ -35,11 +35,11 @@ def examine_plausible(config: Config, path: Path, *, now: datetime) -> Iterator[
         yield from _examine_staleness(config, f"{company.name} {connection.merchant_id}", connection)
     yield from _examine_doubles(config)
     yield from _examine_secrets(config, path)
-    yield from _examine_owner(Path(config.store), path)
+    yield from _examine_owner(config.store_directory, path)
     yield from _examine_limits(config)
     yield from _examine_places(config)
-    if config.publish_to is None:
-        yield from examine_readers(Path(config.store))
+    if config.publish_to is None and config.fleet is None:
+        yield from examine_readers(config.store_directory)
 
 
 def _examine_merchant(subject: str, connection: Connection, *, now: datetime) -> Iterator[Finding]:
@@ -193,7 +193,7 @@ def _examine_secrets(config: Config, path: Path) -> Iterator[Finding]:
     key_file = config.key_file
     if key_file is None or not any(one.oauth for one in connections):
         return
-    if key_file.is_relative_to(config.store):
+    if key_file.is_relative_to(config.store_directory):
         yield Finding(
             "secrets",
             "warning",
@@ -276,11 +276,11 @@ def _examine_places(config: Config) -> Iterator[Finding]:
                 f"{shut} cannot be written, so there will be no figures",
                 "Correct metrics.textfile, or the owner of its directory.",
             )
-    if (kind := _file_system(existing(Path(config.store)))) in _NETWORK_FILES:
+    if (kind := _file_system(existing(config.store_directory))) in _NETWORK_FILES:
         yield Finding(
             "store",
             "failed",
-            f"{config.store} is on {kind}, where locks and renames do not keep what is written whole",
+            f"{config.store_directory} is on {kind}, where locks and renames do not keep what is written whole",
             "Set `store` to a directory on a local disk.",
         )
 

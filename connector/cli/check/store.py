@@ -3,21 +3,24 @@
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from connector.cli.check.clover import Finding
-from connector.cli.published import open_reads
+from connector.cli.published import open_published
 from connector.cli.terminal.output import bytes_text
 from connector.cli.terminal.times import ago
 from connector.config import Config
+from connector.control.place import Place
 from connector.errors import StoreBusy, StoreError, StoreNotOurs
 
 if TYPE_CHECKING:
     import duckdb
+
+    from connector.ledger.connection_state import ConnectionState
 
 LONG_HELD = timedelta(hours=6)
 """A run this long is a large first sync, or hangs."""
@@ -50,7 +53,7 @@ def examine_operations(config: Config, *, now: datetime) -> Iterator[Finding]:
     import duckdb
 
     try:
-        with open_reads(config) as published:
+        with open_published(config.store) as published:
             yield examine_version(published)
             yield from examine_age(config, published, now=now)
     except (StoreError, duckdb.Error):
@@ -252,12 +255,12 @@ def examine_control(directory: Path) -> Finding:
     return Finding("control file", "ok", f"{path} is whole and can be written")
 
 
-def examine_access_log(directory: Path, *, keep_days: int, now: datetime) -> Iterator[Finding]:
+def examine_access_log(place: Place, *, keep_days: int, now: datetime) -> Iterator[Finding]:
     """How large the log of who read what has grown; nothing where the API was never served."""
     from connector.control.access_log import access_log_size
 
     try:
-        log = access_log_size(directory, since=now - _WEEK)
+        log = access_log_size(place, since=now - _WEEK)
     except StoreError as error:
         yield Finding("access log", "warning", error.message, error.hint)
         return
@@ -266,7 +269,7 @@ def examine_access_log(directory: Path, *, keep_days: int, now: datetime) -> Ite
     since = f" since {log.oldest}" if log.oldest else ""
     text = (
         f"{log.rows:,} requests{since} (kept {keep_days} days), {log.refused:,} refused at the door in a week;"
-        f" control.sqlite {bytes_text(log.size)}"
+        f" {'control.sqlite' if isinstance(place, Path) else 'in PostgreSQL'} {bytes_text(log.size)}"
     )
     if log.size > LARGE_LOG:
         yield Finding(
@@ -280,13 +283,19 @@ def examine_access_log(directory: Path, *, keep_days: int, now: datetime) -> Ite
 
 
 def examine_age(
-    config: Config, published: "duckdb.DuckDBPyConnection", *, now: datetime
+    config: Config,
+    published: "duckdb.DuckDBPyConnection | None",
+    *,
+    now: datetime,
+    states: "Mapping[str, ConnectionState] | None" = None,
 ) -> Iterator[Finding]:
-    """The age of each connection's last success against its schedule."""
+    """The age of each connection's last success against its schedule. states: of a fleet."""
     from connector.cli.check.freshness import freshness
     from connector.schedule.alerts import stale_after
 
-    for one in freshness(config, published, now=now):
+    for one in freshness(config, published, now=now, states=states):
+        if not one.connection.enabled:
+            continue
         subject = f"{one.company.name} {one.connection.merchant_id}"
         limit = stale_after(one.connection.schedule, config.alerts.stale_after_hours)
         todo = one.next_command or f"connector sync --company {one.company.id}"

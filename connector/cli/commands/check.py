@@ -13,9 +13,11 @@ from connector.cli.check.clover import (
     examine_ids,
     examine_store,
 )
+from connector.cli.check.linking import examine_link
 from connector.cli.check.plausible import examine_plausible
 from connector.cli.check.store import examine_operations
 from connector.cli.invocation import Invocation, json_option, pass_invocation
+from connector.cli.published import states_now
 from connector.cli.terminal.output import json_text
 from connector.config import Config
 
@@ -58,10 +60,17 @@ def _examine(invocation: Invocation, config: Config) -> Iterator[Finding]:
     yield Finding("config", "ok", f"{invocation.config_path}, {sum(1 for _ in config.pairs())} connection(s)")
     yield from examine_ids(config)
     yield from examine_plausible(config, invocation.config_path, now=datetime.now(UTC))
-    yield from examine_store(config.store)
-    yield from examine_operations(config, now=datetime.now(UTC))
+    if config.fleet is None:
+        yield from examine_store(config.store)
+        yield from examine_operations(config, now=datetime.now(UTC))
+    else:
+        yield from _examine_fleet(invocation, config)
     yield from examine_alerts(config)
     first = next((connection for _, connection in config.enabled_pairs()), None)
+    yield from examine_link(config)
+    if first is None and config.link is not None:
+        yield Finding("companies", "ok", "none yet; merchants connect themselves")
+        return
     if first is None:
         yield Finding("companies", "failed", "there is none to read", "connector companies add --help")
         return
@@ -69,6 +78,13 @@ def _examine(invocation: Invocation, config: Config) -> Iterator[Finding]:
     for company, connection in config.enabled_pairs():
         yield from examine_connection(company, connection, lambda one: probing_client(config, one))
         yield from examine_platform(company, connection, lambda one: platform_client(config, one))
+
+
+def _examine_fleet(invocation: Invocation, config: Config) -> Iterator[Finding]:
+    from connector.cli.check.fleet import examine_fleet
+
+    now = datetime.now(UTC)
+    yield from examine_fleet(config, lambda: states_now(invocation, config, now), now=now)
 
 
 def _print(finding: Finding) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from connector.cli.invocation import Invocation, json_option, pass_invocation
-from connector.cli.published import open_published
+from connector.cli.published import states_now
 from connector.cli.terminal.output import console, json_text, table
 from connector.cli.terminal.times import ago
 
@@ -54,16 +54,9 @@ def connections(invocation: Invocation, not_read: bool, as_json: bool) -> int:
 def listed(invocation: Invocation) -> "list[Listed]":
     """Every connection with what the published file knows of it."""
     from connector.cli.check.connections import every_connection
-    from connector.ledger.connection_state import connection_states
-    from connector.ledger.published import NothingPublishedError
 
     config = invocation.config(secrets_may_be_missing=True, all_or_none=True)
-    try:
-        with open_published(config.store) as published:
-            states = connection_states(published, at=datetime.now(UTC))
-    except NothingPublishedError:
-        states = {}
-    return every_connection(config, states)
+    return every_connection(config, states_now(invocation, config, datetime.now(UTC)))
 
 
 def _document(one: "Listed") -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """``connector export``: views as files."""
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -8,13 +7,13 @@ import click
 
 from connector.cli.invocation import Invocation, json_option, pass_invocation
 from connector.cli.published import open_company
-from connector.cli.terminal.output import console, json_text, say, table
+from connector.cli.terminal.output import console, fields, json_text, say, table
 from connector.errors import ConfigError
 
 if TYPE_CHECKING:
-    from datetime import date, datetime
+    from datetime import datetime
 
-    from connector.report.accounting import Package
+    from connector.report.accounting import JournalWanted, Package
     from connector.report.export import Format
 
 
@@ -100,10 +99,21 @@ def export(
     config = invocation.config(secrets_may_be_missing=True)
     company_id, _ = selected(config, company, None)
     if kind == "quickbooks" or kind == "xero":
+        from connector.report.accounting import JOURNALS, JournalWanted, read_accounts
+
         if since_snapshot is not None:
             raise click.UsageError("--since-snapshot goes with --format parquet or csv; see --first-day.")
-        wanted_days = (first_day.date() if first_day else None, last_day.date() if last_day else None)
-        _journal(invocation, directory, kind, views, company_id, wanted_days, accounts, as_json=as_json)
+        if len(views) > 1 or any(view not in JOURNALS for view in views):
+            raise click.UsageError(f"--format {kind} writes one of {' and '.join(JOURNALS)}.")
+        journal = JournalWanted(
+            package=kind,
+            view=views[0] if views else JOURNALS[0],
+            company_id=company_id,
+            first=first_day.date() if first_day else None,
+            last=last_day.date() if last_day else None,
+            accounts=read_accounts(accounts) if accounts else {},
+        )
+        _journal(invocation, directory, journal, as_json=as_json)
         return
     if first_day or last_day or accounts:
         raise click.UsageError("--first-day, --last-day and --accounts go with --format quickbooks or xero.")
@@ -126,7 +136,7 @@ def export(
             | ({} if one.merge is None else {"merge": one.merge})
             for one in done
         ]
-        about = {"directory": str(directory), "snapshot_id": snapshot_id, "epoch": of_epoch}
+        about = {"directory": str(directory), "snapshotId": snapshot_id, "epoch": of_epoch}
         click.echo(json_text(about | {"files": files}))
         return
     out = console()
@@ -139,30 +149,11 @@ def export(
         click.echo("\n".join(merges))
 
 
-def _journal(
-    invocation: Invocation,
-    directory: Path,
-    package: "Package",
-    views: tuple[str, ...],
-    company_id: str | None,
-    days: "tuple[date | None, date | None]",
-    accounts: Path | None,
-    *,
-    as_json: bool,
-) -> None:
-    from connector.report.accounting import JOURNALS, JournalWanted, export_journal, read_accounts
+def _journal(invocation: Invocation, directory: Path, wanted: "JournalWanted", *, as_json: bool) -> None:
+    from connector.report.accounting import export_journal
 
-    if len(views) > 1 or any(view not in JOURNALS for view in views):
-        raise click.UsageError(f"--format {package} writes one of {' and '.join(JOURNALS)}.")
-    wanted = JournalWanted(
-        package=package,
-        view=views[0] if views else JOURNALS[0],
-        company_id=company_id,
-        first=days[0],
-        last=days[1],
-        accounts=read_accounts(accounts) if accounts else {},
-    )
-    with open_company(invocation.store(invocation.config(secrets_may_be_missing=True)), company_id) as reader:
+    store = invocation.store(invocation.config(secrets_may_be_missing=True))
+    with open_company(store, wanted.company_id) as reader:
         done = export_journal(reader, directory, wanted)
         snapshot_id = reader.snapshot_id
     if as_json:
@@ -170,8 +161,8 @@ def _journal(
             json_text(
                 {
                     "directory": str(directory),
-                    "snapshot_id": snapshot_id,
-                    "files": [asdict(one) for one in done],
+                    "snapshotId": snapshot_id,
+                    "files": [fields(one) for one in done],
                 }
             )
         )

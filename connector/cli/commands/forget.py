@@ -30,13 +30,13 @@ def forget(invocation: Invocation, company: str, yes: bool, as_json: bool) -> in
     from connector.ledger.keep.forget import room_to_forget
     from connector.schedule.after_runs import write_metrics
     from connector.schedule.forget_company import forget_company, ids_of
-    from connector.schedule.history import read_past
+    from connector.schedule.history import past_of
 
     config = invocation.config(secrets_may_be_missing=True)
     store = invocation.store(config)
     by_name = {one.name.casefold(): one.id for one in config.companies}
     company_id = by_name.get(company.casefold(), company)
-    ids = ids_of(config, store, company_id)
+    ids = ids_of(config, store.store_of(company_id), company_id)
     needed, free = room_to_forget(store.directory)
     click.echo(
         f"Needs up to {bytes_text(needed)} of disk while it runs; {bytes_text(free)} are free.", err=True
@@ -54,7 +54,7 @@ def forget(invocation: Invocation, company: str, yes: bool, as_json: bool) -> in
             err=True,
         )
     forgotten = forget_company(config, store, company_id, now=now_utc())
-    write_metrics(config, store, [], read_past(store, now_utc()), now=now_utc())
+    write_metrics(config, store, [], past_of(config, store, now_utc()), now=now_utc())
     is_configured = any(one.id == company_id and not one.is_kept for one in config.companies)
     if as_json:
         click.echo(

@@ -7,7 +7,7 @@ import click
 
 from connector.cli.commands.serve import open_control
 from connector.cli.invocation import Invocation, json_option, pass_invocation
-from connector.cli.terminal.output import console, json_text, table
+from connector.cli.terminal.output import console, fields, json_text, table
 from connector.cli.terminal.times import Duration, Moment
 from connector.errors import ConfigError
 
@@ -151,7 +151,6 @@ def audit(
 
     What was refused at the door (no good key, too many requests) is counted by day below it.
     """
-    from dataclasses import asdict
 
     from connector.control.access_log import read_access_log, read_refused
     from connector.control.file import stamp
@@ -159,7 +158,7 @@ def audit(
     control = open_control(invocation.config(secrets_may_be_missing=True))
     found = read_access_log(control, key_id=key_id, since=None if since is None else stamp(since), most=limit)
     if as_json:
-        click.echo(json_text([asdict(access) for access in found]))
+        click.echo(json_text([fields(access) for access in found]))
         return 0
     rows = [
         (
@@ -204,13 +203,13 @@ def _state(key: "ApiKey", now: datetime) -> str:
 
 def _document(key: "ApiKey", now: datetime) -> dict[str, Any]:
     return {
-        "key_id": key.key_id,
+        "keyId": key.key_id,
         "label": key.label,
         "companies": None if key.companies is None else sorted(key.companies),
         "scopes": sorted(key.scopes),
         "created": key.created,
         "expires": key.expires,
         "revoked": key.revoked,
-        "requests_per_minute": key.requests_per_minute,
+        "requestsPerMinute": key.requests_per_minute,
         "state": _state(key, now),
     }

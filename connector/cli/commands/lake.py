@@ -17,10 +17,11 @@ from connector.cli.terminal.output import json_text
 def lake(invocation: Invocation, to: str, data_path: str, compact: bool, as_json: bool) -> int:
     """Bring a DuckLake up to what every company of the fleet has published, for SQL over all of them.
 
-    The lake's views have the names and columns of a company's file. Rows are only added, and a company's newest state is
-    taken over in one transaction: a follower that is killed goes on with its next call. Companies that were forgotten are
-    removed with their files. One follower at a time. DuckDB has the extensions for this up to 1.5.5: install the connector
-    into an environment of its own with duckdb==1.5.5 and duckdb-extension-ducklake, -postgres and -httpfs of that version.
+    The lake's views have the names and columns of a company's file. Rows are only added, and a company's newest state
+    is taken over in one transaction: a follower that is killed goes on with its next call. Companies that were
+    forgotten are removed with their files. One follower at a time. DuckDB has the extensions for this up to 1.5.5:
+    install the connector into an environment of its own with duckdb==1.5.5 and duckdb-extension-ducklake, -postgres
+    and -httpfs of that version.
 
     \b
     Examples:

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from connector.cli.invocation import Invocation, json_option, pass_invocation
-from connector.cli.published import open_reads
+from connector.cli.published import published_of
+from connector.cli.selection import selected
 from connector.cli.terminal.output import console, json_text, plain, table
 from connector.cli.terminal.stopping import stopping
 from connector.errors import ConfigError
@@ -31,13 +32,11 @@ _NO_MONEY = re.compile("quantity|percent|rate|share|retention")
 
 @click.command()
 @click.argument("sql")
+@click.option("--company", metavar="ID", help="Whose file is asked, by id or name; needed in a fleet alone.")
 @click.option("--csv", "as_csv", is_flag=True, help="Print comma-separated values with a header line.")
-@click.option(
-    "--company", metavar="ID", help="In a fleet: of which company; without it only what is known of all."
-)
 @json_option
 @pass_invocation
-def query(invocation: Invocation, sql: str, as_csv: bool, company: str | None, as_json: bool) -> None:
+def query(invocation: Invocation, company: str | None, sql: str, as_csv: bool, as_json: bool) -> None:
     """Run one read-only SQL statement on the published DuckDB file.
 
     Money is exact; a time that ends in Z is UTC, one without stands as the statement made it (the views' are UTC).
@@ -63,7 +62,11 @@ def query(invocation: Invocation, sql: str, as_csv: bool, company: str | None, a
 
     statement = sys.stdin.read() if sql == "-" else sql
     config = invocation.config(secrets_may_be_missing=True)
-    with open_reads(config, company) as connection, stopping(invocation.interruption, connection.interrupt):
+    company_id, _ = selected(config, company, None)
+    with (
+        published_of(invocation, config, company_id) as connection,
+        stopping(invocation.interruption, connection.interrupt),
+    ):
         try:
             parsed = connection.extract_statements(statement)
             if len(parsed) != 1:

@@ -63,7 +63,7 @@ def report(
             figures = read_figures(reader.connection, one, snapshot_id=reader.snapshot_id, told=since)
             path = directory / file_name(figures.company, one)
             replace_private(path, page(figures, at=datetime.now(UTC)).encode())
-            written.append({"company_id": one, "company": figures.company, "file": path.name})
+            written.append({"companyId": one, "company": figures.company, "file": path.name})
     if as_json:
         click.echo(json_text({"directory": str(directory), "pages": written}))
         return

@@ -1,12 +1,13 @@
 """``connector runs``: what each run did and how it ended."""
 
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from connector.cli.invocation import Invocation, json_option, pass_invocation
-from connector.cli.published import open_published
+from connector.cli.published import published_of
 from connector.cli.selection import selected, selection_options
 from connector.cli.terminal.output import console, json_text, say, table
 from connector.cli.terminal.times import ago
@@ -19,6 +20,9 @@ _COLUMNS = (
     "orders_updated", "orders_unchanged", "orders_held_back", "error_kind", "error", "snapshot_id",
 )  # fmt: skip
 Row = dict[str, Any]
+
+if TYPE_CHECKING:
+    import duckdb
 
 
 @click.group(invoke_without_command=True)
@@ -50,7 +54,7 @@ def runs(
     company_id, connection_id = selected(config, company, connection)
     wanted = "TRUE" if not failed else "status IN ('failed', 'partly_done')"
     found = _rows(
-        config.store,
+        published_of(invocation, config, company_id),
         f"{wanted} AND (? IS NULL OR company_id = ?) AND (? IS NULL OR connection_id = ?)",
         [company_id, company_id, connection_id, connection_id],
         most=last,
@@ -84,9 +88,10 @@ def runs(
 
 @runs.command("show")
 @click.argument("run_id")
+@click.option("--company", metavar="ID", help="Whose run it is, by id or name; needed in a fleet alone.")
 @json_option
 @pass_invocation
-def show(invocation: Invocation, run_id: str, as_json: bool) -> int:
+def show(invocation: Invocation, run_id: str, company: str | None, as_json: bool) -> int:
     """Everything known of one run, and what to type next if it failed. The beginning of the id is enough.
 
     \b
@@ -94,7 +99,8 @@ def show(invocation: Invocation, run_id: str, as_json: bool) -> int:
       connector runs show 20261120T040000
     """
     config = invocation.config(secrets_may_be_missing=True)
-    found = _rows(config.store, "starts_with(run_id, ?)", [run_id], most=3)
+    company_id, _ = selected(config, company, None)
+    found = _rows(published_of(invocation, config, company_id), "starts_with(run_id, ?)", [run_id], most=3)
     if not found:
         raise ConfigError(f"There is no run {run_id}.", hint="connector runs")
     if len(found) > 1 and found[0]["run_id"] != run_id:
@@ -147,8 +153,14 @@ def _counted(row: Row, column: str, word: str) -> str:
     return "" if row[column] is None else f"{row[column]:,} {word}".rstrip()
 
 
-def _rows(store: str, condition: str, values: list[Any], *, most: int) -> list[Row]:
-    with open_published(store) as published:
+def _rows(
+    opened: "AbstractContextManager[duckdb.DuckDBPyConnection]",
+    condition: str,
+    values: list[Any],
+    *,
+    most: int,
+) -> list[Row]:
+    with opened as published:
         rows = published.execute(
             f"SELECT {', '.join(_COLUMNS)} FROM ledger.sync_runs WHERE {condition}"  # noqa: S608
             " ORDER BY started_at DESC, run_id DESC LIMIT ?",

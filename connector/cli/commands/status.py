@@ -9,7 +9,7 @@ import click
 
 from connector.cli.check.freshness import Freshness, freshness
 from connector.cli.invocation import Invocation, json_option, pass_invocation
-from connector.cli.published import open_reads
+from connector.cli.published import open_published, states_now
 from connector.cli.terminal.output import console, json_text, plain, say, table
 from connector.cli.terminal.times import Duration, ago
 from connector.sync.spans import CLOCK_TOLERANCE
@@ -74,9 +74,11 @@ def _found(invocation: Invocation, now: datetime) -> list[Freshness]:
     from connector.ledger.published import NothingPublishedError
 
     config = invocation.config(secrets_may_be_missing=True)
+    if config.fleet is not None:
+        return freshness(config, None, now=now, states=states_now(invocation, config, now))
     with ExitStack() as stack:
         try:
-            published = stack.enter_context(open_reads(config))
+            published = stack.enter_context(open_published(config.store))
         except NothingPublishedError:
             published = None
         return freshness(config, published, now=now)

@@ -8,7 +8,7 @@ import click
 
 from connector.cli.commands.serve import open_control
 from connector.cli.invocation import Invocation, json_option, pass_invocation
-from connector.cli.terminal.output import console, json_text, table
+from connector.cli.terminal.output import console, fields, json_text, table
 from connector.errors import ConfigError
 
 
@@ -123,7 +123,6 @@ def remove(invocation: Invocation, webhook_id: str) -> int:
 @pass_invocation
 def deliveries(invocation: Invocation, webhook_id: str, as_json: bool) -> int:
     """Show the newest hundred deliveries of an endpoint."""
-    from dataclasses import asdict
 
     from connector.control import outbox
 
@@ -132,7 +131,7 @@ def deliveries(invocation: Invocation, webhook_id: str, as_json: bool) -> int:
     if as_json:
         click.echo(
             json_text(
-                [{("webhook_id" if k == "target" else k): v for k, v in asdict(one).items()} for one in found]
+                [{("webhookId" if k == "target" else k): v for k, v in fields(one).items()} for one in found]
             )
         )
         return 0

@@ -8,6 +8,7 @@ import re
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import TypedDict
 
 from rich.cells import cell_len, set_cell_size
 from rich.console import Console, ConsoleOptions, RenderResult
@@ -23,6 +24,15 @@ _NUMBER = re.compile(r"[-+]?[\d,]+(\.\d+)?")
 _MOVES = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
 
+class Layout(TypedDict, total=False):
+    """How a table gives way: ``Grid``."""
+
+    numbers: frozenset[str]
+    words: frozenset[str]
+    spare: Sequence[str]
+    foot: Sequence[Row]
+
+
 @dataclass(frozen=True, slots=True)
 class Grid:
     """Rows under columns, as ``rich`` prints them.
@@ -36,7 +46,7 @@ class Grid:
     rows: Sequence[Row]
     numbers: frozenset[str] = frozenset()
     words: frozenset[str] = frozenset()
-    spare: Row = ()
+    spare: Sequence[str] = ()
     foot: Sequence[Row] = ()
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
@@ -68,7 +78,7 @@ class Grid:
                 foot = [(*row[:at], aligned[len(rows) + n], *row[at + 1 :]) for n, row in enumerate(foot)]
         return replace(self, rows=rows, foot=foot)
 
-    def _without(self, names: Row) -> "Grid":
+    def _without(self, names: Sequence[str]) -> "Grid":
         keep = [at for at, column in enumerate(self.columns) if column not in names]
 
         def cut(row: Row) -> Row:

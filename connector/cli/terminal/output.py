@@ -7,17 +7,24 @@ import shutil
 import sys
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Unpack
 
 import click
 import msgspec
+from pydantic.alias_generators import to_camel
 from rich.console import Console
 
-from connector.cli.terminal.grid import Grid
+from connector.cli.terminal.grid import Grid, Layout
 from schemas.wire import encode, number_text, ready
+
+
+def fields(value: Any) -> dict[str, Any]:
+    """The fields of a dataclass as the JSON of every command spells them: camelCase."""
+    return {to_camel(name): member for name, member in asdict(value).items()}
 
 
 def json_text(value: Any, *, indent: int | None = 2) -> str:
@@ -80,17 +87,10 @@ def console(stream: IO[str] | None = None) -> Console:
 
 
 def table(
-    title: str | None,
-    columns: Sequence[str],
-    rows: Iterable[Sequence[str]],
-    *,
-    numbers: frozenset[str] = frozenset(),
-    words: frozenset[str] = frozenset(),
-    spare: Sequence[str] = (),
-    foot: Iterable[Sequence[str]] = (),
+    title: str | None, columns: Sequence[str], rows: Iterable[Sequence[str]], **layout: Unpack[Layout]
 ) -> Grid:
     """A table that fits where it is printed; how it gives way: ``Grid``."""
-    return Grid(title, tuple(columns), [*map(tuple, rows)], numbers, words, tuple(spare), [*map(tuple, foot)])
+    return Grid(title, tuple(columns), [*map(tuple, rows)], **layout)
 
 
 def say(text: str, *, indent: str = "") -> None:

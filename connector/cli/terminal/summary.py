@@ -2,6 +2,7 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
+from contextlib import nullcontext
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,11 +11,14 @@ import click
 
 from connector.cli.published import open_published
 from connector.cli.terminal.output import command_text, console, program, say, say_next, table
+from connector.config.fleet import is_database
 from connector.errors import StoreError
 from connector.ledger.places import door
 from schemas.money import exponent, money, to_decimal
 
 if TYPE_CHECKING:
+    import duckdb
+
     from connector.sync.report import Report, RunReport, Totals
 
 NEXT = ('query "FROM monthly_sales ORDER BY month"', "reconcile", "status")
@@ -142,15 +146,28 @@ def _print_failure(run: "RunReport", config_path: Path) -> None:
 
 def print_store(report: "Report", store: str) -> None:
     """What the published file holds: sales, where each order is, open issues, and the file itself."""
-    names = {run.company_id: run.company_name for run in report.runs}
     try:
-        with open_published(store) as published:
-            held_back = published.execute(_HELD_BACK).fetchall()
-            issues = published.execute(_OPEN_ISSUES).fetchall()
-            accounts = {row[0]: _account(*row[1:]) for row in published.execute(_ACCOUNT).fetchall()}
+        # A fleet has a file a company; of all of them there are the totals.
+        with nullcontext() if is_database(store) else open_published(store) as published:
+            _print_totals(report)
+            if published is not None:
+                _print_records(report, published)
+                click.echo(f"DuckDB file: {door(Path(store))}")
     except StoreError as error:
         click.echo(error.message)
-        return
+
+
+def _print_records(report: "Report", published: "duckdb.DuckDBPyConnection") -> None:
+    accounts = {row[0]: _account(*row[1:]) for row in published.execute(_ACCOUNT).fetchall()}
+    for connection_id, name in {run.connection_id: run.company_name for run in report.runs}.items():
+        if connection_id in accounts:
+            say(f"{name}: {accounts[connection_id]}")
+    _print_counts("Held back besides", published.execute(_HELD_BACK).fetchall())
+    _print_counts("Did not add up (view data_issues)", published.execute(_OPEN_ISSUES).fetchall())
+
+
+def _print_totals(report: "Report") -> None:
+    names = {run.company_id: run.company_name for run in report.runs}
     rows = [
         (names.get(one.company_id, one.company_id), one.currency, *_figures([one])) for one in report.totals
     ]
@@ -174,12 +191,6 @@ def print_store(report: "Report", store: str) -> None:
     numbers, words = frozenset(columns[2:]), frozenset({"company"})
     click.echo()
     console().print(table("In the store", columns, rows, numbers=numbers, words=words, foot=foot))
-    for connection_id, name in {run.connection_id: run.company_name for run in report.runs}.items():
-        if connection_id in accounts:
-            say(f"{name}: {accounts[connection_id]}")
-    _print_counts("Held back besides", held_back)
-    _print_counts("Did not add up (view data_issues)", issues)
-    click.echo(f"DuckDB file: {door(Path(store))}")
 
 
 def _figures(some: "Sequence[Totals]") -> list[str]:

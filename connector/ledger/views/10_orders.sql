@@ -88,8 +88,12 @@ FROM (
 company_id, connection_id, payment.id AS payment_id, order_id, payment.amount AS amount,
   coalesce(payment.currency, currency) AS currency, payment."type" AS "type", payment.status AS status,
   payment.provider AS provider, payment.is_refund AS is_refund, payment.created_date AS created_date,
-  payment.local_date AS local_date, coalesce(payment.modified_date, modified_date) AS modified_date,
+  payment.local_date AS local_date, (payment.created_date AT TIME ZONE 'UTC') AT TIME ZONE zone.timezone AS local_time,
+  coalesce(payment.modified_date, modified_date) AS modified_date,
   payment.source_modified_date AS source_modified_date, snapshot_id
+
+-- part zones(connections): The merchants' time zones.
+(SELECT connection_id, coalesce(timezone, 'UTC') AS timezone FROM <connections>)
 
 -- view payments: One charge, or one refund as a negative payment, of a current order. Only status Paid is money.
 -- grain: connection_id, order_id, payment_id
@@ -103,6 +107,8 @@ company_id, connection_id, payment.id AS payment_id, order_id, payment.amount AS
 -- column provider: Who processed it.
 -- column created_date: When Clover recorded the charge or refund, UTC.
 -- column local_date: The merchant's day of the charge or refund.
+-- column local_time: The merchant's wall clock at the charge or refund: created_date, which is UTC, in the merchant's time
+--   zone. A bank statement is compared by it.
 -- column modified_date: When this state of the payment was loaded here, UTC.
 -- column source_modified_date: When the payment last changed at Clover, UTC.
 CREATE VIEW main.payments AS
@@ -111,7 +117,8 @@ FROM (
   SELECT company_id, connection_id, order_id, currency, modified_date, snapshot_id, unnest(payments) AS payment
   FROM ledger.order_versions
   WHERE replaced_by IS NULL AND NOT is_deleted
-);
+)
+LEFT JOIN {zones(ledger.connections)} zone USING (connection_id);
 
 -- view transactions: One movement of money: a captured charge, or a refund that counted.
 -- grain: connection_id, order_id, transaction_id
@@ -125,11 +132,14 @@ FROM (
 -- column sub_type: Clover's own word: charge or refund.
 -- column order_id: The order it belongs to (Codat transactionSourceRef).
 -- column source_type: What order_id names: always Order.
+-- column local_date: The merchant's day of the charge or refund.
+-- column local_time: The merchant's wall clock at the charge or refund: created_date, which is UTC, in the merchant's time
+--   zone. A bank statement is compared by it.
 CREATE VIEW main.transactions AS
 SELECT company_id, connection_id, payment_id AS transaction_id, amount AS total_amount, currency,
   CASE WHEN is_refund THEN 'Refund' ELSE 'Payment' END AS "type",
   CASE WHEN is_refund THEN 'refund' ELSE 'charge' END AS sub_type,
-  order_id, 'Order' AS source_type, created_date, modified_date, source_modified_date, snapshot_id
+  order_id, 'Order' AS source_type, created_date, local_date, local_time, modified_date, source_modified_date, snapshot_id
 FROM main.payments
 WHERE status = 'Paid';
 

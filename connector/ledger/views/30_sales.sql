@@ -156,14 +156,13 @@ GROUP BY company_id, local_date, currency, coalesce("type", 'Unknown');
 -- column net_amount: charged_amount + refunded_amount, major units.
 CREATE VIEW main.money_received AS
 SELECT company_id, date_trunc('month', created_local_date)::DATE AS "month", order_currency, currency,
-  count(DISTINCT (connection_id, order_id))::BIGINT AS orders,
-  coalesce(sum(amount) FILTER (NOT is_refund), 0) AS charged_amount,
+  count(DISTINCT order_row)::BIGINT AS orders, coalesce(sum(amount) FILTER (NOT is_refund), 0) AS charged_amount,
   coalesce(sum(amount) FILTER (is_refund), 0) AS refunded_amount, sum(amount) AS net_amount
 FROM (
-  SELECT company_id, connection_id, order_id, created_local_date, currency AS order_currency,
+  SELECT company_id, order_row, created_local_date, currency AS order_currency,
     coalesce(payment.currency, currency) AS currency, payment.amount AS amount, payment.is_refund AS is_refund
   FROM (
-    SELECT company_id, connection_id, order_id, created_local_date, currency, unnest(payments) AS payment
+    SELECT company_id, rowid AS order_row, created_local_date, currency, unnest(payments) AS payment
     FROM ledger.order_versions
     WHERE replaced_by IS NULL AND NOT is_deleted
   )

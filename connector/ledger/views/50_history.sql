@@ -138,11 +138,13 @@ FROM (SELECT *, unnest(order_line_items) AS line FROM {versions_as_of()});
 
 -- macro payments_as_of: payments, refunds among them, as they were known at a snapshot or a time. Columns as in payments.
 CREATE MACRO main.payments_as_of(as_of, attached_as := NULL) AS TABLE
-SELECT {payment_columns()} FROM (SELECT *, unnest(payments) AS payment FROM {versions_as_of()});
+SELECT {payment_columns()} FROM (SELECT *, unnest(payments) AS payment FROM {versions_as_of()})
+LEFT JOIN {zones({stored(connections)})} zone USING (connection_id);
 
 -- macro daily_refunds_as_of: daily_refunds as they were known at a snapshot or a time. Columns as there.
 CREATE MACRO main.daily_refunds_as_of(as_of, attached_as := NULL) AS TABLE
-{refunds_by_day((SELECT {payment_columns()} FROM (SELECT *, unnest(payments) AS payment FROM {versions_as_of()})))};
+{refunds_by_day((SELECT {payment_columns()} FROM (SELECT *, unnest(payments) AS payment FROM {versions_as_of()})
+    LEFT JOIN {zones({stored(connections)})} zone USING (connection_id)))};
 
 -- macro journal_entries_as_of: journal_entries as they were known at a snapshot or a time. Columns as there.
 CREATE MACRO main.journal_entries_as_of(as_of, attached_as := NULL) AS TABLE
@@ -235,7 +237,8 @@ FROM (SELECT *, unnest(order_line_items) AS line FROM {versions_with_validity()}
 -- column replaced_by: The load that replaced it; NULL for what is current.
 CREATE VIEW main.payments_history AS
 SELECT {payment_columns()}, replaced_by, {validity()}
-FROM (SELECT *, unnest(payments) AS payment FROM {versions_with_validity()});
+FROM (SELECT *, unnest(payments) AS payment FROM {versions_with_validity()})
+LEFT JOIN {zones(ledger.connections)} zone USING (connection_id);
 
 -- part side_sums(side, condition): What postings of one side come to.
 count(*) FILTER (event = 'sale' AND record_id IS NULL AND <condition>)::DECIMAL(38,4) AS <side>_orders,

@@ -68,25 +68,26 @@ CASE WHEN <heads> > 0 THEN ((sign(<amount>)::HUGEINT * ((abs(<amount>) * 20000):
 -- column months_with_orders: Number of months with an order in this currency.
 -- column average_order_value: net_sales / orders, major units, rounded to four decimals; NULL without orders.
 CREATE VIEW main.lifetime_value AS
+-- Joined by the company too, so that a filter on it reaches every scan of the orders.
 WITH firsts AS (
-  SELECT connection_id, customer_id, date_trunc('month', min(created_local_date))::DATE AS cohort_month
+  SELECT company_id, connection_id, customer_id, date_trunc('month', min(created_local_date))::DATE AS cohort_month
   FROM ledger.order_versions
   WHERE replaced_by IS NULL AND NOT is_deleted AND customer_id IS NOT NULL
-  GROUP BY connection_id, customer_id
+  GROUP BY company_id, connection_id, customer_id
 ),
 months AS (
-  SELECT connection_id, customer_id, currency,
+  SELECT company_id, connection_id, customer_id, currency,
     count(DISTINCT date_trunc('month', created_local_date))::BIGINT AS months_with_orders
   FROM ledger.order_versions
   WHERE replaced_by IS NULL AND NOT is_deleted AND customer_id IS NOT NULL
-  GROUP BY connection_id, customer_id, currency
+  GROUP BY company_id, connection_id, customer_id, currency
 )
-SELECT c.company_id, c.connection_id, c.customer_id, c.customer_name, c.currency, f.cohort_month, c.first_day, c.last_day,
+SELECT company_id, connection_id, customer_id, c.customer_name, currency, f.cohort_month, c.first_day, c.last_day,
   m.months_with_orders, c.orders, c.gross_sales, c.discounts, c."returns", c.net_sales, c.refunded_orders,
   {per_head(c.net_sales; c.orders)} AS average_order_value
 FROM main.customer_orders c
-JOIN firsts f ON f.connection_id = c.connection_id AND f.customer_id = c.customer_id
-JOIN months m ON m.connection_id = c.connection_id AND m.customer_id = c.customer_id AND m.currency = c.currency;
+JOIN firsts f USING (company_id, connection_id, customer_id)
+JOIN months m USING (company_id, connection_id, customer_id, currency);
 
 -- view cohort_retention: The customers of one company whose first order fell in one month, and what they did so many months
 --   later, in one currency; also months in which none of them came. Sales are booked by the day of the order, as in

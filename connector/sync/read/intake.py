@@ -24,23 +24,6 @@ from transforms.order.money import counted_refund
 KnownHashes = Callable[[str, list[str]], Mapping[str, str]]
 
 
-@dataclass(slots=True)
-class Intake:
-    """What came in. rows: per kind, every row listed; changed: how many are new or different.
-
-    unnamed: where rows without an id lie, and how many. listed_again: windows of such rows from before that were
-    now listed to their end; asked_again: (kind, id) from before that could be asked for again. outspoken: kinds of
-    which some row showed the field that records of this kind may lack.
-    """
-
-    rows: dict[str, int] = field(default_factory=lambda: dict.fromkeys(STREAMS, 0))
-    changed: int = 0
-    unnamed: Counter[Unnamed] = field(default_factory=Counter)
-    listed_again: list[Unnamed] = field(default_factory=list)
-    asked_again: set[tuple[str, str]] = field(default_factory=set)
-    outspoken: set[str] = field(default_factory=set)
-
-
 @dataclass(frozen=True, slots=True)
 class Seen:
     """When a record was shown: at, aware UTC; booked_ms: what a record without a usable time is booked under."""
@@ -59,48 +42,64 @@ class Seen:
         return cls(at, to_ms(at))
 
 
-def take_in(
-    stream: Stream,
-    rows: Iterable[Row],
-    staging: Staging,
-    known: KnownHashes,
-    intake: Intake,
-    seen_at: Seen,
-    *,
-    read_again: bool = False,
-) -> None:
-    """Stage the new and changed rows of one page.
+@dataclass(slots=True)
+class Intake:
+    """What came in. rows: per kind, every row listed; changed: how many are new or different.
 
-    known: (kind, ids) -> list hashes as stored. read_again: sparse rows are read by id even where the row itself
-    did not change, because a sparse row hides most of its record (deep scans).
+    unnamed: where rows without an id lie, and how many. listed_again: windows of such rows from before that were
+    now listed to their end; asked_again: (kind, id) from before that could be asked for again. outspoken: kinds of
+    which some row showed the field that records of this kind may lack.
     """
-    listed = [(str(row["id"]), *fingerprint(row), row) for row in rows]
-    intake.rows[stream.kind] += len(listed)
-    hashes = known(stream.kind, [record_id for record_id, _, _, _ in listed])
-    kept, changed_rows, seen, sparse, silent = [], [], [], [], []
-    for record_id, text, list_hash, row in listed:
-        is_known = hashes.get(record_id) == list_hash
-        shape = shape_of(stream, row)
-        if shape is RowShape.WHOLE and stream.may_lack is not None:
-            intake.outspoken.add(stream.kind)
-        if shape is not RowShape.WHOLE:
-            seen.append((record_id, list_hash))
-            if not is_known or read_again:
-                sparse.append((record_id, list_hash, seen_at.booked_ms, text))
-                if shape is RowShape.SILENT:
-                    silent.append((record_id, is_known))
-        elif is_known:
-            seen.append((record_id, list_hash))
-        else:
-            kept.append(staged(stream.kind, row, list_hash, seen_at, text=text, is_listed=True))
-            changed_rows.append(row)
-    intake.changed += len(kept) + len(sparse)
-    staging.note_seen(stream.kind, seen)
-    staging.add(kept)
-    staging.point_at(stream.kind, sparse)
-    staging.note_silent(stream.kind, silent)
-    if stream.kind == CHARGE:
-        stage_embedded_refunds(changed_rows, staging, seen_at)
+
+    rows: dict[str, int] = field(default_factory=lambda: dict.fromkeys(STREAMS, 0))
+    changed: int = 0
+    unnamed: Counter[Unnamed] = field(default_factory=Counter)
+    listed_again: list[Unnamed] = field(default_factory=list)
+    asked_again: set[tuple[str, str]] = field(default_factory=set)
+    outspoken: set[str] = field(default_factory=set)
+
+    def take_in(
+        self,
+        stream: Stream,
+        rows: Iterable[Row],
+        staging: Staging,
+        known: KnownHashes,
+        seen_at: Seen,
+        *,
+        read_again: bool = False,
+    ) -> None:
+        """Stage the new and changed rows of one page.
+
+        known: (kind, ids) -> list hashes as stored. read_again: sparse rows are read by id even where the row itself
+        did not change, because a sparse row hides most of its record (deep scans).
+        """
+        listed = [(str(row["id"]), *fingerprint(row), row) for row in rows]
+        self.rows[stream.kind] += len(listed)
+        hashes = known(stream.kind, [record_id for record_id, _, _, _ in listed])
+        kept, changed_rows, seen, sparse, silent = [], [], [], [], []
+        for record_id, text, list_hash, row in listed:
+            is_known = hashes.get(record_id) == list_hash
+            shape = shape_of(stream, row)
+            if shape is RowShape.WHOLE and stream.may_lack is not None:
+                self.outspoken.add(stream.kind)
+            if shape is not RowShape.WHOLE:
+                seen.append((record_id, list_hash))
+                if not is_known or read_again:
+                    sparse.append((record_id, list_hash, seen_at.booked_ms, text))
+                    if shape is RowShape.SILENT:
+                        silent.append((record_id, is_known))
+            elif is_known:
+                seen.append((record_id, list_hash))
+            else:
+                kept.append(staged(stream.kind, row, list_hash, seen_at, text=text, is_listed=True))
+                changed_rows.append(row)
+        self.changed += len(kept) + len(sparse)
+        staging.note_seen(stream.kind, seen)
+        staging.add(kept)
+        staging.point_at(stream.kind, sparse)
+        staging.note_silent(stream.kind, silent)
+        if stream.kind == CHARGE:
+            stage_embedded_refunds(changed_rows, staging, seen_at)
 
 
 def staged(

@@ -49,14 +49,19 @@ def compare_money(
                 told = _why_unpublished(known, moved, reason, why.get(record.key, Reason.MISSING))
                 found.add_money(stream, record, Sides(moved.amount, 0, record.currency, told))
     for payment_id, shown in published.items():
-        if payment_id not in met:
+        ours, unlisted = sum(shown.amounts), _why_not_listed(shown, stored)
+        if payment_id not in met and ours and unlisted is not None:
             stream = REFUNDED if shown.is_refund else CAPTURED
-            ours, currency = sum(shown.amounts), shown.currencies[0]
-            if ours and shown.key in stored:
-                found.add_money(stream, shown, Sides(0, ours, currency, (Reason.DELETED, "")))
-            elif ours and shown.is_refund and payment_id.endswith("_refund"):
-                found.add_money(stream, shown, Sides(0, ours, currency, (Reason.TOLD_BY_TOTALS, "")))
+            found.add_money(stream, shown, Sides(0, ours, shown.currencies[0], (unlisted, "")))
     return found
+
+
+def _why_not_listed(shown: Published, stored: Mapping[RecordKey, SourceRecord]) -> Reason | None:
+    """Why Clover lists no record for a published payment; None where it lies outside of what is compared."""
+    if shown.key in stored:
+        return Reason.DELETED
+    is_told = shown.is_refund and shown.payment_id.endswith("_refund")
+    return Reason.TOLD_BY_TOTALS if is_told else None
 
 
 def _why_unpublished(known: SourceRecord | None, moved: RecordMoney, reason: str, missing: Reason) -> Why:

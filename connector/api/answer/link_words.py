@@ -1,6 +1,8 @@
-"""What merchants are told when it did not work: what happened, in their words, and how to go on."""
+"""What is said when a merchant's link led to no connection: to the merchant, and to whoever sent the link."""
 
 from dataclasses import dataclass
+
+from schemas.platform import DataConnectionError
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +82,8 @@ REASONS = {
         code="409",
     ),
     "gone": Told(
-        "This link is no longer needed",
-        "What it was for has been removed. Ask whoever sent you the link for a new one.",
+        "This link cannot be used",
+        "What it was for was removed, or is connected in another way. Ask whoever sent you the link.",
         again=False,
         code="404",
     ),
@@ -92,3 +94,15 @@ OTHERWISE = Told("It did not work", "Nothing was connected. Begin again.")
 def told(reason: str | None) -> Told:
     """The words of a reason."""
     return REASONS.get(reason or "", OTHERWISE)
+
+
+def link_error(reason: str | None, at: str) -> DataConnectionError:
+    """The same as Codat's error of a connection. at: when, as text."""
+    words = told(reason)
+    return DataConnectionError(
+        status_code=words.code,
+        status_text=words.heading,
+        error_message=words.text,
+        errored_on_utc=at,
+        status="Active",
+    )
