@@ -33,6 +33,7 @@ from connector.control.companies import CompanyRow, ConnectionRow
 from connector.control.file import ControlFile
 from connector.control.keys import ApiKey
 from connector.control.place import Place, open_control
+from connector.control.remembered import RememberingControl
 from connector.ledger.interface import now_utc
 from connector.ledger.published import Publication, Published, PublishedFiles
 from connector.outbound import Networks
@@ -140,6 +141,8 @@ class ApiState:
     def __init__(self, settings: ApiSettings) -> None:
         self.settings = settings
         self.control = open_control(settings.control or settings.directory, *TABLES)
+        if self.is_of_fleet:
+            self.control = RememberingControl(self.control)
         self.published = _published(settings)
         self.shared = None if settings.shared is None else ControlFile(settings.shared, *shared.TABLES)
         if self.shared is None:
@@ -154,6 +157,11 @@ class ApiState:
             self.control, keep=timedelta(days=settings.access_log_days), clock=settings.clock
         )
         self.watchdog = Watchdog(settings.time_limit)
+
+    @property
+    def is_of_fleet(self) -> bool:
+        """Whether each question to the control data goes over the network."""
+        return isinstance(self.settings.control, FleetPlace)
 
     def close(self) -> None:
         self.access_log.close()

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from connector.config import Config
     from connector.ledger.connection_state import ConnectionState
+    from connector.ledger.interface import Reader
 
 
 @contextmanager
@@ -37,17 +38,25 @@ def published_of(
         with open_published(config.store) as connection:
             yield connection
         return
+    from connector.ledger.published import locked
+
+    with (
+        reader_of(invocation, config, company_id) as reader,
+        closing(locked(reader.path)) as connection,
+    ):
+        yield connection
+
+
+def reader_of(invocation: Invocation, config: "Config", company_id: str | None) -> "Reader":
+    """The newest published state of the store; in a fleet of one company. Raises ConfigError when none is named."""
+    store = invocation.store(config)
+    if config.fleet is None:
+        return store.open_reader()
     if company_id is None:
         raise ConfigError(
             "A fleet keeps a file a company, and this reads one file.", hint="Name the company: --company ID"
         )
-    from connector.ledger.published import locked
-
-    with (
-        invocation.store(config).store_of(company_id).open_reader() as reader,
-        closing(locked(reader.path)) as connection,
-    ):
-        yield connection
+    return store.store_of(company_id).open_reader()
 
 
 def states_now(invocation: Invocation, config: "Config", now: datetime) -> "Mapping[str, ConnectionState]":

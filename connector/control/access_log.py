@@ -111,6 +111,8 @@ class AccessLog:
         self._writing = threading.Lock()
         self._refused: Counter[tuple[str, str, int]] = Counter()
         self._lost = 0
+        # What could not be written waits for the next batch.
+        self._unwritten: list[Access] = []
         self._pruned_at = float("-inf")
         self._thread = threading.Thread(target=self._run, name="access-log", daemon=True)
         self._thread.start()
@@ -148,22 +150,28 @@ class AccessLog:
                 pass
             last = None in taken
             rows = [access for access in taken if access is not None]
-            self._guarded(partial(self._write, rows), rows=len(rows))
+            self._guarded(partial(self._write, rows))
             for _ in taken:
                 self._waiting.task_done()
             self._guarded(self._write_refused)
             self._guarded(self._prune)
+        if self._unwritten:
+            log.error("access_log.overrun", rows_lost=len(self._unwritten))
 
-    def _guarded(self, work: Callable[[], None], *, rows: int = 0) -> None:
+    def _guarded(self, work: Callable[[], None]) -> None:
         # Whatever is wrong with the file or the disk, the next batch may succeed: this thread never ends by itself.
         try:
             work()
         except StoreError as exc:
-            log.error("access_log.failed", rows_lost=rows, error=str(exc))
+            log.error("access_log.failed", rows_waiting=len(self._unwritten), error=str(exc))
 
     def _write(self, rows: list[Access]) -> None:
+        rows = self._unwritten + rows
+        self._unwritten = rows[-_MOST_WAITING:]
+        self._lost += len(rows) - len(self._unwritten)
         if rows:
-            self._control.write_many(_INSERT, [astuple(access) for access in rows])
+            self._control.write_many(_INSERT, [astuple(access) for access in self._unwritten])
+            self._unwritten = []
         if self._lost:
             lost, self._lost = self._lost, 0
             log.error("access_log.overrun", rows_lost=lost)

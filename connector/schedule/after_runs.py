@@ -87,10 +87,12 @@ def note_alerts(
     newest = {run.connection_id: run for run in reports if run.kind == "sync"}
     pairs = list(config.enabled_pairs())
     since = book.watched_since(((company.id, connection.id) for company, connection in pairs), now)
-    for company, connection in pairs:
-        book.note(
-            _known(config, company, connection, newest.get(connection.id), past, since[connection.id]), now
-        )
+    every = (
+        _known(config, company, connection, newest.get(connection.id), past, since[connection.id])
+        for company, connection in pairs
+    )
+    for known in book.worth_noting(every, now):
+        book.note(known, now)
 
 
 def delete_old_payloads(config: Config, store: Store, *, now: datetime) -> int:

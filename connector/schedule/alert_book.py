@@ -52,16 +52,41 @@ class AlertBook:
         for _, connection_id in pairs:
             self._watched.setdefault(connection_id, now)
         try:
-            with self._open().transaction() as db:
-                db.executemany(
-                    "INSERT INTO alert_watched VALUES (?, ?, ?) ON CONFLICT (connection_id) DO NOTHING",
-                    [(connection_id, company_id, stamp(now)) for company_id, connection_id in pairs],
+            control = self._open()
+            known = {
+                row["connection_id"]: moment_of(row["since"])
+                for row in control.rows("SELECT connection_id, since FROM alert_watched")
+            }
+            fresh = [(one, company, stamp(now)) for company, one in pairs if one not in known]
+            if fresh:
+                control.write_many(
+                    "INSERT INTO alert_watched VALUES (?, ?, ?) ON CONFLICT (connection_id) DO NOTHING", fresh
                 )
-                for row in db.execute("SELECT connection_id, since FROM alert_watched").fetchall():
-                    self._watched[row["connection_id"]] = moment_of(row["since"])
+            self._watched |= known
         except _NOT_KEPT:
             log.warning("alerts.not_kept")
         return {connection_id: self._watched[connection_id] for _, connection_id in pairs}
+
+    def worth_noting(self, known: Iterable[Known], now: datetime) -> list[Known]:
+        """Those of which something has to be told: of ten thousand connections few, found with one question.
+
+        Deliveries that are old are removed on the way.
+        """
+        looked_at = list(known)
+        try:
+            with self._open().transaction() as db:
+                outbox.remove_old(db, TARGET, before=now - _KEPT)
+                rows = db.execute("SELECT connection_id, episode FROM alert_episodes").fetchall()
+        except _NOT_KEPT:
+            return looked_at
+        going_on: dict[str, list[str]] = {}
+        for row in rows:
+            going_on.setdefault(row["connection_id"], []).append(row["episode"])
+        return [
+            one
+            for one in looked_at
+            if decide(one, self._going_on(one, going_on.get(one.connection_id, ())), now)
+        ]
 
     def note(self, known: Known, now: datetime) -> list[Alert]:
         """Decide about one connection; what has to be told is queued. Returns it."""

@@ -4,6 +4,7 @@ Where a program is missing the tests are skipped with the reason; under ``CI=tru
 """
 
 import os
+import random
 import shutil
 import signal
 import socket
@@ -12,6 +13,7 @@ import sys
 import time
 import uuid
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -38,6 +40,9 @@ class PostgresServer:
         def answers() -> bool:
             # After a power cut it may find its memory still in use by what has not ended yet, and give up at once.
             if self.process is None or self.process.poll() is not None:
+                _give_to_postgres(
+                    self.directory
+                )  # another pytest that begins closes the directories above it
                 self.process = subprocess.Popen(
                     command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **_as_postgres()
                 )
@@ -128,9 +133,14 @@ class S3Server:
 
 
 def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
+    """One below those that the system gives to clients.
+
+    A client that asks for a server which is away could be given the very port it asks for, and hold it.
+    """
+    while True:
+        with socket.socket() as found, suppress(OSError):
+            found.bind(("127.0.0.1", random.randrange(20_000, 32_000)))
+            return int(found.getsockname()[1])
 
 
 def start_postgres(directory: Path) -> PostgresServer:

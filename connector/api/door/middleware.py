@@ -12,6 +12,7 @@ import time
 import uuid
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
+from functools import partial
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlencode
 
@@ -20,7 +21,7 @@ from prometheus_client import Counter, Histogram
 from starlette.responses import Response
 
 from connector.api.answer.errors import ApiError, body, busy, never_synced, unauthorized, unreadable
-from connector.api.door.auth import recognised, secret_of
+from connector.api.door.auth import looked_up, recognised, secret_of
 from connector.api.door.connections import MOST_CONNECTIONS
 from connector.api.door.limits import AtOnce
 from connector.api.door.pages import Pages
@@ -132,7 +133,7 @@ class Front:
         if self._is_open(scope["path"]):
             return self._open.request(address_of(scope))
         if self._pages is not None and self._pages.owns(scope["path"]):
-            key = self._pages.key(call, scope["headers"])
+            key = await looked_up(call, partial(self._pages.key, call, scope["headers"]))
             if key is None:
                 raise unauthorized()
         else:

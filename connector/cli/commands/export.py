@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from connector.cli.invocation import Invocation, json_option, pass_invocation
+from connector.cli.published import reader_of
 from connector.cli.terminal.output import console, fields, json_text, say, table
 from connector.errors import ConfigError
 
@@ -109,7 +110,7 @@ def export(
     from connector.report.export import export as write_files
 
     wanted = Wanted(kind, views, company_id, since_snapshot, excel)
-    with invocation.store(config).open_reader() as reader:
+    with reader_of(invocation, config, company_id) as reader:
         if epoch is not None and epoch != reader.epoch:
             raise ConfigError(
                 f"Snapshots of epoch {epoch} are gone: the store was restored and numbers them anew, in epoch"
@@ -162,7 +163,8 @@ def _journal_wanted(
 def _journal(invocation: Invocation, directory: Path, wanted: "JournalWanted", *, as_json: bool) -> None:
     from connector.report.accounting import export_journal
 
-    with invocation.store(invocation.config(secrets_may_be_missing=True)).open_reader() as reader:
+    config = invocation.config(secrets_may_be_missing=True)
+    with reader_of(invocation, config, wanted.company_id) as reader:
         done = export_journal(reader, directory, wanted)
         snapshot_id = reader.snapshot_id
     if as_json:

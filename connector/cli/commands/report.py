@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from connector.cli.invocation import Invocation, json_option, pass_invocation
+from connector.cli.published import reader_of
 from connector.cli.terminal.output import json_text
 from connector.cli.terminal.times import Moment
 from connector.files import replace_private
@@ -55,7 +56,7 @@ def report(
     config = invocation.config(secrets_may_be_missing=True)
     company_id, _ = selected(config, company, None)
     written: list[dict[str, str]] = []
-    with invocation.store(config).open_reader() as reader:
+    with reader_of(invocation, config, company_id) as reader:
         since = None if told is None else reader.as_of(int(told) if told.isdigit() else _moment(told))
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)  # the pages are somebody's books
         for one in [company_id] if company_id else companies(reader.connection):
