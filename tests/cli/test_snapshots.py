@@ -196,7 +196,7 @@ def test_of_the_store(published, kept, name, arguments):
             (
                 "query",
                 "SELECT company_id, month, currency, orders, gross_sales, discounts, returns, net_sales, "
-                "service_charges, tax, total_sales, tips, overpayments, amount_collected, receivable, "
+                "service_charges, tax, total_sales, tips, overpayments, gift_cards_sold, amount_collected, receivable, "
                 "refunded_orders, new_customers, returning_customers FROM monthly_sales ORDER BY month",
             ),
         ),
