@@ -111,6 +111,9 @@ _WORDS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
         f"Clover uses words that are not known here: {', '.join(event['words'])}"
     ),
     "progress": _progress,
+    "store.upgrading": lambda event: (
+        f"bringing the store up to date, {event['step']}: {event['done']:,} of {event['total']:,} versions"
+    ),
     "note": lambda event: str(event["text"]),
     "stopping": lambda event: f"Stopping. {event['hint']}",
 }

@@ -45,7 +45,9 @@ def test_every_command_is_in_the_readme(name):
 
 
 def test_every_command_of_the_readme_exists():
-    spoken_of = set(re.findall(r"\bconnector ([a-z]+)\b", " ".join(re.findall(r"`+[^`]+`+", README))))
+    spoken_of = set(
+        re.findall(r"\bconnector ([a-z]+(?:-[a-z]+)*)\b", " ".join(re.findall(r"`+[^`]+`+", README)))
+    )
     assert spoken_of - set(COMMANDS) == set()
 
 

@@ -28,6 +28,8 @@ WORDS = [
     ),
     (("info", "progress", {"stage": "map", "done": 300, "total": 488, "rows": 5}), "mapping orders, 300 of 488 orders"),
     (("info", "progress", {"stage": "extract", "done": 9, "total": 10, "rows": 1070}), "reading lists, 1,070 rows"),
+    (("info", "store.upgrading", {"step": "bookings", "done": 120_000, "total": 1_100_000}),
+     "bringing the store up to date, bookings: 120,000 of 1,100,000 versions"),
     (("info", "schedule.begins", {"connections": 3, "nothing": None}), "schedule begins (connections 3)"),
     (("info", "clover.retry", {"other": 1}), "clover retry (other 1)"),
     (("error", "store.not_published", {"error": "The disk is full.", "hint": "Free some."}),

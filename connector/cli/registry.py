@@ -70,6 +70,16 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
         "restore",
         "A store from a backup; hashes, counts and sums are compared.",
     ),
+    "migrate-store": (
+        "connector.cli.commands.migrate_store",
+        "migrate_store",
+        "Move a store from one disk into a fleet, and back.",
+    ),
+    "lake": (
+        "connector.cli.commands.lake",
+        "lake",
+        "Fill a DuckLake with all companies of a fleet, for SQL.",
+    ),
     "forget": (
         "connector.cli.commands.forget",
         "forget",

@@ -7,14 +7,15 @@ from pathlib import Path
 from typing import NoReturn
 
 from connector.config import FleetPlace
-from connector.errors import ConfigError
 from connector.fleet.bucket import Bucket, safe_name
 from connector.fleet.cache import Cache
 from connector.fleet.company import CompanyStore, Shared
 from connector.fleet.database import FleetDatabase
 from connector.fleet.pointers import Pointers
+from connector.fleet.roll import open_roll
 from connector.fleet.summary import states_in
 from connector.ledger.connection_state import ConnectionState
+from connector.ledger.database import private_directory
 from connector.ledger.interface import Reader
 from connector.ledger.keep.forget_proof import Trace
 from connector.ledger.load.batch import Applied, Batch
@@ -92,10 +93,8 @@ class FleetStore:
         return self.store_of(batch.run.company_id).apply(batch)
 
     def open_reader(self) -> Reader:
-        raise ConfigError(
-            "A fleet keeps a file a company, and this asks for one file with all of them.",
-            hint="Name one with --company, or let connector lake fill one place for SQL over all of them.",
-        )
+        directory = private_directory(self.place.cache)
+        return open_roll((summary for _, summary in self.pointers.all()), directory)
 
     def bring_raw(self, connection_id: str) -> None:
         _of_one_company(connection_id)

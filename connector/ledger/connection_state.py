@@ -68,9 +68,19 @@ def connection_states(
 ) -> Mapping[str, ConnectionState]:
     """Connection id -> its state. at: leave out runs that a wrong clock dated later than this, aware UTC."""
     moment = at or datetime.max.replace(tzinfo=UTC)
+    if _is_told(connection):
+        columns = ", ".join(f'"{field.name}"' for field in fields(ConnectionState))
+        rows = connection.execute(f"SELECT {columns} FROM ledger.connection_states").fetchall()  # noqa: S608
+        return {row[1]: ConnectionState(*(_aware(value) for value in row)) for row in rows}
     rows = connection.execute(_question(), {"at": moment.astimezone(UTC).replace(tzinfo=None)}).fetchall()
     states = (ConnectionState(*(_aware(value) for value in row)) for row in rows)
     return {state.connection_id: state for state in states}
+
+
+def _is_told(connection: duckdb.DuckDBPyConnection) -> bool:
+    """Whether the states themselves are written there, as those of a fleet's companies are; see ``fleet.roll``."""
+    found = "SELECT 1 FROM duckdb_tables() WHERE schema_name = 'ledger' AND table_name = 'connection_states'"
+    return connection.execute(found).fetchone() is not None
 
 
 @cache

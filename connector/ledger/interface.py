@@ -42,6 +42,10 @@ class Reader(Protocol):
         """The immutable file that is read."""
 
     @property
+    def is_whole(self) -> bool:
+        """False where it tells of all companies of a fleet: how current they are and their newest runs, no order."""
+
+    @property
     def connection(self) -> "duckdb.DuckDBPyConnection":
         """Read-only, session in UTC."""
 

@@ -1,8 +1,10 @@
 """Brings a store up to this version: numbered SQL files, each applied once and recorded; then the views.
 
-Forward only. A store that knows a migration we do not was written by a newer version and is left alone.
+Forward only. A store that knows a migration we do not was written by a newer version and is left alone. A large store
+is told about as it goes on, for one of the oldest schema takes minutes.
 """
 
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
@@ -12,9 +14,12 @@ from connector.errors import StoreError, StoreTooNew
 from connector.ledger.load.bookings import book
 from connector.ledger.load.postings import post
 from connector.ledger.views import define_views
+from connector.logs import get_logger
 
 DIRECTORY = Path(__file__).parent / "migrations"
 _FIGURES = 7  # with which bookings and postings have all their figures
+_TELLS_FROM = 100_000  # versions; fewer are done before anybody wonders
+notes = get_logger(__name__)
 
 
 def migrations(directory: Path = DIRECTORY) -> list[tuple[int, str, Path]]:
@@ -81,7 +86,22 @@ def migrate(connection: duckdb.DuckDBPyConnection, *, at: datetime, directory: P
 
 def _fill(connection: duckdb.DuckDBPyConnection) -> None:
     """Book and post what was loaded before there were bookings or postings; what a load computes has one place."""
+    row = connection.execute("SELECT count(*) FROM ledger.order_versions").fetchone()
+    versions = int(row[0]) if row else 0
     if connection.execute("SELECT 1 FROM ledger.order_versions WHERE bookings IS NULL LIMIT 1").fetchone():
-        book(connection, "ledger.order_versions")
+        book(connection, "ledger.order_versions", advance=_teller("bookings", versions))
     if not connection.execute("SELECT 1 FROM ledger.postings LIMIT 1").fetchone():
-        post(connection)
+        post(connection, advance=_teller("postings", versions))
+
+
+def _teller(step: str, total: int) -> Callable[[int], None]:
+    """Says at every tenth of a large store how far a step is."""
+    done = 0
+
+    def advance(rows: int) -> None:
+        nonlocal done
+        before, done = done, done + rows
+        if total >= _TELLS_FROM and before * 10 // total < done * 10 // total:
+            notes.info("store.upgrading", step=step, done=done, total=total)
+
+    return advance

@@ -134,6 +134,8 @@ def open_locked(directory: Path) -> Iterator[duckdb.DuckDBPyConnection]:
 class DuckReader:
     """One published state. See ``interface.Reader``."""
 
+    is_whole = True
+
     def __init__(self, path: Path, connection: duckdb.DuckDBPyConnection) -> None:
         self._path = path
         self._connection = connection

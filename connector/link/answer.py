@@ -5,6 +5,7 @@ The state is taken before the code is used, so neither counts twice, and the pai
 """
 
 import json
+import re
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -43,7 +44,9 @@ def take(call: Call, linking: Linking, visit: Visit, given: Mapping[str, str]) -
     state = given.get("state", "")
     if not state:
         raise ApiError(400, "This page is reached through a link. Open the one that was sent to you.")
-    if not _exchanging.acquire(timeout=20):
+    if not _exchanging.acquire(
+        timeout=1
+    ):  # who waits here holds a thread too; the answer may be loaded again
         raise busy(30, "Many shops are being connected at this moment")
     try:
         taken = links.take_state(control, visit, state, now=now)
@@ -171,7 +174,7 @@ def _merchant(profile: MerchantProfile, said: Mapping[str, str]) -> Merchant:
         merchant_id=profile.merchant_id,
         name=profile.name,
         country=country if country in ALPHA_3.values() else UNKNOWN_COUNTRY,
-        currency=profile.currency,
+        currency=profile.currency if re.fullmatch("[A-Z]{3}", profile.currency or "") else None,
         timezone=said.get("timezone", "") if "timezone" in missing else profile.timezone or "",
     )
 

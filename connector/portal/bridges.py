@@ -8,10 +8,10 @@ from decimal import Decimal
 from markupsafe import Markup
 
 from connector.portal.periods import Span
-from connector.report.charts import bridge_bars
 from connector.report.drawing import Bar, bars
 from connector.report.figures import ratio
 from connector.report.sales import AMOUNTS, Sold, totals
+from connector.report.sales_charts import bridge_bars
 from schemas.money import money
 
 ZERO: Mapping[str, Decimal] = dict.fromkeys(AMOUNTS, Decimal(0))

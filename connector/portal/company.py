@@ -28,7 +28,7 @@ from connector.portal.standing import (
     timezones,
     unread,
 )
-from connector.report import figures
+from connector.report import figure_reads as figures
 from connector.report.sales import (
     payments_between,
     returns_by,

@@ -14,7 +14,7 @@ from connector.api.reading import Reading
 from connector.api.reads.runs import states_of
 from connector.ledger.connection_state import UNKNOWN, ConnectionState
 from connector.ledger.published import Publication
-from connector.report.figures import local_day as zone_day
+from connector.report.figure_reads import local_day as zone_day
 from connector.report.sales import Sold, recent_sales, totals
 from schemas.platform import Company
 

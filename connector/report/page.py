@@ -13,7 +13,8 @@ from typing import Any
 
 from markupsafe import Markup
 
-from connector.report.charts import charts
+from connector.report import quality_charts, sales_charts
+from connector.report.chart import Chart
 from connector.report.drawing import CHART_STYLE
 from connector.report.figures import Figures, Sales
 from connector.report.templating import templates_of
@@ -26,7 +27,7 @@ def page(figures: Figures, *, at: datetime) -> str:
     """The whole page. at: aware UTC, when it is made."""
     text: str = _template().render(
         figures=figures,
-        charts=charts(figures, at=at),
+        charts=_charts(figures, at=at),
         tiles=list(_tiles(figures)),
         at=at,
         style=Markup(_style()),  # noqa: S704 - our own files
@@ -102,3 +103,33 @@ def _json(value: Any) -> Markup:
 
 def _time(moment: datetime | None) -> str:
     return "never" if moment is None else f"{moment:%Y-%m-%d %H:%M} UTC"
+
+
+def _charts(figures: Figures, *, at: datetime) -> list[Chart]:
+    """Every chart of a report, in reading order. at: aware UTC, what freshness is measured against."""
+    made: list[Chart] = []
+    for sales in figures.sales:
+        made += [
+            sales_charts.bridge(sales),
+            sales_charts.net_sales(sales, figures.read_until),
+            sales_charts.returns(sales, figures.read_until),
+            sales_charts.average_order_value(sales, figures.read_until),
+            sales_charts.top_products(sales),
+        ]
+    if figures.customers:
+        made.append(sales_charts.customers(figures.customers, figures.read_until))
+    made += [
+        quality_charts.freshness(figures.freshness, at),
+        quality_charts.held_back(figures.held),
+        quality_charts.open_issues(figures.issues),
+    ]
+    made += [
+        quality_charts.reconciliation([one for one in figures.comparisons if one.currency == currency])
+        for currency in dict.fromkeys(one.currency for one in figures.comparisons)
+    ]
+    if figures.restatement is not None:
+        made += [
+            quality_charts.restated(figures.restatement),
+            quality_charts.restated_orders(figures.restatement),
+        ]
+    return made

@@ -18,11 +18,10 @@ from connector.progress import Progress, Silent
 from connector.sync.connect.connecting import selected_connections
 from connector.sync.failure import note_not_published
 from connector.sync.modes import SyncMode
-from connector.sync.report import Report, RunReport
+from connector.sync.report import Report, RunReport, company_totals
 from connector.sync.run import run_connection
 from connector.sync.runtime import Runtime
 from connector.sync.side_by_side import Pair
-from connector.sync.totals import company_totals
 
 log = structlog.get_logger(__name__)
 

@@ -17,7 +17,7 @@ from connector.sync.map.side_records import SideRecords
 from schemas.times import ledger_text
 from schemas.wire import members
 from transforms.beside.customers import customers_of
-from transforms.beside.locations import location_of
+from transforms.beside.merchant import location_of
 from transforms.beside.products import products_of
 from transforms.document import document
 from transforms.model import Merchant, PreviousVersion

@@ -13,7 +13,8 @@ import pytest
 from markupsafe import escape
 
 from connector.cli.entry import run
-from connector.report.figures import companies, ratio, read_figures
+from connector.report.figure_reads import companies, read_figures
+from connector.report.figures import ratio
 from connector.report.page import page
 
 AT = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -221,7 +222,8 @@ def test_a_company_without_any_order_has_a_page_too(ledger_store, pages):
 
 
 def test_months_without_sales_are_shown_as_such(ledger_store):
-    from connector.report.figures import Month, _unbroken
+    from connector.report.figure_reads import _unbroken
+    from connector.report.figures import Month
 
     zero = Decimal(0)
     months = [Month(date(2025, 11, 1), 1, *[zero] * 6, None), Month(date(2026, 2, 1), 1, *[zero] * 6, None)]
@@ -290,8 +292,8 @@ def test_the_command_takes_a_snapshot_or_a_time(demo, tmp_path, told, code):
 
 
 def test_the_year_before_stands_beside_a_month():
-    from connector.report.charts import net_sales
     from connector.report.figures import Month, Sales
+    from connector.report.sales_charts import net_sales
 
     def month(year, number, net):
         return Month(date(year, number, 1), 1, net_sales=Decimal(net))

@@ -9,7 +9,10 @@ from connector.config import FleetPlace
 from connector.errors import ConfigError, StoreError
 from connector.fleet.move import held_of, to_directory, to_fleet
 from connector.fleet.store import FleetStore
+from connector.ledger.connection_state import connection_states
+from connector.ledger.keep.forget_proof import search
 from connector.ledger.store import DuckStore
+from connector.schedule.history import read_past
 from tests.api.conftest import (  # noqa: F401
     JUNIPER,
     JUNIPER_SHOP,
@@ -70,6 +73,25 @@ def test_a_store_moves_into_a_fleet_and_back_with_every_row_and_payload(books, f
         list(to_directory(fleet, back, at=AT))
 
 
+def test_a_forgotten_company_is_in_no_bucket_row_or_cache_of_the_fleet(books, fleet, tmp_path):  # noqa: F811
+    payload(books.directory, JUNIPER_SHOP)
+    list(to_fleet(books.directory, fleet, at=AT))
+    other = FleetStore(
+        FleetPlace(fleet.place.database_url, fleet.place.bucket, tmp_path / "other"), clock=lambda: AT
+    )
+    with other.store_of(JUNIPER).open_reader():
+        pass
+    own = fleet.store_of(JUNIPER)
+    assert len(own.traces(JUNIPER)) > 2
+    assert own.forget(JUNIPER)["order_versions"] > 0
+    assert own.traces(JUNIPER) == []
+    other.repair()
+    other.close()
+    for directory in (tmp_path / "cache", tmp_path / "other", tmp_path / "bucket"):
+        assert search(directory, [JUNIPER_SHOP]) == []
+    assert held(fleet.store_of(RIVAL), RIVAL).tables["order_versions"][0] > 0
+
+
 def test_a_company_that_is_other_in_the_fleet_is_not_taken_for_moved(books, fleet, rows_of):  # noqa: F811
     list(to_fleet(books.directory, fleet, at=AT))
     changed = fleet.store_of(JUNIPER)
@@ -78,6 +100,25 @@ def test_a_company_that_is_other_in_the_fleet_is_not_taken_for_moved(books, flee
     changed.publish_soon(JUNIPER_SHOP)
     with pytest.raises(StoreError, match="not the same on both sides"):
         list(to_fleet(books.directory, fleet, at=AT))
+
+
+def test_what_is_asked_of_all_companies_is_answered_from_their_rows(books, fleet):  # noqa: F811
+    here = DuckStore(books.directory)
+    list(to_fleet(books.directory, fleet, at=AT))
+    now = datetime.now(UTC)
+    assert fleet.states() == here.states()
+    assert read_past(fleet, now) == read_past(here, now) != {}
+    with here.open_reader() as alone, fleet.open_reader() as of_all:
+        assert connection_states(of_all.connection) == connection_states(alone.connection)
+        for question in (
+            'SELECT connection_id, stream, "cursor" FROM ledger.sync_state ORDER BY ALL',
+            "SELECT connection_id, kind, count(*) FROM ledger.source_records"
+            " WHERE replaced_by IS NULL AND NOT is_deleted GROUP BY ALL ORDER BY ALL",
+        ):
+            assert (
+                of_all.connection.execute(question).fetchall()
+                == alone.connection.execute(question).fetchall()
+            )
 
 
 PATHS = (

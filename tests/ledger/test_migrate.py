@@ -1,7 +1,10 @@
 import duckdb
 import pytest
+from structlog.testing import capture_logs
 
 from connector.errors import StoreTooNew
+from connector.ledger import migrate as migrating
+from connector.ledger.load.apply import apply_batch
 from connector.ledger.migrate import migrate, migrations
 
 
@@ -68,3 +71,36 @@ def test_hot_tables_have_no_index(ledger):
         ).fetchall()
         == []
     )
+
+
+def test_a_store_from_before_the_bookings_gets_them_and_says_how_far_it_is(ledger, rows, books, monkeypatch):
+    """The same as a load makes, in whatever parts it is filled."""
+    apply_batch(ledger, books.batch(order_versions=[rows.order(f"O{n}") for n in range(20)]), now=rows.start)
+    kept = [
+        "SELECT order_id, bookings FROM ledger.order_versions ORDER BY 1",
+        "SELECT * FROM ledger.postings ORDER BY ALL",
+    ]
+    before = [ledger.execute(sql).fetchall() for sql in kept]
+    assert len(before[1]) > 20
+    ledger.execute("UPDATE ledger.order_versions SET bookings = NULL")
+    ledger.execute("DELETE FROM ledger.postings")
+    ledger.execute("DELETE FROM ledger.migrations WHERE version = 7")
+    ledger.execute("ALTER TABLE ledger.order_versions DROP COLUMN bookings.element.gift_cards_sold")
+    for view, sql in ledger.execute(
+        "SELECT view_name, sql FROM duckdb_views() WHERE NOT internal AND sql LIKE '%gift_cards_sold%'"
+    ).fetchall():
+        assert sql
+        ledger.execute(f'DROP VIEW main."{view}"')
+    ledger.execute("ALTER TABLE ledger.postings DROP COLUMN gift_cards_sold")
+    ledger.execute("UPDATE ledger.view_definitions SET fingerprint = 'old'")
+    monkeypatch.setattr(migrating, "_TELLS_FROM", 1)
+    monkeypatch.setattr("connector.ledger.load.bookings._AT_ONCE", 5)
+    with capture_logs() as lines:
+        assert migrate(ledger, at=rows.start)
+    said = [(line["step"], line["done"]) for line in lines if line["event"] == "store.upgrading"]
+    assert [done for step, done in said if step == "bookings"][-1] == 20
+    assert len(said) > 3
+    assert said[-1] == ("postings", 20)
+    after = [ledger.execute(sql).fetchall() for sql in kept]
+    assert after[0] == before[0]
+    assert after[1] == before[1]

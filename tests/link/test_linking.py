@@ -14,8 +14,10 @@ from connector.control import links
 from connector.control.companies import take_from_config
 from connector.control.kept import kept_companies
 from connector.control.place import control_place
+from connector.errors import Deauthorized
 from connector.link import answer as answers
 from connector.link import connecting
+from connector.sync.connect.oauth import oauth_source
 from tests.link.lender import BACK, shop
 
 
@@ -297,6 +299,10 @@ def test_a_merchant_who_removed_the_app_connects_again_by_the_same_link(own_lend
     lender.sync()
     lender.clover.access.revoke(world)
     lender.clover.access.grant("again", world)
+    token = oauth_source(lender.config, kept(lender, company)[0])
+    with pytest.raises(Deauthorized) as refused:
+        token.refresh(token.current())
+    assert "linkUrl" in refused.value.hint
     lender.ahead += timedelta(hours=1)
     lender.sync()
     assert lender.connection(connection, company)["status"] == "Deauthorized"
@@ -468,3 +474,36 @@ def test_a_company_of_the_configuration_is_connected_there(own_lender):
     browser = lender.browser()
     assert browser.open(made["linkUrl"]).status_code == 410
     assert browser.heading == "This link cannot be used"
+
+
+ODD = [
+    ({"name": ""}, {"merchant_name": "Corner Shop"}),
+    ({"name": "N" * 900}, {"merchant_name": "N" * 900}),
+    ({"name": "\u202eTom & <b>"}, {"merchant_name": "\u202eTom & <b>"}),
+    ({"currency": "usd"}, {"currency": None}),
+    ({"currency": ""}, {"currency": None}),
+    ({"country": "ZZ"}, {"country": "XXX"}),
+    ({"country": ""}, {"country": "XXX"}),
+    ({"country": "ca"}, {"country": "CAN"}),
+    ({"timezone": "EST5EDT, maybe"}, {"timezone": "America/Chicago"}),
+    ({"timezone": ""}, {"timezone": "America/Chicago"}),
+    ({"timezone": "../../etc/passwd"}, {"timezone": "America/Chicago"}),
+    ({"timezone": "America/Halifax"}, {"timezone": "America/Halifax"}),
+]
+
+
+def test_whatever_clover_says_of_a_merchant_is_kept_asked_or_left_open(own_lender):
+    worlds = [shop(n, orders=0) for n in range(len(ODD))]
+    for world, (about, _expected) in zip(worlds, ODD, strict=True):
+        for name, value in about.items():
+            object.__setattr__(world.merchant, name, value)
+    lender = own_lender([worlds])
+    for world, (about, expected) in zip(worlds, ODD, strict=True):
+        company, connection = lender.applicant()
+        browser = lender.link(connection, merchant=world.merchant.id)
+        if browser.heading == "One more question":
+            assert {"timezone", "country"} & set(about), about
+            browser.submit("/link/details", timezone="America/Chicago", country="XXX")
+        assert browser.heading == "Your shop is connected", about
+        [one] = kept(lender, company)
+        assert {name: getattr(one, name) for name in expected} == expected

@@ -18,6 +18,7 @@ MERCHANTS = int(os.environ.get("MERCHANTS", "30"))
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 def test_merchants_are_linked_read_and_kept_apart(tmp_path):
     """Each company's orders are its own shop's, through a key for all and through one for every third."""
     lender = Lender(tmp_path, [[shop(n, orders=2) for n in range(MERCHANTS)]])

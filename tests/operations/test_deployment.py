@@ -286,13 +286,48 @@ def test_what_systemd_run_is_told_is_known_to_it():
     assert [line for line in done.stderr.splitlines() if "connector-run-check" in line] == []
 
 
-def test_compose_accepts_the_file(tmp_path):
+def compose_command():
     command = ["docker", "compose"]
     if (
         not shutil.which("docker")
         or subprocess.run([*command, "version"], capture_output=True).returncode != 0
     ):
         command = [tool("docker-compose", "docker-compose")]
+    return command
+
+
+def test_compose_accepts_the_file_of_a_fleet(tmp_path):
+    shutil.copy(DEPLOY / "compose" / "fleet.yaml", tmp_path)
+    names = ("FLEET_PASSWORD", "CONNECTOR_KEY", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
+    done = subprocess.run(
+        [*compose_command(), "-f", "fleet.yaml", "config"],
+        cwd=tmp_path,
+        env=os.environ | dict.fromkeys(names, "x"),
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    services = yaml.safe_load(done.stdout)["services"]
+    assert set(services) == {"schedule", "api", "postgres", "bucket"}
+    for name in ("schedule", "api"):
+        assert services[name]["read_only"] is True
+        assert services[name]["cap_drop"] == ["ALL"]
+        assert set(names) <= services[name]["environment"].keys()
+        assert "/data" in str(services[name]["volumes"])
+        assert "container_name" not in services[name], "there may be any number of it"
+
+
+def test_the_image_of_a_fleet_has_what_the_extra_names_in_the_versions_that_are_tested():
+    fleet, lock = pinned(ROOT / "requirements-fleet.hashes"), pinned(ROOT / "requirements.lock")
+    for name in ("psycopg", "psycopg-binary", "psycopg-pool", "obstore", "pyrate-limiter"):
+        assert fleet[name] == lock[name]
+    text = (ROOT / "requirements-fleet.hashes").read_text()
+    assert len(re.findall(r"^[a-z0-9].*==", text, re.MULTILINE)) <= text.count("--hash=sha256:")
+    assert "--require-hashes" in (DEPLOY / "fleet.Dockerfile").read_text()
+
+
+def test_compose_accepts_the_file(tmp_path):
+    command = compose_command()
     (tmp_path / "compose").mkdir()
     shutil.copy(DEPLOY / "compose" / "compose.yaml", tmp_path / "compose")
     (tmp_path / "compose" / "clover_token").write_text("x")

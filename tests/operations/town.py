@@ -59,7 +59,7 @@ class Town:
     other_order_id: str = ""
 
     def __post_init__(self):
-        self.store = open_store(self.config.store, clock=self.clock.now)
+        self.store = open_store(self.config.store, clock=self.clock.now, fleet=self.config.fleet)
 
     def pace(self, real=False):
         """real: waits between attempts take real time; else they move the clock."""

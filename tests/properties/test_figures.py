@@ -31,7 +31,7 @@ from connector.sandbox.world import World
 from connector.sync.map.order_rows import order_row
 from schemas.money import exponent, to_decimal
 from transforms.document import document
-from transforms.model import Merchant, PreviousVersion
+from transforms.model import Issue, Merchant, PreviousVersion
 from transforms.order.order import map_order
 from transforms.read.group import parse_group
 from transforms.read.platform import with_platform
@@ -51,6 +51,8 @@ TOLD = {
         "SELECT * EXCLUDE (new_customers, returning_customers) FROM daily_sales_by_order_date ORDER BY ALL",
     "journal_entries": "SELECT * FROM journal_entries ORDER BY ALL",
     "orders": "SELECT * FROM orders ORDER BY ALL",
+    "order_line_items": "SELECT * FROM order_line_items ORDER BY ALL",
+    "daily_refunds": "SELECT * FROM daily_refunds ORDER BY ALL",
     "payments": "SELECT * FROM payments ORDER BY ALL",
 }  # fmt: skip
 RESTATED = (
@@ -76,6 +78,7 @@ class Told:
         self.hidden: set[str] = set()
         self.tipped: set[str] = set()
         self.knows_cards = False
+        self.odd: set[str] = set()
         self.booked: list[tuple[datetime, list[tuple[Any, ...]]]] = []
         self.told: dict[int, dict[str, list[tuple[Any, ...]]]] = {}
         self.after_read: Callable[[], None] = lambda: None
@@ -91,6 +94,7 @@ class Told:
         self._number += 1
         at = datetime.fromtimestamp(self.world.now // 1000, UTC)
         orders: list[dict[str, Any]] = []
+        issues: list[dict[str, Any]] = []
         gone = []
         self.last_read.clear()
         for order_id in self.world.orders.by_id:
@@ -105,8 +109,11 @@ class Told:
             if order_id in self.tipped:
                 paid[0]["amount"] += 125
                 paid[0]["tip_amount"] = paid[0].get("tip_amount", 0) + 125
+            order = order_json(self.world.order(order_id), self._shapes)
+            if order_id in self.odd:
+                order["amount"] += 100
             group, broken = parse_group(
-                order_json(self.world.order(order_id), self._shapes),
+                order,
                 paid,
                 [refund_json(refund, self._shapes) for refund in refunds],
             )
@@ -116,6 +123,7 @@ class Told:
             self.last_read.add(order_id)
             before = self._known.get(order_id)
             mapped = map_order(group, MERCHANT, previous=before, run_start=at)
+            issues += [issue_row(issue) for issue in mapped.issues]
             if mapped.order is None:
                 gone += [order_id] if before else []
                 continue
@@ -128,6 +136,8 @@ class Told:
         directory.mkdir()
         with NdjsonWriter(directory) as writer:
             writer.write("order_versions", orders)
+            writer.write("data_issues", issues)
+            writer.write("seen_orders", [{"order_id": order_id} for order_id in self.last_read])
             files = writer.close()
         run = RunRow(
             run_id=f"run-{self._number}", company_id=COMPANY, connection_id=CONNECTION, kind="sync",
@@ -167,6 +177,14 @@ class Told:
         assert first
 
 
+def issue_row(issue: Issue) -> dict[str, Any]:
+    return {
+        "company_id": COMPANY, "connection_id": CONNECTION, "order_id": issue.order_id, "code": issue.code,
+        "severity": issue.severity.value, "detail": issue.detail, "difference_minor": issue.difference_minor,
+        "currency": None,
+    }  # fmt: skip
+
+
 @pytest.fixture(
     scope="module",
     params=[
@@ -200,7 +218,9 @@ def history_of(
     told = Told(world, shapes, directory)
     if after_read is not None:
         told.after_read = partial(after_read, told)
+    told.odd = set(sorted(world.orders.by_id)[20:30])  # do not add up at the first reading
     told.read()
+    told.odd.clear()
     told.knows_cards = True
     sold: list[str] = []
     for days in (10, 20, 30, 40):
@@ -233,6 +253,8 @@ def test_the_shop_has_a_history(told: Told) -> None:
     assert told.rows("SELECT count(*) > 1 FROM snapshots") == [(True,)]
     assert told.rows("SELECT count(*) > 10 FROM order_versions WHERE replaced_by > snapshot_id") == [(True,)]
     assert told.rows("SELECT count(*) > 0 FROM journal_entries WHERE event = 'refund'") == [(True,)]
+    issues = "SELECT DISTINCT resolved_snapshot IS NULL FROM data_issues ORDER BY 1"
+    assert told.rows(issues) == [(False,), (True,)], "open ones, and ones that a later reading healed"
     cards = "SELECT event, count(*) > 3 FROM journal_entries WHERE account = 'Gift cards sold' GROUP BY ALL ORDER BY 1"
     assert told.rows(cards) == [("refund", True), ("sale", True)]
     assert {row for (row,) in told.rows("SELECT DISTINCT change FROM changes")} == {
@@ -361,6 +383,21 @@ def test_the_change_feed_replayed_gives_the_orders_of_every_snapshot(told: Told)
                 present[order_id] = snapshot
         known = told.rows(f"SELECT order_id, snapshot_id FROM orders_as_of({snapshot})")
         assert dict(known) == present
+
+
+@pytest.mark.parametrize("view", ["orders", "order_line_items", "payments"])
+def test_the_parts_of_an_order_change_with_it_in_the_feed(told: Told, view: str) -> None:
+    """Whoever takes from the history what the feed names holds at every snapshot what was known then."""
+    for (snapshot,) in told.rows("SELECT snapshot_id FROM snapshots ORDER BY 1"):
+        told.same(
+            f"""SELECT h.* EXCLUDE (replaced_by, valid_from, valid_to)
+            FROM {view}_history h JOIN (
+              SELECT id, arg_max(snapshot_id, change_id) AS snapshot_id FROM changes
+              WHERE entity = 'orders' AND snapshot_id <= {snapshot}
+              GROUP BY id HAVING arg_max("change", change_id) <> 'deleted'
+            ) replayed ON replayed.id = h.order_id AND replayed.snapshot_id = h.snapshot_id""",
+            f"SELECT * FROM {view}_as_of({snapshot})",
+        )
 
 
 def test_the_journal_as_booked_balances(told: Told) -> None:
@@ -556,6 +593,9 @@ class Copy:
             "payments_history",
             "data_issues",
             "journal_as_booked",
+            "order_line_items",
+            "payments",
+            "changes",
         } <= views.keys()
         wanted = Wanted(self._kind, since_snapshot=self._since)
         written = [write_view(told.db, directory, view, columns, wanted) for view, columns in views.items()]

@@ -8,9 +8,8 @@ import pytest
 
 from schemas.commerce import Order
 from schemas.wire import members
-from transforms.beside.company_info import company_info_of
 from transforms.beside.customers import customers_of, words
-from transforms.beside.locations import location_of
+from transforms.beside.merchant import company_info_of, location_of
 from transforms.beside.payment_methods import payment_methods_of
 from transforms.beside.products import products_of
 from transforms.beside.tax_components import tax_components_of

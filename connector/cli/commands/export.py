@@ -99,20 +99,9 @@ def export(
     config = invocation.config(secrets_may_be_missing=True)
     company_id, _ = selected(config, company, None)
     if kind == "quickbooks" or kind == "xero":
-        from connector.report.accounting import JOURNALS, JournalWanted, read_accounts
-
         if since_snapshot is not None:
             raise click.UsageError("--since-snapshot goes with --format parquet or csv; see --first-day.")
-        if len(views) > 1 or any(view not in JOURNALS for view in views):
-            raise click.UsageError(f"--format {kind} writes one of {' and '.join(JOURNALS)}.")
-        journal = JournalWanted(
-            package=kind,
-            view=views[0] if views else JOURNALS[0],
-            company_id=company_id,
-            first=first_day.date() if first_day else None,
-            last=last_day.date() if last_day else None,
-            accounts=read_accounts(accounts) if accounts else {},
-        )
+        journal = _journal_wanted(kind, views, company_id, first_day, last_day, accounts)
         _journal(invocation, directory, journal, as_json=as_json)
         return
     if first_day or last_day or accounts:
@@ -147,6 +136,28 @@ def export(
     if merges:
         click.echo("\nMerged into a copy of each view by:\n")
         click.echo("\n".join(merges))
+
+
+def _journal_wanted(
+    package: "Package",
+    views: tuple[str, ...],
+    company_id: str | None,
+    first_day: "datetime | None",
+    last_day: "datetime | None",
+    accounts: Path | None,
+) -> "JournalWanted":
+    from connector.report.accounting import JOURNALS, JournalWanted, read_accounts
+
+    if len(views) > 1 or any(view not in JOURNALS for view in views):
+        raise click.UsageError(f"--format {package} writes one of {' and '.join(JOURNALS)}.")
+    return JournalWanted(
+        package=package,
+        view=views[0] if views else JOURNALS[0],
+        company_id=company_id,
+        first=first_day.date() if first_day else None,
+        last=last_day.date() if last_day else None,
+        accounts=read_accounts(accounts) if accounts else {},
+    )
 
 
 def _journal(invocation: Invocation, directory: Path, wanted: "JournalWanted", *, as_json: bool) -> None:

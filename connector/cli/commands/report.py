@@ -50,7 +50,7 @@ def report(
     Exit codes: 0 done, 1 nothing published yet, 2 no such company or snapshot
     """
     from connector.cli.selection import selected
-    from connector.report.figures import companies, read_figures
+    from connector.report.figure_reads import companies, read_figures
     from connector.report.page import page
 
     config = invocation.config(secrets_may_be_missing=True)

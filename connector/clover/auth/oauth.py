@@ -140,7 +140,8 @@ def _seconds(value: object) -> float | None:
 class OAuthToken:
     """A TokenSource that renews itself. Safe between threads and, by the store's lock, between processes and hosts.
 
-    seed: the refresh token of the configuration; used while nothing is stored, and again when changed there.
+    seed: the refresh token of the configuration; used while nothing is stored, and again when changed there. cure: what
+    to do when the merchant has taken the access back.
     """
 
     def __init__(
@@ -156,8 +157,12 @@ class OAuthToken:
         now: Callable[[], float] = time.time,
         patience: Patience | None = None,
         named_in: str = "",
+        cure: str | None = None,
     ) -> None:
         self._connection_id = connection_id
+        self._cure = (
+            cure or f"The merchant must connect again: connector authorize --connection {connection_id}"
+        )
         self._store = store
         self._client_id = client_id
         self._refresh_url = refresh_url
@@ -279,7 +284,7 @@ class OAuthToken:
             method="POST",
             path=self._refresh_url,
             status=401,
-            hint=f"The merchant must connect again: connector authorize --connection {self._connection_id}",
+            hint=self._cure,
         )
 
 

@@ -17,7 +17,7 @@ negative. A gift card is what was paid for it, without tax; its discount is in n
 ``previous_refund`` is the day of the order's refund before this one, so that an order is counted once in a period.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import duckdb
 
@@ -31,10 +31,17 @@ _FIGURES = (
 )  # fmt: skip
 
 
-def book(connection: duckdb.DuckDBPyConnection, table: str, *, connection_id: str | None = None) -> None:
+def book(
+    connection: duckdb.DuckDBPyConnection,
+    table: str,
+    *,
+    connection_id: str | None = None,
+    advance: Callable[[int], None] = lambda _rows: None,
+) -> None:
     """Fill ``bookings`` of the rows of a table of order versions, from their other columns; of one connection or all.
 
     table: ``ledger.order_versions`` or one of its shape, its lines, service charges and payments with their days.
+    advance: is told after each part how many rows were filled.
     Within a transaction: between two of them DuckDB may give the rows other numbers. Raises StoreError when a row was
     left out.
     """
@@ -57,6 +64,7 @@ def book(connection: duckdb.DuckDBPyConnection, table: str, *, connection_id: st
                 f"{table}: {booked} of {rows} orders were booked. Nothing was changed.",
                 hint="Run the command again; connector check says more.",
             )
+        advance(rows)
 
 
 def _book_some(

@@ -9,7 +9,7 @@ been read then. What a load learns of a day that is still open is booked on that
 and every correction of what was booked before, on the merchant's day of the load.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import duckdb
 
@@ -27,8 +27,16 @@ _UNCHANGED = (
 _KEY = "p.event = n.event AND p.record_key = n.record_key AND p.booking_currency = n.booking_currency"
 
 
-def post(connection: duckdb.DuckDBPyConnection, *, snapshot_id: int | None = None) -> None:
-    """Post what a load changed, its run and snapshot being written; without one, everything that was ever loaded."""
+def post(
+    connection: duckdb.DuckDBPyConnection,
+    *,
+    snapshot_id: int | None = None,
+    advance: Callable[[int], None] = lambda _rows: None,
+) -> None:
+    """Post what a load changed, its run and snapshot being written; without one, everything that was ever loaded.
+
+    advance: is told after each part of everything how many versions were posted, about.
+    """
     if snapshot_id is not None:
         # Narrow columns first: what a load grows by is its own orders, not those that are there.
         of_load = (
@@ -38,9 +46,11 @@ def post(connection: duckdb.DuckDBPyConnection, *, snapshot_id: int | None = Non
         _post_some(connection, of_load, {"snapshot": snapshot_id})
         return
     row = connection.execute("SELECT count(*) FROM ledger.order_versions").fetchone()
-    parts = 1 + (int(row[0]) if row else 0) // _AT_ONCE
+    versions = int(row[0]) if row else 0
+    parts = 1 + versions // _AT_ONCE
     for part in range(parts):
         _post_some(connection, "AND hash(order_id) % $parts = $part", {"parts": parts, "part": part})
+        advance(versions * (part + 1) // parts - versions * part // parts)
 
 
 def _post_some(connection: duckdb.DuckDBPyConnection, of_load: str, values: Mapping[str, int]) -> None:

@@ -18,6 +18,8 @@ from connector.control.pairs import any_pair
 from connector.control.place import control_place
 from connector.errors import ConfigError
 
+_SEND_THE_LINK = "The merchant must connect again: send the linkUrl of the connection."
+
 
 def credentials_of(config: Config) -> PairStore:
     """Where OAuth pairs are kept. The key that encrypts them is made when the first pair comes; not for a fleet.
@@ -92,6 +94,7 @@ def oauth_source(config: Config, connection: Connection, patience: Patience | No
         seed=oauth.refresh_token.get_secret_value() if oauth.refresh_token else None,
         patience=patience,
         named_in=connection.place,
+        cure=_SEND_THE_LINK if connection.oauth is None else None,
     )
 
 

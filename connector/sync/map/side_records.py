@@ -13,8 +13,7 @@ import orjson
 from connector.sync.map.source_rows import digest
 from schemas.times import as_ledger_text, from_wire, ledger_text, wire_text
 from schemas.wire import encode, members
-from transforms.beside.company_info import company_info_of
-from transforms.beside.locations import location_of
+from transforms.beside.merchant import company_info_of, location_of
 from transforms.model import Merchant
 
 Key = tuple[str, str]

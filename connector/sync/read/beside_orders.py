@@ -18,7 +18,7 @@ from connector.sync.map.side_records import SideRecords
 from connector.sync.read.platform import Witness
 from schemas.times import from_ms
 from schemas.wire import members
-from transforms.beside.platform_customers import platform_customer
+from transforms.beside.customers import platform_customer
 
 CUSTOMERS = "customers"
 _ONE_BY_ONE = 20  # customers for whom single reads are less than the list may be

@@ -1,32 +1,22 @@
-"""The charts of a report, each with the same figures as a table for people and programs.
+"""Charts of sales: from list prices to money received, by month, by product, by customer, restated.
 
 A chart has one currency. Partial months say so; totals stand at the foot of what can be added.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import date
 from decimal import Decimal
 
-from markupsafe import Markup
-
+from connector.report.chart import Chart, is_partial, month_label, total_cells
 from connector.report.drawing import Bar, bars, groups, lying
 from connector.report.figures import (
-    Comparison,
     Customers,
-    Figures,
-    Freshness,
-    HeldBack,
     Month,
-    OpenIssues,
-    Restatement,
     Sales,
 )
 from connector.report.sales import AMOUNTS
-from connector.report.words import HELD_BACK, ISSUES
 from schemas.money import money
 
-SO_FAR = " so far"
 _BRIDGE = (
     ("gross_sales", "Gross", 1),
     ("discounts", "Discounts", -1),
@@ -42,47 +32,6 @@ _BRIDGE = (
     ("amount_collected", "Received", 0),
 )
 """Column, label and sign; 0 is a sum of what stands before it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Chart:
-    """id: unique on the page. note: what the figures mean. drawing: None where there is nothing to draw.
-
-    header, rows and foot: the same figures as text; foot is empty where adding them up would mean nothing. words: how
-    many columns from the left are words.
-    """
-
-    id: str
-    title: str
-    note: str
-    drawing: Markup | None
-    header: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-    foot: tuple[str, ...] = ()
-    words: int = 1
-
-
-def charts(figures: Figures, *, at: datetime) -> list[Chart]:
-    """Every chart of a report, in reading order. at: aware UTC, what freshness is measured against."""
-    made: list[Chart] = []
-    for sales in figures.sales:
-        made += [
-            bridge(sales),
-            net_sales(sales, figures.read_until),
-            returns(sales, figures.read_until),
-            average_order_value(sales, figures.read_until),
-            top_products(sales),
-        ]
-    if figures.customers:
-        made.append(customers(figures.customers, figures.read_until))
-    made += [freshness(figures.freshness, at), held_back(figures.held), open_issues(figures.issues)]
-    made += [
-        reconciliation([one for one in figures.comparisons if one.currency == currency])
-        for currency in dict.fromkeys(one.currency for one in figures.comparisons)
-    ]
-    if figures.restatement is not None:
-        made += [restated(figures.restatement), restated_orders(figures.restatement)]
-    return made
 
 
 def bridge_bars(sums: Mapping[str, Decimal], currency: str) -> list[Bar]:
@@ -132,9 +81,9 @@ def net_sales(sales: Sales, read_until: date | None) -> Chart:
     def row(m: Month) -> tuple[str, ...]:
         before = by_month.get(m.month.replace(year=m.month.year - 1))
         return (
-            _label(m.month, read_until),
+            month_label(m.month, read_until),
             f"{m.orders:,}",
-            *_all(currency, *(getattr(m, name) for name in AMOUNTS)),
+            *total_cells(currency, *(getattr(m, name) for name in AMOUNTS)),
             *(
                 ("", "")
                 if before is None
@@ -155,7 +104,7 @@ def net_sales(sales: Sales, read_until: date | None) -> Chart:
                         f"{m.month:%Y-%m}",
                         m.net_sales,
                         money(m.net_sales, currency),
-                        kind="bar part" if _is_partial(m.month, read_until) else "bar",
+                        kind="bar part" if is_partial(m.month, read_until) else "bar",
                     ),
                 ]
                 for m in sales.months
@@ -173,7 +122,7 @@ def net_sales(sales: Sales, read_until: date | None) -> Chart:
         (
             "Together",
             f"{sum(m.orders for m in sales.months):,}",
-            *_all(
+            *total_cells(
                 currency,
                 *(sum((getattr(m, name) for m in sales.months), Decimal(0)) for name in AMOUNTS),
             ),
@@ -212,12 +161,17 @@ def returns(sales: Sales, read_until: date | None) -> Chart:
         ),
         ("Month", "By month of the refund", "By month of the order", "Money given back"),
         tuple(
-            (_label(m.month, read_until), *_all(currency, *(getattr(m, name) for name in columns)))
+            (
+                month_label(m.month, read_until),
+                *total_cells(currency, *(getattr(m, name) for name in columns)),
+            )
             for m in sales.months
         ),
         (
             "Together",
-            *_all(currency, *(sum((getattr(m, name) for m in sales.months), Decimal(0)) for name in columns)),
+            *total_cells(
+                currency, *(sum((getattr(m, name) for m in sales.months), Decimal(0)) for name in columns)
+            ),
         ),
     )
 
@@ -241,7 +195,7 @@ def average_order_value(sales: Sales, read_until: date | None) -> Chart:
         ("Month", "Gross sales less discounts", "Orders", "Average order value"),
         tuple(
             (
-                _label(m.month, read_until),
+                month_label(m.month, read_until),
                 money(m.gross_sales - m.discounts, sales.currency),
                 f"{m.orders:,}",
                 money(value, sales.currency),
@@ -292,114 +246,10 @@ def customers(months: Sequence[Customers], read_until: date | None) -> Chart:
         ),
         ("Month", "New", "Returning", "Orders by guests"),
         tuple(
-            (_label(m.month, read_until), f"{m.new:,}", f"{m.returning:,}", f"{m.guest_orders:,}")
+            (month_label(m.month, read_until), f"{m.new:,}", f"{m.returning:,}", f"{m.guest_orders:,}")
             for m in months
         ),
     )
-
-
-def freshness(merchants: Sequence[Freshness], at: datetime) -> Chart:
-    """Hours since each merchant was last read."""
-    hours = [_hours(one.last_success, at) for one in merchants]
-    return Chart(
-        "freshness",
-        "Data freshness",
-        f"Measured when this page was made, {_utc(at)}.",
-        None,
-        ("Merchant", "Connection", "Last read", "Newest sale", "Hours since"),
-        tuple(
-            (
-                one.merchant,
-                one.status,
-                _utc(one.last_success),
-                _utc(one.newest_sale),
-                "never" if value is None else f"{value:,}",
-            )
-            for one, value in zip(merchants, hours, strict=True)
-        ),
-        words=2,
-    )
-
-
-def held_back(reasons: Sequence[HeldBack]) -> Chart:
-    """What is kept raw and not published, and the money in it."""
-    return Chart(
-        "held-back",
-        "Held back",
-        "Records that are kept as they came and are in no figure. Money: what Clover says they moved.",
-        None,
-        ("Reason", "Code", "Records", "Money"),
-        tuple(
-            (HELD_BACK.get(one.reason, one.reason), one.reason, f"{one.records:,}", _amounts(one.amounts))
-            for one in reasons
-        ),
-        words=2,
-    )
-
-
-def open_issues(issues: Sequence[OpenIssues]) -> Chart:
-    """What does not add up, by kind."""
-    return Chart(
-        "open-issues",
-        "Open data issues",
-        "Orders that do not add up as they should. None is left out of the figures because of it. info: something had"
-        " to be estimated; warning: the source contradicts itself; error: kept back. Difference: what was found, added"
-        " up without its sign.",
-        None,
-        ("Severity", "What it is", "Code", "Orders", "Difference", "For example"),
-        tuple(
-            (
-                one.severity,
-                ISSUES.get(one.code, one.code),
-                one.code,
-                f"{one.orders:,}",
-                _amounts(one.amounts),
-                one.detail,
-            )
-            for one in issues
-        ),
-        words=3,
-    )
-
-
-def reconciliation(comparisons: Sequence[Comparison]) -> Chart:
-    """Clover's own amounts beside the stored ones, one currency."""
-    currency = comparisons[0].currency
-    return Chart(
-        f"reconciliation-{currency}",
-        f"Reconciliation with Clover, {currency}",
-        f"Clover's lists read again on {_utc(max(one.reconciled_at for one in comparisons))} and compared record by"
-        " record. Unexplained must be 0.",
-        groups(
-            [
-                [
-                    Bar(one.stream, one.clover_amount, money(one.clover_amount, currency), kind="bar second"),
-                    Bar(one.stream, one.stored_amount, money(one.stored_amount, currency)),
-                ]
-                for one in comparisons
-            ],
-            title=f"Clover's amounts and the stored ones, {currency}",
-            about="The same amounts are in the table.",
-            chart_id=f"drawn-reconciliation-{currency}",
-            names=(("bar second", "Clover"), ("bar", "Stored")),
-        ),
-        ("Stream", "Clover records", "Stored records", "Clover amount", "Stored amount", "Explained", "Unexplained"),
-        tuple(
-            (
-                one.stream, f"{one.clover_count}", f"{one.stored_count}",
-                *_all(currency, one.clover_amount, one.stored_amount, one.explained, one.unexplained),
-            )
-            for one in comparisons
-        ),
-    )  # fmt: skip
-
-
-def _is_partial(month: date, read_until: date | None) -> bool:
-    return read_until is None or (month.year, month.month) >= (read_until.year, read_until.month)
-
-
-def _label(month: date, read_until: date | None) -> str:
-    return f"{month:%Y-%m}{SO_FAR if _is_partial(month, read_until) else ''}"
 
 
 def _change(before: Decimal, now: Decimal) -> str:
@@ -408,80 +258,3 @@ def _change(before: Decimal, now: Decimal) -> str:
         return ""
     tenths = int((now - before) * 1000 / before)
     return f"{'+' if tenths > 0 else '-' if tenths < 0 else ''}{abs(tenths) // 10}.{abs(tenths) % 10} %"
-
-
-def _all(currency: str, *amounts: Decimal) -> tuple[str, ...]:
-    return tuple(money(amount, currency) for amount in amounts)
-
-
-def _amounts(by_currency: Mapping[str, Decimal]) -> str:
-    return ", ".join(f"{money(amount, currency)} {currency}" for currency, amount in by_currency.items())
-
-
-def _hours(moment: datetime | None, at: datetime) -> int | None:
-    return None if moment is None else max(0, int((at - moment.replace(tzinfo=UTC)).total_seconds() // 3600))
-
-
-def _utc(moment: datetime | None) -> str:
-    return "never" if moment is None else f"{moment:%Y-%m-%d %H:%M} UTC"
-
-
-def restated(told: Restatement) -> Chart:
-    """Every figure of a month that changed since it was told."""
-    since = "nothing was loaded" if told.loaded_at is None else f"{told.loaded_at:%Y-%m-%d %H:%M} UTC"
-    return Chart(
-        "restated",
-        "As told, and now",
-        f"Figures that changed since snapshot {told.snapshot_id} ({since}), each thing in the month it happened; and"
-        " what of the difference is of orders learned since (new), changed and deleted.",
-        None,
-        (
-            "month",
-            "currency",
-            "figure",
-            "as told",
-            "now",
-            "difference",
-            "new",
-            "changed",
-            "deleted",
-            "orders",
-        ),
-        tuple(
-            (
-                f"{one.month:%Y-%m}",
-                one.currency,
-                one.figure.replace("_", " "),
-                *(
-                    f"{amount:,.0f}" if one.figure == "orders" else money(amount, one.currency)
-                    for amount in (one.was, one.became, one.difference, one.new, one.changed, one.deleted)
-                ),
-                f"{one.orders:,}",
-            )
-            for one in told.figures
-        ),
-        words=3,
-    )
-
-
-def restated_orders(told: Restatement) -> Chart:
-    """The orders that explain those differences."""
-    return Chart(
-        "restated-orders",
-        "The orders behind the differences",
-        "What each added to the total sales and to the money collected of a month.",
-        None,
-        ("month", "currency", "order", "why", "total sales", "amount collected"),
-        tuple(
-            (
-                f"{one.month:%Y-%m}",
-                one.currency,
-                one.order_id,
-                one.why,
-                money(one.total_sales, one.currency),
-                money(one.amount_collected, one.currency),
-            )
-            for one in told.orders
-        ),
-        words=4,
-    )
