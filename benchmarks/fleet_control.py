@@ -1,6 +1,7 @@
 """What ten thousand companies kept as data cost: commands, and a step of the scheduler.
 
-``python benchmarks/fleet_control.py --companies 10000 --json``
+``python benchmarks/fleet_control.py --companies 10000 --json``; of a fleet with ``--store postgresql://user@host/empty``,
+an empty database, and ``pip install 'clover-codat-connector[fleet]'``.
 """
 
 import argparse
@@ -11,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -92,15 +94,56 @@ def step_milliseconds(directory: Path) -> dict[str, float]:
     return {"nothing_due": quiet, "all_come_due": first, "all_waiting": busy}
 
 
+def fleet_milliseconds(directory: Path, companies: int) -> dict[str, float]:
+    """What each host asks the database: a claim of eight runs, a look while nothing is due, a start of a request."""
+    from connector.config import load_config
+    from connector.control import pace
+    from connector.control.place import open_control
+    from connector.schedule.fleet_turns import FleetTurns
+    from connector.schedule.planner import Job
+
+    place = load_config(directory / "config.yaml").fleet
+    assert place is not None, "only a fleet is measured here"
+    noon = datetime(2026, 3, 2, 12, tzinfo=UTC)
+    turns = FleetTurns(place)
+    turns.set_jobs([Job(f"c{number}", "0 * * * *", "UTC") for number in range(companies)], noon)
+    began = time.perf_counter()
+    turns.take(noon, most=0, running=())
+    rows = time.perf_counter() - began
+    control = open_control(place, pace.TABLES)
+
+    def median(work: Callable[[], object], times: int = 40) -> float:
+        taken = []
+        for _ in range(times):
+            began = time.perf_counter()
+            work()
+            taken.append(time.perf_counter() - began)
+        return statistics.median(taken) * 1000
+
+    found = {
+        "rows_of_all_connections": rows * 1000,
+        "claim_of_8_while_all_are_due": median(lambda: turns.take(noon, most=8, running=())),
+        "nothing_due": median(lambda: turns.take(noon - timedelta(days=1), most=8, running=())),
+        "start_of_a_request": median(
+            lambda: pace.reserve_start(control, "token", app_interval=1e-6, token_interval=1e-6)
+        ),
+    }
+    turns.close()
+    return found
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--companies", type=int, default=10_000)
+    parser.add_argument("--store", default="./data", help="a directory, or an empty database of PostgreSQL")
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="fleet-control-") as name:
         directory = Path(name)
-        (directory / "config.yaml").write_text("store: ./data\n")
+        is_fleet = given.store.startswith("postgresql:")
+        bucket = "bucket: ./bucket\n" if is_fleet else ""
+        (directory / "config.yaml").write_text(f"store: {given.store}\n{bucket}")
         write_companies(directory / "merchants.csv", given.companies)
         found = {
             "companies": given.companies,
@@ -110,8 +153,11 @@ def main() -> None:
             "companies_list_seconds": seconds_of(directory, "companies", "list"),
             "connections_seconds": seconds_of(directory, "connections"),
             "status_seconds": seconds_of(directory, "status"),
-            "scheduler_step_milliseconds": step_milliseconds(directory),
         }
+        if is_fleet:
+            found["database_milliseconds"] = fleet_milliseconds(directory, given.companies)
+        else:
+            found["scheduler_step_milliseconds"] = step_milliseconds(directory)
     if given.json:
         print(json.dumps(found, indent=2))
         return

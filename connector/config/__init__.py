@@ -3,18 +3,8 @@
 from connector.config.fleet import FleetPlace
 from connector.config.link import REGIONS, Link, LinkApp
 from connector.config.load import load_config, secrets_in_file, setting_paths
-from connector.config.settings import (
-    Alerts,
-    Api,
-    Company,
-    Config,
-    Connection,
-    Limits,
-    Metrics,
-    OAuth,
-    Scheduler,
-    Sync,
-)
+from connector.config.sections import Alerts, Api, Limits, Metrics, Scheduler, Sync
+from connector.config.settings import Company, Config, Connection, OAuth
 
 __all__ = [
     "REGIONS",
