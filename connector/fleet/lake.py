@@ -36,11 +36,12 @@ class Followed:
 
 
 def follow(fleet: FleetStore, to: str, data_path: str, *, room: Path) -> Iterator[Followed]:
-    """Bring every company whose newest state is not in the lake up to it. Raises ConfigError, StoreError.
+    """Bring every company whose newest state is not in the lake up to it. ConfigError, StoreError, StoreBusy.
 
     to: ``ducklake:…`` as DuckDB attaches it. data_path: where its Parquet files go. room: for links to extensions.
     """
-    with _lake(to, data_path, room) as connection:
+    # Two would both add what neither has seen of the other.
+    with fleet.pointers.locked(f"lake {to}", "This lake"), _lake(to, data_path, room) as connection:
         connection.execute("CREATE TABLE IF NOT EXISTS lake.followed (company_id VARCHAR, state VARCHAR)")
         known = _followed(connection)
         pointers = {pointer.company_id: pointer for pointer, _ in fleet.pointers.all()}
