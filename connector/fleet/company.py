@@ -25,6 +25,7 @@ from connector.ledger.database import WORK, log_of, unwritten_log
 from connector.ledger.failpoints import failpoint
 from connector.ledger.interface import Reader
 from connector.ledger.keep.backup import figures
+from connector.ledger.keep.forget import kept_tables
 from connector.ledger.keep.forget_proof import Trace
 from connector.ledger.load.batch import Applied, Batch
 from connector.ledger.places import Place, commit_of
@@ -137,7 +138,8 @@ class CompanyStore:
             if self._shared.pointers.get(company_id) is not None:
                 self._up_to_date()
                 with self._duck.open_reader() as reader:
-                    removed = dict(figures(reader.path).tables)
+                    rows = figures(reader.path).tables
+                    removed = {table: rows[table] for table in kept_tables(reader.connection) if rows[table]}
             self._shared.pointers.remove(company_id)
             self._shared.bucket.remove(
                 [key for key, _ in self._shared.bucket.list(company_prefix(company_id))]

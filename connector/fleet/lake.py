@@ -36,11 +36,12 @@ class Followed:
 
 
 def follow(fleet: FleetStore, to: str, data_path: str, *, room: Path) -> Iterator[Followed]:
-    """Bring every company whose newest state is not in the lake up to it. Raises ConfigError, StoreError.
+    """Bring every company whose newest state is not in the lake up to it. ConfigError, StoreError, StoreBusy.
 
     to: ``ducklake:…`` as DuckDB attaches it. data_path: where its Parquet files go. room: for links to extensions.
     """
-    with _lake(to, data_path, room) as connection:
+    # Two would both add what neither has seen of the other.
+    with fleet.pointers.locked(f"lake {to}", "This lake"), _lake(to, data_path, room) as connection:
         connection.execute("CREATE TABLE IF NOT EXISTS lake.followed (company_id VARCHAR, state VARCHAR)")
         known = _followed(connection)
         pointers = {pointer.company_id: pointer for pointer, _ in fleet.pointers.all()}
@@ -61,6 +62,8 @@ def compact(to: str, data_path: str, *, room: Path) -> None:
         connection.execute("CALL ducklake_merge_adjacent_files('lake')")
         connection.execute("CALL ducklake_expire_snapshots('lake', older_than => now() - INTERVAL 1 DAY)")
         connection.execute("CALL ducklake_cleanup_old_files('lake', older_than => now() - INTERVAL 1 DAY)")
+        # What a killed follower had written and not committed.
+        connection.execute("CALL ducklake_delete_orphaned_files('lake', older_than => now() - INTERVAL 1 DAY)")
 
 
 def _bring(connection: duckdb.DuckDBPyConnection, pointer: Pointer, path: Path) -> Followed:
@@ -162,6 +165,7 @@ def _forget(connection: duckdb.DuckDBPyConnection, company_id: str) -> None:
         connection.execute(f"CALL ducklake_rewrite_data_files('lake', '{table}', delete_threshold => 0)")
     connection.execute("CALL ducklake_expire_snapshots('lake', older_than => now())")
     connection.execute("CALL ducklake_cleanup_old_files('lake', cleanup_all => true)")
+    connection.execute("CALL ducklake_delete_orphaned_files('lake', cleanup_all => true)")  # of killed followers
 
 
 @contextmanager

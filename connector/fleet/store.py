@@ -50,6 +50,16 @@ class FleetStore:
             state.connection_id: state for _, summary in self.pointers.all() for state in states_in(summary)
         }
 
+    def lost_objects(self) -> list[str]:
+        """What the newest states are made of and the bucket does not have in that length; empty where all is well."""
+        there = dict(self.bucket.list("companies"))
+        lost = []
+        for pointer, _ in self.pointers.all():
+            parts = [name for name in (pointer.object, pointer.log) if name is not None]
+            if sum(there.get(name, -1) for name in parts) != pointer.bytes:
+                lost += parts
+        return lost
+
     def is_there(self) -> bool:
         return bool(self.pointers.changed(0)[1])
 

@@ -194,7 +194,7 @@ def _give_to_postgres(directory: Path) -> None:
         parent.chmod(parent.stat().st_mode | 0o011)
 
 
-def _wait_for(is_there: Callable[[], bool], what: str, seconds: float = 30) -> None:
+def _wait_for(is_there: Callable[[], bool], what: str, seconds: float = 90) -> None:
     until = time.monotonic() + seconds
     while not is_there():
         if time.monotonic() > until:

@@ -25,12 +25,10 @@ TESTS = {
         "what_one_part_read_is_not_read_again_because_the_next_was_listed_before",
         "a_bug_in_a_later_part_says_that_the_parts_before_it_are_kept",
     ),
-    test_faults: ("a_fault_that_lasts_fails_the_run_which_loads_nothing_and_the_next_run_heals",),
     test_idempotence: (
         "a_second_sync_of_unchanged_data_writes_no_version_and_no_snapshot",
         "an_older_answer_never_overwrites_newer_knowledge",
         "a_record_that_is_listed_late_arrives_within_the_overlap",
-        "any_cut_of_time_into_syncs_gives_the_same_orders",
     ),
     test_modes: (
         "a_dry_run_tells_what_would_change_and_leaves_no_trace",
@@ -47,6 +45,20 @@ for _module, _names in TESTS.items():
     for _name in _names:
         globals()[f"test_{_name}"] = getattr(_module, f"test_{_name}")
 quiet = test_faults.quiet
+
+
+@pytest.mark.parametrize(
+    ("name", "path"),
+    [
+        ("server errors", "/v1/charges"),
+        ("half of the JSON", "/v1/orders"),
+        ("empty pages that say more", "/v1/refunds"),
+    ],
+)
+def test_a_fault_that_lasts_loads_nothing_and_the_next_run_heals(bench, quiet, name, path):
+    test_faults.test_a_fault_that_lasts_fails_the_run_which_loads_nothing_and_the_next_run_heals(
+        bench, quiet, name, path
+    )
 
 
 @pytest.fixture(autouse=True)

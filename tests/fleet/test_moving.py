@@ -121,6 +121,17 @@ def test_what_is_asked_of_all_companies_is_answered_from_their_rows(books, fleet
             )
 
 
+def test_an_object_that_is_gone_or_cut_short_is_named(books, fleet, tmp_path):  # noqa: F811
+    list(to_fleet(books.directory, fleet, at=AT))
+    assert fleet.lost_objects() == []
+    pointer = fleet.pointers.get(JUNIPER)
+    path = tmp_path / "bucket" / pointer.object
+    path.write_bytes(path.read_bytes()[:-1])
+    assert fleet.lost_objects() == [pointer.object]
+    path.unlink()
+    assert fleet.lost_objects() == [pointer.object]
+
+
 PATHS = (
     "/companies",
     f"/companies/{JUNIPER}",

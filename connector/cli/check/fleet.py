@@ -56,7 +56,24 @@ def _examine_bucket(place: FleetPlace) -> Finding:
         next(iter(Bucket(place.bucket).list("companies")), None)
     except ConnectorError as error:
         return Finding("bucket", "failed", error.message, error.hint)
-    return Finding("bucket", "ok", f"{place.bucket} can be listed")
+    from connector.fleet.store import FleetStore
+    from connector.ledger.interface import now_utc
+
+    fleet = FleetStore(place, clock=now_utc)
+    try:
+        lost = fleet.lost_objects()
+    except ConnectorError as error:
+        return Finding("bucket", "failed", error.message, error.hint)
+    finally:
+        fleet.close()
+    if lost:
+        return Finding(
+            "bucket",
+            "failed",
+            f"{len(lost)} object(s) of newest states are gone or cut short in {place.bucket}: {lost[0]}",
+            "Bring them back from the bucket's versions or its replica; the company cannot be read until then.",
+        )
+    return Finding("bucket", "ok", f"{place.bucket} has every company's newest state")
 
 
 def _examine_cache(place: FleetPlace) -> Iterator[Finding]:

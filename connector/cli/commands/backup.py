@@ -7,6 +7,7 @@ import click
 
 from connector.cli.invocation import Invocation, json_option, pass_invocation
 from connector.cli.terminal.output import bytes_text, json_text
+from connector.errors import ConfigError
 
 
 @click.command()
@@ -35,6 +36,11 @@ def backup(invocation: Invocation, target: Path | None, keep: int | None, as_jso
     from connector.ledger.keep.backup import default_name, make_backup, remove_older
 
     config = invocation.config(secrets_may_be_missing=True)
+    if config.fleet is not None:
+        raise ConfigError(
+            "A backup is of a store on one disk; a fleet is kept in its bucket and its database.",
+            hint="Back those up with their own means, or connector migrate-store --back DIR, and back DIR up.",
+        )
     at = datetime.now(UTC)
     target = target or Path()
     if target.is_dir():
