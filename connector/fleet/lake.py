@@ -63,7 +63,9 @@ def compact(to: str, data_path: str, *, room: Path) -> None:
         connection.execute("CALL ducklake_expire_snapshots('lake', older_than => now() - INTERVAL 1 DAY)")
         connection.execute("CALL ducklake_cleanup_old_files('lake', older_than => now() - INTERVAL 1 DAY)")
         # What a killed follower had written and not committed.
-        connection.execute("CALL ducklake_delete_orphaned_files('lake', older_than => now() - INTERVAL 1 DAY)")
+        connection.execute(
+            "CALL ducklake_delete_orphaned_files('lake', older_than => now() - INTERVAL 1 DAY)"
+        )
 
 
 def _bring(connection: duckdb.DuckDBPyConnection, pointer: Pointer, path: Path) -> Followed:
@@ -165,7 +167,9 @@ def _forget(connection: duckdb.DuckDBPyConnection, company_id: str) -> None:
         connection.execute(f"CALL ducklake_rewrite_data_files('lake', '{table}', delete_threshold => 0)")
     connection.execute("CALL ducklake_expire_snapshots('lake', older_than => now())")
     connection.execute("CALL ducklake_cleanup_old_files('lake', cleanup_all => true)")
-    connection.execute("CALL ducklake_delete_orphaned_files('lake', cleanup_all => true)")  # of killed followers
+    connection.execute(
+        "CALL ducklake_delete_orphaned_files('lake', cleanup_all => true)"
+    )  # of killed followers
 
 
 @contextmanager
