@@ -255,5 +255,6 @@ def test_every_error_class_has_its_case():
         return {kind}.union(*(all_of(one) for one in kind.__subclasses__()))
 
     ours = {one for one in all_of(ConnectorError) if one.__module__ == "connector.errors"}
-    elsewhere = {errors.StoreBusy, errors.ConfigError, errors.StoreNotOurs}  # tests above, and test_ownership
+    # Tests above; test_ownership; tests/fleet/test_company_store.
+    elsewhere = {errors.StoreBusy, errors.ConfigError, errors.StoreNotOurs, errors.StoreMoved}
     assert ours - {errors.CloverError} == {case.error for case in CASES} | elsewhere
