@@ -15,7 +15,7 @@ CEILINGS = {
     "duplicated runs": 5,
     "circles": 0,
     "rooms of a sync": 26,
-    "files of a sync": 158,
+    "files of a sync": 160,
 }
 GROWS = {"files", "lines", "sql lines"}  # with what the product can do
 
