@@ -1,7 +1,5 @@
 """The house does not decay: no figure of ``tests/house.py`` grows beyond its ceiling, and each counts what it says."""
 
-import pytest
-
 from tests.house import FIGURES, ROOT, measured
 
 # What was reached. Who needs more raises it here, with the reason in the commit; who needs less lowers it.
@@ -20,19 +18,14 @@ CEILINGS = {
 GROWS = {"files", "lines", "sql lines"}  # with what the product can do
 
 
-@pytest.fixture(scope="module")
-def house():
-    return measured(ROOT)
-
-
-def test_every_figure_has_a_meaning_and_a_ceiling_or_grows(house):
+def test_no_figure_is_beyond_its_ceiling():
+    house = measured(ROOT)
     assert house.figures.keys() == FIGURES.keys() == CEILINGS.keys() | GROWS
-
-
-@pytest.mark.parametrize("figure", CEILINGS)
-def test_no_figure_is_beyond_its_ceiling(house, figure):
-    assert house.figures[figure] <= CEILINGS[figure], f"{FIGURES[figure]}:\n" + "\n".join(
-        house.places[figure]
+    beyond = {
+        figure: house.figures[figure] for figure, most in CEILINGS.items() if house.figures[figure] > most
+    }
+    assert not beyond, "\n".join(
+        line for figure in beyond for line in (f"{FIGURES[figure]}:", *house.places[figure])
     )
 
 

@@ -1,6 +1,6 @@
 """Many merchants connect themselves, are read, and are seen by whom they may be seen.
 
-Thirty in the ordinary run; MERCHANTS=200 for the two hundred of the promise.
+Twelve in the ordinary run; MERCHANTS=200 for the two hundred of the promise.
 """
 
 import os
@@ -14,7 +14,7 @@ from connector.sync.many import sync_all
 from connector.sync.runtime import Runtime
 from tests.link.lender import Lender, shop
 
-MERCHANTS = int(os.environ.get("MERCHANTS", "30"))
+MERCHANTS = int(os.environ.get("MERCHANTS", "12"))
 
 
 @pytest.mark.slow
