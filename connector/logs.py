@@ -138,7 +138,7 @@ def get_logger(name: str) -> structlog.stdlib.BoundLogger:
 
 @contextmanager
 def bound(**fields: str | None) -> Iterator[None]:
-    """Every log line inside carries these fields: ``run_id``, ``company_id``, ``connection_id``."""
+    """Every log line inside carries these fields: ``run_id``, ``company``, ``company_id``, ``connection_id``."""
     with structlog.contextvars.bound_contextvars(**{k: v for k, v in fields.items() if v is not None}):
         yield
 

@@ -10,12 +10,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
-import structlog
-
 from connector.clover.platform import MerchantProfile
 from connector.config import Company, Connection
 from connector.errors import Deauthorized, PartlyDone, StoreError
 from connector.ledger.stored import Stored
+from connector.logs import bound
 from connector.progress import Progress, Silent
 from connector.sync.commit import Commit, Mapped, Source
 from connector.sync.connect.connecting import merchant_of
@@ -62,9 +61,8 @@ def _run_once(
         kind=mode.kind,
         started_at=started,
     )
-    with structlog.contextvars.bound_contextvars(
-        run_id=report.run_id, company=company.name, company_id=company.id, connection_id=connection.id
-    ):
+    of_run = {"run_id": report.run_id, "company": company.name, "company_id": company.id}
+    with bound(**of_run, connection_id=connection.id):
         try:
             with runtime.store.run_lock(connection.id), MappingProcesses() as processes:
                 _Run(runtime, company, connection, mode, report, progress, processes).under_lock()

@@ -169,6 +169,22 @@ def test_a_failure_is_seen_everywhere(call, monkeypatch, case):
         assert bool(shown["nextCommand"]) == (case.status == "failed")
 
 
+@pytest.mark.parametrize("command", ["sync", "reconcile"])
+def test_whatever_a_command_logs_of_a_merchant_names_the_company(call, command):
+    here = call.town
+    here.sync()
+    call.said()
+    here.sandbox.faults.first(faults.error(503), path="/v1/charges")
+    code, _out, err = call(command)
+    assert code == 0
+    lines = [json.loads(line) for line in err.splitlines() if line.startswith("{")]
+    waits = [line for line in lines if line["event"].startswith("clover.")]
+    assert waits, "Clover had to be asked again"
+    for line in waits:
+        assert (line["company"], line["connection_id"]) == ("Company 0", here.connection().id)
+        assert line["run_id"]
+
+
 def test_a_lock_somebody_else_holds_is_exit_code_4_and_no_run(call):
     here = call.town
     with here.store.run_lock(here.connection().id):

@@ -6,6 +6,7 @@ Which records need it is decided by ``connector.sync``.
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import dataclass
 from typing import TypeVar
 from urllib.parse import quote
@@ -79,7 +80,7 @@ def _each(
     try:
         while True:
             while len(pending) < 2 * workers and (one := next(todo, None)) is not None:
-                pending.append((one, pool.submit(read, one)))
+                pending.append((one, pool.submit(copy_context().run, read, one)))
             if not pending:
                 return
             one, future = pending.popleft()

@@ -14,6 +14,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Protocol
@@ -216,7 +217,7 @@ def read_jobs(
             while True:
                 while len(rows) < workers and (job := source.due()) is not None:
                     rows[job] = 0
-                    pool.submit(run, job)
+                    pool.submit(copy_context().run, run, job)  # its log lines name the run
                 if not rows:
                     return
                 item = pages.get()

@@ -22,6 +22,7 @@ from connector.ledger.interface import Reader, Store
 from connector.ledger.load.batch import Batch, NdjsonWriter, RunRow
 from connector.ledger.reconcile_reads import DELETED_AT_CLOVER
 from connector.ledger.stored import Stored
+from connector.logs import bound
 from connector.progress import Progress, Silent
 from connector.sync.connect.connecting import selected_connections
 from connector.sync.plan import cursor_of, start_of
@@ -69,8 +70,9 @@ def reconcile_all(
             new_run_id(started), owner.id, owner.name, merchant.id,
             since or start_of(merchant), until or started, started,
         )  # fmt: skip
+        of_run = {"run_id": result.run_id, "company": owner.name, "company_id": owner.id}
         try:
-            with here.store.run_lock(merchant.id):
+            with bound(**of_run, connection_id=merchant.id), here.store.run_lock(merchant.id):
                 here.store.repair(merchant.id)
                 _reconcile(here, merchant, result, shown.of(owner.name))
                 result.finished = here.now()
