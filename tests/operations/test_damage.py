@@ -23,7 +23,7 @@ from connector.ledger.publish import copies, forget_base, verified_copy
 from connector.ledger.store import DuckStore
 from tests.operations.town import write_config
 
-FLIPS = int(os.environ.get("CONNECTOR_FLIPS", "6"))
+FLIPS = int(os.environ.get("CONNECTOR_FLIPS", "4"))
 PARTS = 4  # side by side
 COMMANDS = [
     ["status"], ["query", "SELECT sum(total_amount) FROM orders"], ["check"], ["query", "SELECT * FROM monthly_sales"],

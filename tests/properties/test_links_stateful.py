@@ -309,7 +309,7 @@ class SparseClover(ToldClover):
 
 TestMovingLinks = pytest.mark.slow(MovingLinks.TestCase)
 TestMovingLinks.settings = settings(
-    max_examples=int(os.environ.get("LINK_EXAMPLES", "8")),
+    max_examples=int(os.environ.get("LINK_EXAMPLES", "5")),
     stateful_step_count=25,
     deadline=None,
     phases=[Phase.explicit, Phase.reuse, Phase.generate],

@@ -286,7 +286,7 @@ class Syncing(RuleBasedStateMachine):
 
 TestSyncing = pytest.mark.slow(Syncing.TestCase)
 TestSyncing.settings = settings(
-    max_examples=6,
+    max_examples=4,
     stateful_step_count=18,
     deadline=None,
     # Shrinking repeats whole histories for minutes; the failing one is printed as it is.
