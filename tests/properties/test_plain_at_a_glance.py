@@ -22,7 +22,7 @@ RUN_START = datetime(2027, 1, 1, tzinfo=UTC)
 GLANCES: list[tuple[Any, str, Any]] = [
     (agreement, "_agrees", False),
     (labels, "_is_plain", False),
-    (evidence, "is_dated", False),
+    (evidence, "_is_dated", False),
     (reading, "read_regular", None),
 ]
 FIGURES = [

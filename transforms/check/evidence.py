@@ -22,7 +22,7 @@ _Moved = TypeVar("_Moved", Charge, Refund)
 
 def with_usable_times(group: OrderGroup, now: datetime) -> OrderGroup:
     """The group without moments that cannot be; its records without a time are ``undated``. now: aware."""
-    if is_dated(group, now):
+    if _is_dated(group, now):
         return group
     order = group.order
     undated = set(group.undated)
@@ -48,7 +48,7 @@ def with_usable_times(group: OrderGroup, now: datetime) -> OrderGroup:
     )
 
 
-def is_dated(group: OrderGroup, now: datetime) -> bool:
+def _is_dated(group: OrderGroup, now: datetime) -> bool:
     """Whether every moment can be, as in nearly every group."""
     if group.platform_modified is not None:
         return False

@@ -60,7 +60,7 @@ def sale_lines(
     for index, (line_id, item) in enumerate(zip(line_ids(order_id, goods), goods, strict=True)):
         tax = taxes[index]
         net = values[index] - (tax if reading.tax_inside else 0)
-        percentage = percentage_of(item, tax, left[index] - (tax if reading.tax_inside else 0))
+        percentage = _percentage_of(item, tax, left[index] - (tax if reading.tax_inside else 0))
         written = _Written(line_id, item, net, tax, discounts[index], percentage)
         built = _lines_of(written, reading, exponent)
         if item.is_gift_card:
@@ -144,7 +144,7 @@ class _Written(Struct, frozen=True):
             self.net,
             self.tax,
             self.discounts,
-            component_shares(self.item, self.tax),
+            _component_shares(self.item, self.tax),
             self.percentage,
             self.item.product,
         )
@@ -182,14 +182,14 @@ def _lines_of(written: _Written, reading: Reading, exponent: int) -> list[Line]:
     return parts
 
 
-def percentage_of(item: Goods, tax: int, taxed: int) -> Decimal:
+def _percentage_of(item: Goods, tax: int, taxed: int) -> Decimal:
     """Tax of a line in percent: what its rates say, else what it comes to of the taxed minor units."""
     if item.taxes and all(applied.rate is not None and not applied.flat for applied in item.taxes) and tax:
         return shortest(Decimal(sum(applied.rate or 0 for applied in item.taxes)).scaleb(-5))
     return effective_rate(tax, taxed)
 
 
-def component_shares(item: Goods, tax: int) -> list[tuple[TaxComponentRef, int]]:
+def _component_shares(item: Goods, tax: int) -> list[tuple[TaxComponentRef, int]]:
     """The tax of a line, minor units, by the taxes that it names."""
     if not item.taxes or not tax:
         return []

@@ -58,7 +58,7 @@ def map_order(
     try:
         group = with_usable_times(group, run_start)
         currency = _currency(group, merchant)
-        moment = moment_of(group, previous, run_start)
+        moment = _moment_of(group, previous, run_start)
         case = _Case(group, order_id, merchant, currency, charges_taken(group, currency), moment)
         reason = _reason(case, previous, unpaid_orders)
         if reason is not None:
@@ -75,7 +75,7 @@ def map_order(
             "order",
             order_id,
         )
-        moment = moment_of(group, previous, run_start)
+        moment = _moment_of(group, previous, run_start)
         return _held(order_id, moment, HeldBack.UNREADABLE, None, (issue,))
 
 
@@ -132,7 +132,7 @@ def _map(
     group, order_id, taken, moment = case.group, case.order_id, case.taken, case.moment
     paid = of_order(taken, case.currency)
     books = books_of(group, order_id, case.currency, taken, paid)
-    created = min(created_of(group.order, taken, moment), moment)
+    created = min(_created_of(group.order, taken, moment), moment)
     codat = _order(case, books, created, unique_reference=unique_reference)
     fingerprint = content_hash(codat)
     observed = False
@@ -196,7 +196,7 @@ def _currency(group: OrderGroup, merchant: Merchant) -> str:
     return (merchant.currency or UNKNOWN_CURRENCY).upper()
 
 
-def moment_of(group: OrderGroup, previous: PreviousVersion | None, run_start: datetime) -> datetime:
+def _moment_of(group: OrderGroup, previous: PreviousVersion | None, run_start: datetime) -> datetime:
     """``sourceModifiedDate``: the newest date of the group, never before the version before."""
     order = group.order
     found = newest(
@@ -240,17 +240,17 @@ def _order(case: _Case, books: Books, created: datetime, *, unique_reference: bo
         total_tax_amount=to_decimal(tax, places),
         total_discount=to_decimal(discount, places),
         total_gratuity=to_decimal(books.gratuity, places),
-        order_line_items=[line_item(line, places) for line in books.lines],
+        order_line_items=[_line_item(line, places) for line in books.lines],
         payments=payments(taken, books.refunds),
         service_charges=[service_charge(fee, places) for fee in books.fees],
         location_ref=Ref(id=merchant.merchant_id, name=merchant.merchant_name),
         customer_ref=customer_ref(case.group),
         source_modified_date=wire_text(case.moment),
-        supplemental_data=supplemental(order, merchant, taken, books),
+        supplemental_data=_supplemental(order, merchant, taken, books),
     )
 
 
-def created_of(order: CloverOrder | None, taken: Sequence[Taken], moment: datetime) -> datetime:
+def _created_of(order: CloverOrder | None, taken: Sequence[Taken], moment: datetime) -> datetime:
     """When it was ordered, else when it was first paid. moment: instead, where nothing says."""
     if order is not None and order.created is not None:
         return from_ms(order.created)
@@ -258,7 +258,7 @@ def created_of(order: CloverOrder | None, taken: Sequence[Taken], moment: dateti
     return from_ms(min(known)) if known else moment
 
 
-def line_item(line: Line, places: int) -> OrderLineItem:
+def _line_item(line: Line, places: int) -> OrderLineItem:
     """The Codat record of a line. places: decimals of its currency."""
     return OrderLineItem(
         id=line.id,
@@ -283,7 +283,7 @@ def line_item(line: Line, places: int) -> OrderLineItem:
     )
 
 
-def supplemental(
+def _supplemental(
     order: CloverOrder | None, merchant: Merchant, taken: Sequence[Taken], books: Books
 ) -> SupplementalData:
     """Clover's own words: status, reference, charges, and a country that is written otherwise."""
