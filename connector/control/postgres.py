@@ -47,6 +47,10 @@ class NamedRow(tuple[Any, ...]):
 Connection = psycopg.Connection[NamedRow]
 
 
+class FleetAway(StoreError):
+    """PostgreSQL or the bucket did not answer, or takes nothing now; nothing is lost by trying again later."""
+
+
 class PostgresStatements:
     """Statements on one connection; ``?`` for parameters."""
 
@@ -176,10 +180,10 @@ atexit.register(_close_pools)
 
 def _explained(error: Exception, place: FleetPlace) -> StoreError:
     said = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
-    where = f"PostgreSQL ({place.host})"
+    where = f"The fleet's database (PostgreSQL, {place.host})"
     match error:
         case errors.InvalidPassword() | errors.InvalidAuthorizationSpecification():
-            return StoreError(
+            return FleetAway(
                 f"{where} refuses the login: {said}.", hint="Correct store_password, or the user in store."
             )
         case errors.InsufficientPrivilege():
@@ -191,11 +195,11 @@ def _explained(error: Exception, place: FleetPlace) -> StoreError:
                 f"{where}: another process holds what this one needs: {said}.", hint="Run it again."
             )
         case errors.DiskFull() | errors.InsufficientResources():
-            return StoreError(f"{where} has no room: {said}.", hint="Free disk space or connections there.")
+            return FleetAway(f"{where} has no room: {said}.", hint="Free disk space or connections there.")
         case PoolTimeout() | psycopg.OperationalError():
             reason = _why_unreachable(place) if isinstance(error, PoolTimeout) else said
-            return StoreError(
-                f"{where} cannot be reached: {reason}.",
+            return FleetAway(
+                f"{where} cannot be reached, or does not answer: {reason}. What was published is unharmed.",
                 hint="Nothing is lost; what runs by itself goes on when it is back. See: connector check",
             )
         case _:

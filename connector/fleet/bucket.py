@@ -18,9 +18,9 @@ import obstore
 from obstore.exceptions import BaseError
 from obstore.store import LocalStore, from_url
 
+from connector.control.postgres import FleetAway
 from connector.errors import StoreDamaged
 from connector.files import flush
-from connector.fleet.database import FleetAway
 
 if TYPE_CHECKING:
     from obstore.store import ObjectStore

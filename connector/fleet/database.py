@@ -1,4 +1,4 @@
-"""The fleet's PostgreSQL: a few connections for all threads, and its errors as StoreError."""
+"""The fleet's PostgreSQL for pointers and locks; what it says is told as ``control.postgres`` tells it."""
 
 import threading
 from collections.abc import Iterator
@@ -7,10 +7,10 @@ from typing import Any
 
 import psycopg
 from psycopg.rows import tuple_row
-from psycopg_pool import ConnectionPool, PoolTimeout
+from psycopg_pool import ConnectionPool
 
 from connector.config import FleetPlace
-from connector.errors import StoreError
+from connector.control.postgres import fleet_errors
 
 Row = tuple[Any, ...]
 Connection = psycopg.Connection[Row]
@@ -22,10 +22,6 @@ _OPTIONS = (
     "-c tcp_keepalives_idle=15 -c tcp_keepalives_interval=10 -c tcp_keepalives_count=3"
     " -c statement_timeout=30000"
 )
-
-
-class FleetAway(StoreError):
-    """PostgreSQL or the bucket did not answer; nothing is lost by trying again later."""
 
 
 class FleetDatabase:
@@ -40,13 +36,13 @@ class FleetDatabase:
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
         """A connection in a transaction that is committed at the end. Raises FleetAway, StoreError."""
-        with self._errors(), self._opened().connection(timeout=self._patience) as connection:
+        with fleet_errors(self.place), self._opened().connection(timeout=self._patience) as connection:
             yield connection
 
     @contextmanager
     def session(self) -> Iterator[Connection]:
         """A connection of the caller's own, committing each statement, closed at the end: for locks."""
-        with self._errors():
+        with fleet_errors(self.place):
             connection = self._connected()
         try:
             yield connection
@@ -88,21 +84,3 @@ class FleetDatabase:
                     open=True,
                 )
             return self._pool
-
-    @contextmanager
-    def _errors(self) -> Iterator[None]:
-        try:
-            yield
-        except (PoolTimeout, psycopg.OperationalError) as error:
-            said = str(error).strip().splitlines()
-            raise FleetAway(
-                f"The fleet's database ({self.place.host}) does not answer: {said[0] if said else 'no reason'}."
-                " What was published is unharmed.",
-                hint="Start PostgreSQL or correct `store`; the next run goes on where this one ended.",
-            ) from error
-        except psycopg.Error as error:
-            said = str(error).strip().splitlines()
-            raise StoreError(
-                f"The fleet's database ({self.place.host}) refused: {said[0] if said else type(error).__name__}.",
-                hint="connector check says more.",
-            ) from error

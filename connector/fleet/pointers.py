@@ -135,10 +135,7 @@ class Pointers:
     def kept(self, company_id: str) -> set[str]:
         """The objects that the kept generations of a company are made of."""
         with self._connected() as connection:
-            rows = connection.execute(
-                "SELECT object, log FROM store_generations WHERE company_id = %s", [company_id]
-            ).fetchall()
-        return {name for row in rows for name in row if name}
+            return _kept(connection, company_id)
 
     def remove(self, company_id: str) -> None:
         """Forget where a company's states are: whoever still has one can publish nothing on top of it."""
@@ -199,8 +196,11 @@ def _let_go(connection: Connection, company_id: str) -> list[str]:
         " RETURNING object, log",
         {"company": company_id, "kept": KEPT},
     ).fetchall()
-    left = connection.execute(
+    return sorted({name for row in gone for name in row if name} - _kept(connection, company_id))
+
+
+def _kept(connection: Connection, company_id: str) -> set[str]:
+    rows = connection.execute(
         "SELECT object, log FROM store_generations WHERE company_id = %s", [company_id]
     ).fetchall()
-    kept = {name for row in left for name in row if name}
-    return sorted({name for row in gone for name in row if name} - kept)
+    return {name for row in rows for name in row if name}

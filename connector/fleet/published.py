@@ -15,10 +15,11 @@ from datetime import datetime
 from pathlib import Path
 
 from connector.config import FleetPlace
+from connector.control.postgres import FleetAway
 from connector.errors import StoreError
 from connector.fleet.bucket import Bucket, safe_name
 from connector.fleet.cache import Cache, fetched_copy
-from connector.fleet.database import FleetAway, FleetDatabase
+from connector.fleet.database import FleetDatabase
 from connector.fleet.pointers import Pointer, Pointers
 from connector.fleet.summary import states_in
 from connector.ledger.connection_state import ConnectionState
