@@ -36,6 +36,9 @@ CREATE TABLE IF NOT EXISTS store_generations (
 """
 # Any number, the same on all hosts: two of them must not make the tables at once.
 _MAKING_TABLES = 7_043_117
+# Held until a swap is committed, so that changes become visible in the order of their numbers: who has seen one has
+# seen all before it.
+_NUMBERING = 7_043_118
 
 _COLUMNS = "company_id, generation, object, object_sha256, log, log_sha256, bytes, host, published_at"
 
@@ -107,6 +110,7 @@ class Pointers:
         values: dict[str, Any] = {name: getattr(after, name) for name in _COLUMNS.split(", ")}
         values["summary"] = json.dumps(summary, default=str)
         with self._connected() as connection:
+            connection.execute("SELECT pg_advisory_xact_lock(%s)", [_NUMBERING])
             if before is None:
                 moved = connection.execute(
                     f"INSERT INTO stores ({_COLUMNS}, summary, change) VALUES"  # noqa: S608

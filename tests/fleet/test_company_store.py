@@ -1,5 +1,6 @@
 """A company's store on several hosts: what one publishes the others have, and of two only one is first."""
 
+import threading
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -7,6 +8,9 @@ import pytest
 
 from connector.config import FleetPlace
 from connector.errors import StoreBusy, StoreMoved
+from connector.fleet import pointers
+from connector.fleet.database import FleetDatabase
+from connector.fleet.pointers import Pointer, Pointers
 from connector.fleet.store import FleetStore
 from tests.fleet.loading import COMPANY, Loads
 
@@ -123,3 +127,38 @@ def test_a_connection_that_runs_on_one_host_runs_on_no_other(hosts):
             pass
     with two.store_of(COMPANY).run_lock("connection-1"):
         pass
+
+
+def test_who_follows_the_changes_misses_none_however_long_a_commit_takes(postgres_url, tmp_path, monkeypatch):
+    """A later change never becomes visible before an earlier one: its number would be taken for all before it."""
+    fleet = [Pointers(FleetDatabase(FleetPlace(postgres_url, "unused", tmp_path))) for _ in range(3)]
+    slow, quick, follower = fleet
+    assert [one.changed(0) for one in fleet] == [(0, [])] * 3
+    begun, may_end = threading.Event(), threading.Event()
+    let_go = pointers._let_go
+
+    def waits(connection, company_id):
+        if company_id == "slow":
+            begun.set()
+            assert may_end.wait(20)
+        return let_go(connection, company_id)
+
+    monkeypatch.setattr(pointers, "_let_go", waits)
+
+    def publish(through, company_id):
+        through.swap(None, Pointer(company_id, 1, f"{company_id}.duckdb", "0", None, None, 1, "host", AT), {})
+
+    first = threading.Thread(target=publish, args=(slow, "slow"))
+    first.start()
+    assert begun.wait(20)
+    second = threading.Thread(target=publish, args=(quick, "quick"))
+    second.start()
+    second.join(1)
+    seen, companies = follower.changed(0)
+    may_end.set()
+    first.join(20)
+    second.join(20)
+    companies += follower.changed(seen)[1]
+    assert sorted(companies) == ["quick", "slow"]
+    for one in fleet:
+        one._database.close()
